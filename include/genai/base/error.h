@@ -1,0 +1,43 @@
+// The one exception type that a user's mistake or the outside world can cause.
+#pragma once
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace genai {
+
+/// What went wrong, as the exit code that the tool returns for it.
+enum class ErrorKind {
+  failure = 1,     ///< failed while running: disk full, a folder that cannot be written
+  usage = 2,       ///< a wrong option or setting
+  data = 3,        ///< missing or damaged input: data set, checkpoint, picture
+  device = 4,      ///< no such device
+  bar = 5,         ///< it ran, but a required bar or a check was missed
+  diverged = 6,    ///< training left the finite numbers
+};
+
+/// A message of one or two lines: what failed and where, expected and found, what to do next.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  ErrorKind kind() const { return kind_; }
+
+ private:
+  ErrorKind kind_;
+};
+
+/// All arguments, streamed one after the other: concat("expected ", 3, ", found ", n).
+template <class... Parts>
+std::string concat(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+/// Throws Error{kind, concat(parts...)}.
+template <class... Parts>
+[[noreturn]] void fail(ErrorKind kind, const Parts&... parts) {
+  throw Error(kind, concat(parts...));
+}
+
+}  // namespace genai

@@ -1,0 +1,51 @@
+// Settings in layers (preset, file, options), each value with its origin, checked all at once.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "genai/base/fields.h"
+
+namespace genai {
+
+/// One top-level object of a config ("model") and the fields it may hold.
+struct Section {
+  std::string name;
+  FieldTable table;
+};
+
+class Settings {
+ public:
+  /// Later values replace earlier ones.
+  void set(const std::string& path, Json value, const std::string& origin);
+  /// Every leaf of a nested object.
+  void merge(const Json& object, const std::string& origin);
+  /// A configuration document: settings, plus "extends" (the name of a preset, merged first),
+  /// "about", "expected" and "$schema". Throws Error{usage} for an unknown or circular "extends".
+  void merge_document(const Json& document, const std::string& origin);
+
+  const Json* find(const std::string& path) const;
+  std::string origin(const std::string& path) const;
+  /// "expected" of the nearest document that has one; null if none.
+  const Json& expected() const { return expected_; }
+
+  /// All values, defaults filled in, as {"model": {...}, "data": {...}, ...}.
+  /// Throws Error{usage} that lists every problem: origin, path, what was expected, nearest name.
+  Json resolve(const std::vector<Section>& sections) const;
+
+ private:
+  void merge_document(const Json& document, const std::string& origin,
+                      std::vector<std::string> parents);
+
+  struct Setting {
+    Json value;
+    std::string origin;
+  };
+  std::map<std::string, Setting> settings_;
+  Json expected_;
+};
+
+/// Values that differ between two configurations, one line each: "  training.seed: 1 -> 2".
+std::vector<std::string> settings_diff(const Json& before, const Json& after);
+
+}  // namespace genai

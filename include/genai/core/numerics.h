@@ -1,0 +1,73 @@
+// Where and how numbers are computed: device, precision, threads, memory layout. Asked for once,
+// resolved once, stored in the run, never resolved again.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "genai/base/fields.h"
+#include "genai/base/json.h"
+
+namespace genai {
+
+enum class Precision { automatic, float32, bfloat16 };
+extern const EnumNames<Precision> kPrecisionNames;
+
+enum class Layout { automatic, contiguous, channels_last };
+extern const EnumNames<Layout> kLayoutNames;
+
+/// What a user asks for.
+struct NumericsRequest {
+  std::string device = "auto";
+  Precision precision = Precision::automatic;
+  Layout layout = Layout::automatic;
+  int64_t threads = 0;   ///< 0: all cores
+};
+
+/// What it came to; equal Numerics on equal builds give equal bits.
+struct Numerics {
+  std::string device = "cpu";   ///< "cpu", "cuda:0"
+  Precision precision = Precision::float32;
+  Layout layout = Layout::contiguous;
+  int64_t threads = 1;
+  std::string cpu;              ///< code paths: "AVX2", "AVX512"
+  std::string libtorch;         ///< version
+
+  at::Device torch_device() const { return at::Device(device); }
+};
+
+/// Sets the number of threads and returns what applies from now on.
+/// Throws Error{device} for a device that does not exist, naming those that do.
+Numerics resolve_numerics(const NumericsRequest& request);
+
+/// "cuda" -> "cuda:0"; throws Error{device} naming what exists when there is no such device.
+std::string check_device(const std::string& name);
+
+/// Takes up the settings of a stored run: sets the threads, checks that the device exists.
+/// A warning text for what cannot be taken up (another CPU type or build), empty if nothing.
+std::string adopt_numerics(const Numerics& numerics);
+
+Json to_json(const Numerics& numerics);
+Numerics numerics_from_json(const Json& json);
+
+/// "cpu", "cuda:0 (NVIDIA H200)", ...
+std::vector<std::string> list_devices();
+
+/// True where bfloat16 products are computed by tensor cores, AMX or AVX512-BF16.
+bool has_fast_bfloat16(at::Device device);
+
+/// Inside its scope, convolutions and matrix products compute in bfloat16 when precision says so;
+/// parameters and sums stay float32.
+class MixedPrecision {
+ public:
+  MixedPrecision(Precision precision, at::Device device);
+  ~MixedPrecision();
+  MixedPrecision(const MixedPrecision&) = delete;
+
+ private:
+  bool on_;
+  at::DeviceType device_;
+};
+
+}  // namespace genai

@@ -1,0 +1,75 @@
+// A data set in memory, and what a model must know of it.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "genai/base/fields.h"
+#include "genai/core/tensors.h"
+#include "genai/data/image_set.h"
+
+namespace genai {
+
+/// How grey values become 0 or 1. Likelihoods under different rules are not comparable, so the
+/// rule is part of every metric's name.
+enum class Binarize {
+  none,       ///< grey values stay: x / 255
+  dynamic,    ///< Bernoulli(x / 255), drawn anew each time an image is seen; one fixed draw for test
+  fixed,      ///< Bernoulli(x / 255), drawn once for each image
+  threshold,  ///< x >= 128
+};
+extern const EnumNames<Binarize> kBinarizeNames;
+
+struct DataConfig {
+  std::string source = "mnist";
+  std::string dir;
+  int64_t size = 0;
+  int64_t channels = 0;
+  double test_share = 0.1;
+  int64_t limit = 0;
+  Binarize binarize = Binarize::none;
+};
+const FieldTable& data_fields();
+
+/// Stored with the weights, so that sampling needs no data set.
+struct DataInfo {
+  std::string source;                ///< "mnist", or the name of a folder
+  int64_t channels = 1, height = 28, width = 28;
+  std::vector<std::string> classes;  ///< names by label; empty: no labels
+  Binarize binarize = Binarize::none;
+  int64_t train_count = 0, test_count = 0;
+  std::string fingerprint;           ///< SHA-256 of what defines the images
+
+  int64_t pixels() const { return channels * height * width; }
+  int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
+};
+Json to_json(const DataInfo& info);
+DataInfo data_info_from_json(const Json& json);
+
+struct Split {
+  Tensor images;  ///< uint8 [N, C, H, W]
+  Tensor labels;  ///< int64 [N], or undefined
+  int64_t size() const { return images.defined() ? images.size(0) : 0; }
+  Split first(int64_t count) const;
+};
+
+struct Dataset {
+  DataInfo info;
+  Split train, test;
+  std::vector<std::string> notes;   ///< what the user should know
+};
+
+/// Finds, reads and checks the set that config names: a built-in or known set, or a folder of
+/// images. `download` allows fetching a known set. Throws Error{data} when it is missing or damaged.
+Dataset load_dataset(const DataConfig& config, bool download = true);
+
+/// Names that load_dataset knows, for help and errors.
+std::vector<std::string> known_datasets();
+
+/// The folder that data sets are looked for in: `dir` if given, $GENAI_DATA, or "data".
+std::filesystem::path data_folder(const std::string& dir);
+
+/// uint8 [N, C, H, W] of our images.
+Tensor to_tensor(const LabelledImages& images);
+
+}  // namespace genai

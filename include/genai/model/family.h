@@ -1,0 +1,22 @@
+// One entry of the registry: all that the program knows about a family.
+#pragma once
+#include <memory>
+
+#include "genai/base/fields.h"
+#include "genai/data/dataset.h"
+#include "genai/model/model.h"
+
+namespace genai {
+
+struct Family {
+  std::string name;      ///< "vae"
+  std::string summary;   ///< one line for help
+  FieldTable settings;   ///< model.*
+  FieldTable sampling;   ///< options of `sample`
+  /// @param settings  {"latent": 20, ...}, checked. Throws Error{usage} for settings that do not fit
+  ///                  the data or each other.
+  std::function<std::unique_ptr<Model>(const Json& settings, const DataInfo& info)> make;
+  Json tiny;             ///< smallest sensible settings, for the tests that every family passes
+};
+
+}  // namespace genai

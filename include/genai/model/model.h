@@ -1,0 +1,106 @@
+// What a model family offers to the trainer, and what it can do once trained.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "genai/base/json.h"
+#include "genai/core/draw.h"
+#include "genai/core/tensors.h"
+#include "genai/data/batch.h"
+
+namespace torch::nn {
+class Module;
+}
+
+namespace genai {
+
+/// All that a loss may depend on: device tensors of fixed shape, no host number that changes.
+struct LossInput {
+  const Batch& batch;
+  const Tensors& draws;      ///< random numbers, made by Phase::draw outside the loss
+  const Tensors& scheduled;  ///< 0-d, from Model::scheduled; refilled each step
+  Tensors& carry;            ///< lives across steps, checkpointed: the state of an RNN
+  Tensors& shared;           ///< lives one step, between phases: fakes with their graph
+};
+
+struct Loss {
+  Tensor value;  ///< 0-d: the mean over batch.weight
+  Tensors logs;  ///< 0-d means, detached, left on the device
+};
+
+/// Parameters with one optimizer. The sets of a model are disjoint and hold every parameter.
+struct ParameterSet {
+  std::string name;
+  std::vector<std::string> parameters;  ///< names of Module::named_parameters
+  bool ema = true;                      ///< averaged when the run asks for an average
+};
+
+/// One kind of update within a step.
+struct Phase {
+  std::string name;
+  std::string updates;  ///< the ParameterSet
+  int64_t repeat = 1;   ///< updates a step, each on its own batch (n_critic)
+  int64_t every = 1;    ///< only in steps divisible by this (lazy regularization)
+  std::function<Tensors(const Batch&, Draw&)> draw;
+  std::function<Loss(LossInput&)> loss;
+};
+
+/// Where training stands.
+struct Progress {
+  int64_t step = 0, steps = 0;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual torch::nn::Module& module() = 0;
+  virtual std::vector<ParameterSet> parameter_sets() = 0;
+  virtual std::vector<Phase> phases() = 0;
+  /// Means over the batch, 0-d, in evaluation mode; objective() is one of them.
+  virtual Tensors validate(const Batch& batch, Draw& draw) = 0;
+  /// The entry of validate() that tells a better checkpoint; lower is better.
+  virtual std::string objective() const = 0;
+  /// Values that change from step to step, by name: {"kl_weight", 0.3}.
+  virtual std::map<std::string, double> scheduled(const Progress&) const { return {}; }
+  /// One line on what tends to go wrong with this family, measured on some images: "17 of 20 latent
+  /// dimensions are in use". Empty when there is nothing to say.
+  virtual std::string health(const Batch&) { return ""; }
+  /// State of training that is neither parameter nor buffer, for the checkpoint.
+  virtual Tensors training_state() { return {}; }
+};
+
+// Capabilities: a Model may also be any of these (found by dynamic_cast). Verbs and applications
+// ask for them, never for a family.
+
+/// Makes images from random numbers.
+struct Generator {
+  virtual ~Generator() = default;
+  /// Images [B, C, H, W] in [0, 1] for the items of `draw`.
+  /// @param labels   int64 [B]; undefined unless class_conditional()
+  /// @param options  fields of the family's sampling table, checked
+  virtual Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) = 0;
+  virtual bool class_conditional() const { return false; }
+};
+
+/// Encodes images to points of a latent space and back.
+struct LatentSpace {
+  virtual ~LatentSpace() = default;
+  virtual int64_t latent_size() const = 0;
+  /// The most likely point [B, latent] of images [B, C, H, W].
+  virtual Tensor encode(const Tensor& images, const Tensor& labels) = 0;
+  /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].
+  virtual Tensor decode(const Tensor& points, const Tensor& labels) = 0;
+};
+
+/// Says how likely images are.
+struct Likelihood {
+  virtual ~Likelihood() = default;
+  /// An unbiased-in-expectation bound of log p(x) in nats for each image, [B], by `samples` draws:
+  /// the evidence lower bound for 1, tighter for more.
+  virtual Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) = 0;
+  /// How pixels are modelled: "bernoulli", "gaussian-dequantized"; part of a metric's name.
+  virtual std::string pixel_model() const = 0;
+};
+
+}  // namespace genai

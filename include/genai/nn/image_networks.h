@@ -1,0 +1,70 @@
+// Plain encoders and decoders of images: dense layers, or strided convolutions around them.
+#pragma once
+#include <torch/nn.h>
+
+#include "genai/base/fields.h"
+
+namespace genai {
+
+enum class Architecture { mlp, conv };
+enum class Activation { relu, silu, tanh };
+
+struct NetworkConfig {
+  Architecture kind = Architecture::mlp;
+  std::vector<int64_t> hidden = {400};
+  int64_t width = 32;
+  int64_t levels = 2;
+  Activation activation = Activation::relu;
+};
+const FieldTable& network_fields();
+
+at::Tensor activate(const at::Tensor& x, Activation activation);
+
+/// Dense layers with an activation after each; [B, in] -> [B, hidden.back()].
+struct DenseImpl : torch::nn::Module {
+  DenseImpl(int64_t in, const std::vector<int64_t>& hidden, Activation activation);
+  at::Tensor forward(at::Tensor x);
+  int64_t out;
+
+ private:
+  torch::nn::ModuleList layers_;
+  Activation activation_;
+};
+TORCH_MODULE(Dense);
+
+/// The size of an image after each of `levels` halvings (rounded up): {28, 14, 7}.
+std::vector<int64_t> halvings(int64_t size, int64_t levels);
+
+/// Images [B, C, H, W] and `extra` numbers [B, extra] (a class, say) -> features [B, out].
+/// conv: a 3x3 convolution, then one of stride 2 per level, each doubling the channels, then the
+/// dense layers.
+struct ImageEncoderImpl : torch::nn::Module {
+  ImageEncoderImpl(const NetworkConfig& config, int64_t channels, int64_t height, int64_t width,
+                   int64_t extra);
+  at::Tensor forward(const at::Tensor& images, const at::Tensor& extra);
+  int64_t out;
+
+ private:
+  torch::nn::ModuleList convolutions_;
+  Dense dense_{nullptr};
+  Activation activation_;
+};
+TORCH_MODULE(ImageEncoder);
+
+/// The mirror image: points [B, in] -> pixel values [B, C, H, W] without a last activation.
+struct ImageDecoderImpl : torch::nn::Module {
+  ImageDecoderImpl(const NetworkConfig& config, int64_t in, int64_t channels, int64_t height,
+                   int64_t width);
+  at::Tensor forward(const at::Tensor& points);
+
+ private:
+  Dense dense_{nullptr};
+  torch::nn::Linear spread_{nullptr};
+  torch::nn::ModuleList convolutions_;
+  torch::nn::Conv2d pixels_{nullptr};
+  Activation activation_;
+  std::vector<int64_t> shape_;  // of what spread_ makes: [c, h, w]
+};
+TORCH_MODULE(ImageDecoder);
+
+}  // namespace genai

@@ -1,0 +1,31 @@
+// From a checkpoint to a model that can be used; no trainer needed.
+#pragma once
+#include "genai/base/error.h"
+#include "genai/model/family.h"
+#include "genai/run/checkpoint.h"
+#include "genai/run/folder.h"
+
+namespace genai {
+
+struct LoadedModel {
+  const Family* family = nullptr;
+  std::unique_ptr<Model> model;   ///< in evaluation mode, on `device`
+  std::filesystem::path run;
+  Manifest manifest;
+  at::Device device = at::kCPU;
+
+  /// The model as one of its capabilities; throws Error{usage} naming `verb` when it lacks it.
+  template <class Capability>
+  Capability& as(const std::string& verb) const {
+    auto* capability = dynamic_cast<Capability*>(model.get());
+    if (!capability) {
+      fail(ErrorKind::usage, "'", verb, "' does not apply to the family '", family->name, "'");
+    }
+    return *capability;
+  }
+};
+
+/// @param device  where to compute
+LoadedModel load_model(const RunReference& reference, at::Device device);
+
+}  // namespace genai

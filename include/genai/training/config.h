@@ -1,0 +1,39 @@
+// How a run is trained: the "training" object of a configuration.
+#pragma once
+#include "genai/base/fields.h"
+#include "genai/core/numerics.h"
+
+namespace genai {
+
+enum class Schedule { constant, linear, cosine };
+
+struct TrainingConfig {
+  double epochs = 10;
+  int64_t steps = 0;
+  std::string budget;
+  int64_t batch = 128;
+  int64_t accumulate = 1;
+  double learning_rate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double weight_decay = 0;
+  Schedule schedule = Schedule::constant;
+  int64_t warmup = 0;
+  double clip_norm = 0;
+  double ema_half_life = 0;
+  int64_t seed = 1;
+  int64_t validate_every = 0;
+  int64_t checkpoint_every = 0;
+  int64_t sample_every = 0;
+  int64_t log_every = 50;
+  NumericsRequest numerics;
+};
+const FieldTable& training_fields();
+
+/// Share of the learning rate at a step: linear warm-up, then the schedule down to 0 at `steps`.
+/// steps = 0 (a budget still being measured) stays at 1 after the warm-up.
+double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps);
+
+/// Seconds of "90s", "3m", "1.5h"; throws Error{usage}.
+double parse_duration(const std::string& text);
+
+}  // namespace genai

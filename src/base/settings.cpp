@@ -1,0 +1,132 @@
+#include "genai/base/settings.h"
+
+#include <algorithm>
+
+#include "genai/base/presets.h"
+
+namespace genai {
+namespace {
+
+/// An empty object is a leaf too, so that none is passed over.
+void collect_leaves(const Json& value, const std::string& path, std::map<std::string, Json>& into) {
+  if (!value.is_object() || (value.empty() && !path.empty())) {
+    into[path] = value;
+    return;
+  }
+  for (const auto& [key, child] : value.items()) {
+    collect_leaves(child, path.empty() ? key : path + "." + key, into);
+  }
+}
+
+}  // namespace
+
+void Settings::set(const std::string& path, Json value, const std::string& origin) {
+  settings_[path] = {std::move(value), origin};
+}
+
+void Settings::merge(const Json& object, const std::string& origin) {
+  std::map<std::string, Json> leaves;
+  collect_leaves(object, "", leaves);
+  for (auto& [path, value] : leaves) set(path, std::move(value), origin);
+}
+
+void Settings::merge_document(const Json& document, const std::string& origin) {
+  merge_document(document, origin, {});
+}
+
+void Settings::merge_document(const Json& document, const std::string& origin,
+                              std::vector<std::string> parents) {
+  if (!document.is_object()) {
+    fail(ErrorKind::usage, origin, ": expected a JSON object of settings, found ",
+         document.type_name());
+  }
+  if (const Json* extends = find_path(document, "extends")) {
+    if (!extends->is_string()) {
+      fail(ErrorKind::usage, origin, ": extends: expected the name of a preset, found ",
+           extends->dump());
+    }
+    const std::string parent = extends->get<std::string>();
+    if (std::find(parents.begin(), parents.end(), parent) != parents.end()) {
+      fail(ErrorKind::usage, origin, ": extends: '", parent, "' extends itself");
+    }
+    parents.push_back(parent);
+    merge_document(preset_document(parent), "preset " + parent, parents);
+  }
+  Json settings = document;
+  for (const char* key : {"extends", "about", "expected", "$schema"}) settings.erase(key);
+  merge(settings, origin);
+  if (document.contains("expected")) expected_ = document["expected"];
+}
+
+const Json* Settings::find(const std::string& path) const {
+  const auto it = settings_.find(path);
+  return it == settings_.end() ? nullptr : &it->second.value;
+}
+
+std::string Settings::origin(const std::string& path) const {
+  const auto it = settings_.find(path);
+  return it == settings_.end() ? "default" : it->second.origin;
+}
+
+Json Settings::resolve(const std::vector<Section>& sections) const {
+  Json resolved = Json::object();
+  std::vector<std::string> known;
+  for (const Section& section : sections) {
+    resolved[section.name] = Json::object();
+    for (const Field& field : section.table) {
+      const std::string path = section.name + "." + field.name;
+      known.push_back(path);
+      set_path(resolved, path, field.default_value);
+    }
+  }
+  std::string problems;
+  for (const auto& [path, setting] : settings_) {
+    const size_t dot = path.find('.');
+    const auto section = std::find_if(sections.begin(), sections.end(), [&](const Section& s) {
+      return s.name == path.substr(0, dot);
+    });
+    const Field* field = section == sections.end() || dot == std::string::npos
+                             ? nullptr
+                             : find_field(section->table, path.substr(dot + 1));
+    std::string wrong;
+    if (!field && setting.value.is_object() && section != sections.end() &&
+        (dot == std::string::npos || holds_fields(section->table, path.substr(dot + 1)))) {
+      continue;  // an object without settings
+    }
+    if (!field) {
+      wrong = "unknown setting";
+      const std::string near = nearest(path, known);
+      if (!near.empty()) wrong += concat("; did you mean '", near, "'?");
+    } else {
+      wrong = check_value(*field, setting.value);
+    }
+    if (wrong.empty()) {
+      set_path(resolved, path, setting.value);
+    } else {
+      problems += concat(problems.empty() ? "" : "\n", setting.origin, ": ", path, ": ", wrong);
+    }
+  }
+  if (!problems.empty()) throw Error(ErrorKind::usage, problems);
+  return resolved;
+}
+
+std::vector<std::string> settings_diff(const Json& before, const Json& after) {
+  std::map<std::string, Json> old_leaves, new_leaves;
+  collect_leaves(before, "", old_leaves);
+  collect_leaves(after, "", new_leaves);
+  for (auto* leaves : {&old_leaves, &new_leaves}) {
+    std::erase_if(*leaves, [](const auto& leaf) { return leaf.second.is_object(); });
+  }
+  std::map<std::string, std::pair<Json, Json>> all;
+  for (const auto& [path, value] : old_leaves) all[path].first = value;
+  for (const auto& [path, value] : new_leaves) all[path].second = value;
+  std::vector<std::string> lines;
+  for (const auto& [path, values] : all) {
+    if (values.first != values.second) {
+      lines.push_back(concat("  ", path, ": ", values.first.dump(), " -> ", values.second.dump()));
+    }
+  }
+  return lines;
+}
+
+}  // namespace genai

@@ -1,0 +1,112 @@
+#include "genai/data/batcher.h"
+
+#include <ATen/ATen.h>
+
+#include <numeric>
+
+#include "genai/base/error.h"
+
+namespace genai {
+namespace {
+
+/// The draw that the likelihood of test items is measured with, whatever the run's seed.
+constexpr uint64_t kProtocolSeed = 0;
+
+/// uint8 [B, C, H, W] to float in [0, 1], binarized by the rule.
+Tensor to_pixels(const Tensor& bytes, Binarize binarize, const Draw& draw) {
+  const Tensor grey = bytes.to(at::kFloat).div_(255.0);
+  switch (binarize) {
+    case Binarize::none:
+      return grey;
+    case Binarize::threshold:
+      return grey.ge(0.5).to(at::kFloat);
+    case Binarize::dynamic:
+    case Binarize::fixed:
+      return draw.uniform("pixels", bytes.sizes().slice(1)).lt(grey).to(at::kFloat);
+  }
+  return grey;
+}
+
+}  // namespace
+
+void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world) {
+  if (batch_size > data.train.size()) {
+    fail(ErrorKind::usage, "training.batch: ", batch_size, " images, but '", data.info.source,
+         "' has ", data.train.size(), " for training; use --batch ", data.train.size(), " or less");
+  }
+  if (batch_size % (accumulate * world.size) != 0) {
+    fail(ErrorKind::usage, "training.accumulate: ", accumulate, " micro-batches",
+         world.size > 1 ? concat(" on ", world.size, " processes") : "", " do not divide a batch of ",
+         batch_size, " images evenly");
+  }
+}
+
+Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t accumulate,
+                 int64_t repeats, at::Device device, World world)
+    : data_(data),
+      seed_(seed),
+      batch_size_(batch_size),
+      accumulate_(accumulate),
+      repeats_(repeats),
+      device_(device),
+      world_(world) {
+  check_batch(data, batch_size, accumulate, world);
+  images_ = data.train.images.to(device);
+  if (data.train.labels.defined()) labels_ = data.train.labels.to(device);
+}
+
+int64_t Batcher::item(int64_t position) const {
+  const int64_t epoch = position / data_.train.size();
+  for (const auto& [number, order] : orders_) {
+    if (number == epoch) return order[static_cast<size_t>(position % data_.train.size())];
+  }
+  if (orders_.size() >= 2) orders_.erase(orders_.begin());
+  orders_.emplace_back(epoch, random_permutation(seed_, concat("epoch/", epoch), data_.train.size()));
+  return item(position);
+}
+
+Batch Batcher::at(int64_t step, int64_t repeat, int64_t micro) const {
+  const int64_t size = batch_size_ / (accumulate_ * world_.size);
+  Batch batch;
+  batch.sample_ids.resize(static_cast<size_t>(size));
+  std::iota(batch.sample_ids.begin(), batch.sample_ids.end(),
+            (step * repeats_ + repeat) * batch_size_ + (world_.rank * accumulate_ + micro) * size);
+  std::vector<int64_t> items;
+  for (const int64_t position : batch.sample_ids) items.push_back(item(position));
+  const Tensor index = at::tensor(items, at::kLong).to(device_);
+  const bool fixed = data_.info.binarize == Binarize::fixed;
+  const Draw draw = fixed ? Draw(kProtocolSeed, "binarize/train", items, device_)
+                          : Draw(seed_, "binarize", batch.sample_ids, device_);
+  batch.input = to_pixels(images_.index_select(0, index), data_.info.binarize, draw);
+  if (labels_.defined()) batch.target = labels_.index_select(0, index);
+  batch.weight = static_cast<double>(size);
+  return batch;
+}
+
+Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
+                  at::Device device) {
+  Batch batch;
+  batch.sample_ids.resize(static_cast<size_t>(count));
+  std::iota(batch.sample_ids.begin(), batch.sample_ids.end(), first);
+  batch.input = to_pixels(split.images.narrow(0, first, count).to(device), info.binarize,
+                          Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
+  if (split.labels.defined()) batch.target = split.labels.narrow(0, first, count).to(device);
+  batch.weight = static_cast<double>(count);
+  return batch;
+}
+
+std::string binarize_protocol(Binarize binarize) {
+  switch (binarize) {
+    case Binarize::none:
+      return "grey";
+    case Binarize::dynamic:
+      return "dynbin-seed0";
+    case Binarize::fixed:
+      return "fixbin-seed0";
+    case Binarize::threshold:
+      return "threshold";
+  }
+  return "";
+}
+
+}  // namespace genai

@@ -1,0 +1,146 @@
+#include "genai/data/dataset.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "genai/base/error.h"
+#include "genai/data/digits.h"
+#include "genai/data/image_folder.h"
+#include "genai/data/mnist.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kDigitsSeed = 0;
+
+Split to_split(const LabelledImages& images, int64_t limit) {
+  Split split{.images = to_tensor(images), .labels = {}};
+  if (!images.labels.empty()) split.labels = at::tensor(images.labels, at::kLong);
+  return limit > 0 && limit < split.size() ? split.first(limit) : split;
+}
+
+ImageSet read_set(const DataConfig& config, bool download) {
+  const fs::path folder = data_folder(config.dir);
+  if (config.source == "digits") return make_digits(kDigitsSeed);
+  if (config.source == "mnist") return load_mnist(folder, {.download = download, .progress = {}});
+  if (config.source == "fashion-mnist") return load_fashion_mnist(folder, {.download = download, .progress = {}});
+  if (fs::is_directory(config.source)) {
+    return read_image_folder(config.source, {.size = config.size,
+                                             .channels = config.channels,
+                                             .test_share = config.test_share});
+  }
+  const std::string near = nearest(config.source, known_datasets());
+  fail(ErrorKind::data, "no data set '", config.source, "'",
+       near.empty() ? "" : "; did you mean '" + near + "'?",
+       "; known: digits, mnist, fashion-mnist, or the path of a folder of images");
+}
+
+}  // namespace
+
+const EnumNames<Binarize> kBinarizeNames = {{Binarize::none, "none"},
+                                            {Binarize::dynamic, "dynamic"},
+                                            {Binarize::fixed, "fixed"},
+                                            {Binarize::threshold, "threshold"}};
+
+const FieldTable& data_fields() {
+  static const FieldTable table =
+      describe<DataConfig>()
+          .field("source", &DataConfig::source,
+                 "digits, mnist, fashion-mnist, or the path of a folder of images")
+          .option("data")
+          .field("dir", &DataConfig::dir,
+                 "folder of the data sets; empty: $GENAI_DATA, or data/ here")
+          .resumable()
+          .option("data-dir")
+          .field("size", &DataConfig::size,
+                 "image folders: width and height; 0: the first image's, at most 64",
+                 between(0, 1024))
+          .field("channels", &DataConfig::channels,
+                 "image folders: 1 grey, 3 colour; 0: grey if all are", between(0, 3))
+          .field("test_share", &DataConfig::test_share,
+                 "image folders without train/ and test/: share of images kept for testing",
+                 between(0, 0.9))
+          .field("limit", &DataConfig::limit, "train on the first N images only; 0: all",
+                 at_least(0))
+          .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1",
+                 kBinarizeNames)
+          .table();
+  return table;
+}
+
+Json to_json(const DataInfo& info) {
+  return {{"source", info.source},
+          {"channels", info.channels},
+          {"height", info.height},
+          {"width", info.width},
+          {"classes", info.classes},
+          {"binarize", enum_name(kBinarizeNames, info.binarize)},
+          {"train_count", info.train_count},
+          {"test_count", info.test_count},
+          {"fingerprint", info.fingerprint}};
+}
+
+DataInfo data_info_from_json(const Json& json) {
+  DataInfo info;
+  info.source = json.at("source").get<std::string>();
+  info.channels = json.at("channels").get<int64_t>();
+  info.height = json.at("height").get<int64_t>();
+  info.width = json.at("width").get<int64_t>();
+  info.classes = json.at("classes").get<std::vector<std::string>>();
+  for (const auto& [value, name] : kBinarizeNames) {
+    if (name == json.at("binarize").get<std::string>()) info.binarize = value;
+  }
+  info.train_count = json.at("train_count").get<int64_t>();
+  info.test_count = json.at("test_count").get<int64_t>();
+  info.fingerprint = json.at("fingerprint").get<std::string>();
+  return info;
+}
+
+Split Split::first(int64_t count) const {
+  return {.images = images.narrow(0, 0, count).clone(),
+          .labels = labels.defined() ? labels.narrow(0, 0, count).clone() : Tensor()};
+}
+
+Dataset load_dataset(const DataConfig& config, bool download) {
+  if (config.channels == 2) {
+    fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
+  }
+  const ImageSet set = read_set(config, download);
+  Dataset data;
+  data.train = to_split(set.train, config.limit);
+  data.test = to_split(set.test, 0);
+  data.notes = set.notes;
+  data.info = {.source = set.name,
+               .channels = set.train.channels,
+               .height = set.train.height,
+               .width = set.train.width,
+               .classes = set.classes,
+               .binarize = config.binarize,
+               .train_count = data.train.size(),
+               .test_count = data.test.size(),
+               .fingerprint = set.fingerprint};
+  return data;
+}
+
+std::vector<std::string> known_datasets() { return {"digits", "mnist", "fashion-mnist"}; }
+
+fs::path data_folder(const std::string& dir) {
+  if (!dir.empty()) return dir;
+  const char* variable = std::getenv("GENAI_DATA");
+  return variable && *variable ? variable : "data";
+}
+
+Tensor to_tensor(const LabelledImages& images) {
+  Tensor tensor =
+      at::empty({images.count, images.channels, images.height, images.width}, at::kByte);
+  if (!images.pixels.empty()) {
+    std::memcpy(tensor.mutable_data_ptr(), images.pixels.data(), images.pixels.size());
+  }
+  return tensor;
+}
+
+}  // namespace genai

@@ -1,0 +1,173 @@
+#include "genai/data/mnist.h"
+
+#include "genai/base/download.h"
+#include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/base/gzip.h"
+#include "genai/base/hash.h"
+#include "genai/data/idx.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> folders_of(const IdxSource& source, const fs::path& data_dir) {
+  std::vector<fs::path> folders = {data_dir / source.name, data_dir};
+  folders.insert(folders.end(), source.system_folders.begin(), source.system_folders.end());
+  return folders;
+}
+
+/// The first place where the file lies, or an empty path.
+fs::path locate(const IdxFile& file, const std::vector<fs::path>& folders) {
+  std::string dotted = file.name;
+  if (const size_t dash = dotted.rfind("-idx"); dash != std::string::npos) dotted[dash] = '.';
+  for (const fs::path& folder : folders)
+    for (const std::string& name : {file.name + ".gz", file.name, dotted + ".gz", dotted}) {
+      std::error_code ignored;
+      if (fs::is_regular_file(folder / name, ignored)) return folder / name;
+    }
+  return {};
+}
+
+std::string joined(const std::vector<fs::path>& paths) {
+  std::string text;
+  for (const fs::path& path : paths) text += (text.empty() ? "" : ", ") + path.string();
+  return text;
+}
+
+[[noreturn]] void fail_missing(const IdxSource& source, const fs::path& data_dir,
+                               const IdxFile& missing, const std::string& why) {
+  fail(ErrorKind::data, source.name, ": ", missing.name, ".gz is not in ",
+       joined(folders_of(source, data_dir)), why, ".\nPut ", source.train_images.name, ", ",
+       source.train_labels.name, ", ", source.test_images.name, " and ", source.test_labels.name,
+       " (.gz or unpacked) into ", (data_dir / source.name).string(), ", or ", source.advice);
+}
+
+fs::path fetch(const IdxSource& source, const IdxFile& file, const fs::path& data_dir,
+               const FetchOptions& options) {
+  Download request{{}, file.packed_sha256, file.packed_bytes};
+  for (const std::string& mirror : source.mirrors)
+    request.urls.push_back(mirror + file.name + ".gz");
+  const fs::path destination = data_dir / source.name / (file.name + ".gz");
+  try {
+    download(request, destination, [&](uint64_t done, uint64_t total) {
+      if (options.progress) options.progress(destination.filename().string(), done, total);
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data) throw;   // a full disk, an interruption
+    const std::string why = error.what();
+    fail_missing(source, data_dir, file,
+                 " and could not be fetched: " + why.substr(0, why.find('\n')));
+  }
+  return destination;
+}
+
+/// The unpacked content, verified.
+std::string read_verified(const fs::path& path, const IdxFile& file, const IdxSource& source) {
+  const std::string advice = concat("\nDelete it and run `genai data fetch ", source.name,
+                                    "`; for another set or a subset use a folder of pictures");
+  constexpr uint64_t kPackingSlack = 1 << 20;   // gzip makes no file larger than that
+  std::string content;
+  try {
+    content = read_file(path, file.bytes + kPackingSlack);
+    if (is_gzip(content)) content = gunzip(content, file.bytes, path.string());
+  } catch (const Error& error) {
+    fail(ErrorKind::data, error.what(), advice);
+  }
+  if (const std::string found = sha256(content); found != file.sha256)
+    fail(ErrorKind::data, path.string(), " is not the original ", source.name,
+         " file: expected content of ", file.bytes, " bytes with SHA-256 ", file.sha256, ", found ",
+         content.size(), " bytes with ", found, advice);
+  return content;
+}
+
+}  // namespace
+
+ImageSet load_idx_set(const IdxSource& source, const fs::path& data_dir,
+                      const FetchOptions& options) {
+  const std::vector<fs::path> folders = folders_of(source, data_dir);
+  const auto load = [&](const IdxFile& images, const IdxFile& labels) {
+    fs::path paths[2];
+    std::string contents[2];
+    int i = 0;
+    for (const IdxFile* file : {&images, &labels}) {
+      paths[i] = locate(*file, folders);
+      if (paths[i].empty()) {
+        if (!options.download) fail_missing(source, data_dir, *file, "");
+        paths[i] = fetch(source, *file, data_dir, options);
+      }
+      contents[i] = read_verified(paths[i], *file, source);
+      ++i;
+    }
+    return read_idx(contents[0], contents[1], paths[0].string(), paths[1].string(),
+                    static_cast<int64_t>(source.classes.size()));
+  };
+  ImageSet set;
+  set.name = source.name;
+  set.classes = source.classes;
+  set.train = load(source.train_images, source.train_labels);
+  set.test = load(source.test_images, source.test_labels);
+  set.fingerprint = sha256(concat(source.train_images.sha256, source.train_labels.sha256,
+                                  source.test_images.sha256, source.test_labels.sha256));
+  return set;
+}
+
+const IdxSource& mnist_source() {
+  static const IdxSource source = {
+      "mnist",
+      {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+      {"https://ossci-datasets.s3.amazonaws.com/mnist/",
+       "https://storage.googleapis.com/cvdf-datasets/mnist/"},
+      {},
+      {"train-images-idx3-ubyte", 47040016,
+       "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9912422,
+       "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
+      {"train-labels-idx1-ubyte", 60008,
+       "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 28881,
+       "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
+      {"t10k-images-idx3-ubyte", 7840016,
+       "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 1648877,
+       "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
+      {"t10k-labels-idx1-ubyte", 10008,
+       "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4542,
+       "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
+      "use `--data digits` (built in) or `--data fashion-mnist`"};
+  return source;
+}
+
+// The packed sums belong to the files of the project's own server (and its GitHub repository);
+// Debian's package holds the same deflate streams without names and times in their gzip headers.
+const IdxSource& fashion_mnist_source() {
+  static const IdxSource source = {
+      "fashion-mnist",
+      {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+       "Ankle boot"},
+      {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+       "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"},
+      {"/usr/share/datasets/fashion-mnist"},
+      {"train-images-idx3-ubyte", 47040016,
+       "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 26421880,
+       "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
+      {"train-labels-idx1-ubyte", 60008,
+       "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 29515,
+       "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
+      {"t10k-images-idx3-ubyte", 7840016,
+       "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 4422102,
+       "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"},
+      {"t10k-labels-idx1-ubyte", 10008,
+       "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 5148,
+       "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
+      "install Debian's package dataset-fashion-mnist, or use `--data digits` (built in)"};
+  return source;
+}
+
+ImageSet load_mnist(const fs::path& data_dir, const FetchOptions& options) {
+  return load_idx_set(mnist_source(), data_dir, options);
+}
+
+ImageSet load_fashion_mnist(const fs::path& data_dir, const FetchOptions& options) {
+  return load_idx_set(fashion_mnist_source(), data_dir, options);
+}
+
+}  // namespace genai

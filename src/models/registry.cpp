@@ -1,0 +1,40 @@
+#include "genai/models/registry.h"
+
+#include "genai/base/error.h"
+#include "genai/models/vae.h"
+
+namespace genai {
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> all = {
+      vae_family(),
+  };
+  return all;
+}
+
+const Family& find_family(const std::string& name) {
+  std::vector<std::string> names;
+  std::string list;
+  for (const Family& family : families()) {
+    if (family.name == name) return family;
+    names.push_back(family.name);
+    list += (list.empty() ? "" : ", ") + family.name;
+  }
+  fail(ErrorKind::usage, "model.family: no family '", name, "'; expected one of: ", list);
+}
+
+FieldTable model_fields(const Family& family) {
+  FieldTable table = family.settings;
+  Field name{.name = "family", .doc = "the model family", .type = FieldType::choice};
+  name.default_value = family.name;
+  name.choices = {family.name};
+  table.insert(table.begin(), name);
+  return table;
+}
+
+std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
+  settings.erase("family");
+  return family.make(settings, info);
+}
+
+}  // namespace genai

@@ -1,0 +1,291 @@
+#include "genai/models/vae.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace genai {
+
+Tensor kl_to_standard_normal(const Tensor& mean, const Tensor& log_variance) {
+  return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1);
+}
+
+Tensor bernoulli_log_likelihood(const Tensor& logits, const Tensor& x) {
+  // x log sigmoid(l) + (1 - x) log(1 - sigmoid(l)) = x l - softplus(l), stable for any l.
+  const Tensor cross_entropy = at::binary_cross_entropy_with_logits(
+      logits, x.expand_as(logits), {}, {}, at::Reduction::None);
+  return -cross_entropy.flatten(-3).sum(-1);
+}
+
+Tensor gaussian_log_likelihood(const Tensor& x, const Tensor& mean, const Tensor& log_std) {
+  const double log_root_two_pi = 0.5 * std::log(2 * std::numbers::pi);
+  return (-0.5 * ((x - mean) * (-log_std).exp()).square() - log_std - log_root_two_pi).sum(-1);
+}
+
+namespace {
+
+const EnumNames<PixelModel> kPixelModelNames = {{PixelModel::bernoulli, "bernoulli"},
+                                                {PixelModel::gaussian, "gaussian"}};
+
+const FieldTable& vae_fields() {
+  static const FieldTable table =
+      describe<VaeConfig>()
+          .field("latent", &VaeConfig::latent, "dimensions of the latent space", between(1, 4096))
+          .nest("encoder", &VaeConfig::encoder, network_fields())
+          .nest("decoder", &VaeConfig::decoder, network_fields())
+          .field("pixels", &VaeConfig::pixels, "distribution of a pixel given the latent point",
+                 kPixelModelNames)
+          .field("pixel_std", &VaeConfig::pixel_std,
+                 "gaussian: standard deviation of a pixel in 0..1; 0: learned", between(0, 1))
+          .field("beta", &VaeConfig::beta, "weight of the KL term (1: the ELBO)", at_least(0))
+          .field("kl_warmup", &VaeConfig::kl_warmup,
+                 "steps over which the weight of the KL term rises from 0", at_least(0))
+          .field("conditional", &VaeConfig::conditional, "encoder and decoder are told the class")
+          .table();
+  return table;
+}
+
+struct VaeSampling {
+  double temperature = 1;
+  bool binary = false;
+};
+
+const FieldTable& vae_sampling_fields() {
+  static const FieldTable table =
+      describe<VaeSampling>()
+          .field("temperature", &VaeSampling::temperature,
+                 "standard deviation of the latent points; below 1: safer, less varied",
+                 between(0, 10))
+          .field("binary", &VaeSampling::binary,
+                 "draw each pixel as 0 or 1 instead of showing its mean")
+          .table();
+  return table;
+}
+
+/// q(z|x)
+struct Posterior {
+  Tensor mean, log_variance;  // [B, latent]
+
+  /// The reparameterized draw of section 2.4: z = mean + std * noise.
+  Tensor at(const Tensor& noise) const { return mean + (0.5 * log_variance).exp() * noise; }
+};
+
+class Vae : public torch::nn::Module,
+            public Model,
+            public Generator,
+            public LatentSpace,
+            public Likelihood {
+ public:
+  Vae(const VaeConfig& config, const DataInfo& info)
+      : config_(config), info_(info), classes_(config.conditional ? info.class_count() : 0) {
+    encoder_ = register_module(
+        "encoder",
+        ImageEncoder(config.encoder, info.channels, info.height, info.width, classes_));
+    posterior_ =
+        register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
+    decoder_ = register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
+                                                       info.channels, info.height, info.width));
+    if (config.pixels == PixelModel::gaussian) {
+      // 0.1 of the grey range: where a first, blurry reconstruction stands.
+      const double start = config.pixel_std > 0 ? config.pixel_std : 0.1;
+      pixel_log_std_ = config.pixel_std > 0
+                           ? register_buffer("pixel_log_std", at::full({}, std::log(start)))
+                           : register_parameter("pixel_log_std", at::full({}, std::log(start)));
+    }
+  }
+
+  torch::nn::Module& module() override { return *this; }
+
+  std::vector<ParameterSet> parameter_sets() override {
+    ParameterSet all{.name = "all", .parameters = {}};
+    for (const auto& parameter : named_parameters()) all.parameters.push_back(parameter.key());
+    return {all};
+  }
+
+  std::vector<Phase> phases() override {
+    return {{.name = "elbo",
+             .updates = "all",
+             .draw = [this](const Batch&, Draw& draw) { return make_draws(draw); },
+             .loss = [this](LossInput& in) { return loss(in); }}};
+  }
+
+  std::map<std::string, double> scheduled(const Progress& progress) const override {
+    const double warm = config_.kl_warmup > 0 ? std::min(1.0, static_cast<double>(progress.step) /
+                                                                  static_cast<double>(config_.kl_warmup))
+                                              : 1.0;
+    return {{"kl_weight", config_.beta * warm}};
+  }
+
+  Tensors validate(const Batch& batch, Draw& draw) override {
+    const Terms terms = bound(batch, make_draws(draw));
+    return {{"nelbo", (terms.kl - terms.log_likelihood).mean()},
+            {"reconstruction", -terms.log_likelihood.mean()},
+            {"kl", terms.kl.mean()}};
+  }
+
+  std::string objective() const override { return "nelbo"; }
+
+  /// Active units: Y. Burda et al., "Importance weighted autoencoders", 2016, section 5.2.
+  std::string health(const Batch& batch) override {
+    const Tensor variance = posterior(observe(batch.input, {}), batch.target).mean.var(0);
+    const int64_t active = variance.gt(0.01).sum().item<int64_t>();
+    std::string text = concat(active, " of ", config_.latent, " latent dimensions are in use");
+    if (2 * active < config_.latent) {
+      text += "; the others ignore the image (a smaller --latent or --beta, or a --kl-warmup)";
+    }
+    return text;
+  }
+
+  bool class_conditional() const override { return classes_ > 0; }
+
+  Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
+    const auto sampling = from_json<VaeSampling>(vae_sampling_fields(), options, "sampling");
+    const Tensor z = draw.normal("z", {config_.latent}) * sampling.temperature;
+    const Tensor images = decode(z, labels);
+    if (!sampling.binary) return images;
+    return draw.uniform("pixels", images.sizes().slice(1)).lt(images).to(at::kFloat);
+  }
+
+  int64_t latent_size() const override { return config_.latent; }
+
+  Tensor encode(const Tensor& images, const Tensor& labels) override {
+    return posterior(images, labels).mean;
+  }
+
+  Tensor decode(const Tensor& points, const Tensor& labels) override {
+    const Tensor pixels = decoder_->forward(with_class(points, labels));
+    return config_.pixels == PixelModel::bernoulli ? pixels.sigmoid() : pixels.clamp(0, 1);
+  }
+
+  std::string pixel_model() const override {
+    return config_.pixels == PixelModel::bernoulli ? "bernoulli" : "gaussian-dequantized";
+  }
+
+  /// log 1/k sum_i p(x, z_i) / q(z_i | x), z_i ~ q: Burda et al. 2016, equation 8; as a running
+  /// log-sum-exp over chunks of draws.
+  Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
+    const int64_t images = batch.input.size(0), latent = config_.latent;
+    const int64_t chunk = std::clamp<int64_t>(kRowsAtOnce / images, 1, samples);
+    const Tensor x = observe(batch.input, make_draws(draw));
+    const Posterior q = posterior(x, batch.target);
+    Tensor total;  // [B], log of the sum so far, in double
+    for (int64_t first = 0; first < samples; first += chunk) {
+      const int64_t k = std::min(chunk, samples - first);
+      const Tensor noise = draw.normal("importance", {k, latent}, first * latent);  // [B, k, latent]
+      const Tensor std = (0.5 * q.log_variance).exp().unsqueeze(1);
+      const Tensor z = q.mean.unsqueeze(1) + std * noise;
+      const Tensor zero = at::zeros({}, z.options());
+      const Tensor log_prior = gaussian_log_likelihood(z, zero, zero);
+      const Tensor log_q = gaussian_log_likelihood(noise, zero, zero) - std.log().sum(-1);
+      const Tensor labels =
+          batch.target.defined() ? batch.target.repeat_interleave(k) : Tensor();
+      const Tensor rows = x.unsqueeze(1).expand({images, k, -1, -1, -1}).flatten(0, 1);
+      const Tensor log_pixels =
+          pixel_log_likelihood(z.flatten(0, 1), labels, rows).view({images, k});
+      const Tensor part = (log_pixels + log_prior - log_q).to(at::kDouble).logsumexp(1);
+      total = total.defined() ? at::logaddexp(total, part) : part;
+    }
+    return total - std::log(static_cast<double>(samples));
+  }
+
+ private:
+  /// Decoded images at once: bounds the memory of the importance-weighted estimate.
+  static constexpr int64_t kRowsAtOnce = 2048;
+
+  struct Terms {
+    Tensor log_likelihood, kl;  // [B]
+  };
+
+  Tensors make_draws(const Draw& draw) const {
+    Tensors draws{{"z", draw.normal("z", {config_.latent})}};
+    if (config_.pixels == PixelModel::gaussian) {
+      draws["dequantize"] =
+          draw.uniform("dequantize", {info_.channels, info_.height, info_.width});
+    }
+    return draws;
+  }
+
+  /// What the pixel model models: dequantized grey values for a density, else the pixels.
+  Tensor observe(const Tensor& images, const Tensors& draws) const {
+    const auto noise = draws.find("dequantize");
+    return noise == draws.end() ? images : (images * 255 + noise->second) / 256;
+  }
+
+  Tensor with_class(const Tensor& x, const Tensor& labels) const {
+    if (!classes_) return x;
+    return at::cat({x, at::one_hot(labels, classes_).to(x.dtype())}, 1);
+  }
+
+  Posterior posterior(const Tensor& x, const Tensor& labels) {
+    const Tensor extra = classes_ ? at::one_hot(labels, classes_).to(x.dtype()) : Tensor();
+    const auto halves =
+        posterior_->forward(encoder_->forward(x, extra)).to(at::kFloat).chunk(2, 1);
+    return {.mean = halves[0], .log_variance = halves[1]};
+  }
+
+  /// log p(x|z), [B]
+  Tensor pixel_log_likelihood(const Tensor& z, const Tensor& labels, const Tensor& x) {
+    const Tensor pixels = decoder_->forward(with_class(z, labels)).to(at::kFloat);  // [B, C, H, W]
+    if (config_.pixels == PixelModel::bernoulli) return bernoulli_log_likelihood(pixels, x);
+    // The density of 8-bit steps 1/256 wide turned into a probability: - D log 256.
+    return gaussian_log_likelihood(x.flatten(1), pixels.flatten(1), pixel_log_std_) -
+           static_cast<double>(info_.pixels()) * std::log(256.0);
+  }
+
+  Terms bound(const Batch& batch, const Tensors& draws) {
+    const Tensor x = observe(batch.input, draws);
+    const Posterior q = posterior(x, batch.target);
+    return {.log_likelihood = pixel_log_likelihood(q.at(draws.at("z")), batch.target, x),
+            .kl = kl_to_standard_normal(q.mean, q.log_variance)};
+  }
+
+  Loss loss(LossInput& in) {
+    const Terms terms = bound(in.batch, in.draws);
+    const Tensor reconstruction = -terms.log_likelihood.mean(), kl = terms.kl.mean();
+    return {.value = reconstruction + in.scheduled.at("kl_weight") * kl,
+            .logs = {{"nelbo", (reconstruction + kl).detach()},
+                     {"reconstruction", reconstruction.detach()},
+                     {"kl", kl.detach()}}};
+  }
+
+  VaeConfig config_;
+  DataInfo info_;
+  int64_t classes_;
+  ImageEncoder encoder_{nullptr};
+  torch::nn::Linear posterior_{nullptr};
+  ImageDecoder decoder_{nullptr};
+  Tensor pixel_log_std_;
+};
+
+std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
+  const auto config = from_json<VaeConfig>(vae_fields(), settings, "model");
+  if (config.pixels == PixelModel::gaussian && info.binarize != Binarize::none) {
+    fail(ErrorKind::usage, "model.pixels: gaussian pixels are grey, but data.binarize is '",
+         enum_name(kBinarizeNames, info.binarize), "'; use --binarize none or --pixels bernoulli");
+  }
+  if (config.conditional && info.classes.empty()) {
+    fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");
+  }
+  for (const NetworkConfig& network : {config.encoder, config.decoder}) {
+    const int64_t side = std::min(info.height, info.width);
+    if (network.kind == Architecture::conv && (side >> network.levels) < 1) {
+      fail(ErrorKind::usage, "levels: ", network.levels, " halvings leave nothing of an image ",
+           info.width, "x", info.height);
+    }
+  }
+  return std::make_unique<Vae>(config, info);
+}
+
+}  // namespace
+
+Family vae_family() {
+  return {.name = "vae",
+          .summary = "variational autoencoder: encodes images to a smooth latent space and back",
+          .settings = vae_fields(),
+          .sampling = vae_sampling_fields(),
+          .make = make_vae,
+          .tiny = {{"latent", 4},
+                   {"encoder", {{"hidden", {32}}}},
+                   {"decoder", {{"hidden", {32}}}}}};
+}
+
+}  // namespace genai

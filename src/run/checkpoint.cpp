@@ -1,0 +1,273 @@
+#include "genai/run/checkpoint.h"
+
+#include <torch/nn/module.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/base/hash.h"
+#include "genai/core/safetensors.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFormat = 1;
+constexpr uint64_t kMaxManifest = 4 << 20;
+constexpr uint64_t kMaxTensors = uint64_t{64} << 30;
+constexpr size_t kKeepNewest = 2;
+const std::string kModelFile = "model.safetensors", kTrainingFile = "training.safetensors";
+const std::string kManifestFile = "manifest.json";
+const std::string kTemporary = ".tmp-", kTrash = ".trash-";
+
+std::string step_name(int64_t step) {
+  char name[32];
+  std::snprintf(name, sizeof name, "step-%07lld", static_cast<long long>(step));
+  return name;
+}
+
+int64_t step_of(const fs::path& checkpoint) {
+  return std::atoll(checkpoint.filename().string().c_str() + 5);
+}
+
+Json manifest_json(const Manifest& m) {
+  return {{"format", kFormat},
+          {"genai", GENAI_VERSION},
+          {"step", m.step},
+          {"steps", m.steps},
+          {"preset", m.preset},
+          {"config", m.config},
+          {"data", to_json(m.data)},
+          {"numerics", to_json(m.numerics)},
+          {"objective", m.objective},
+          {"validation", m.validation},
+          {"best_step", m.best_step},
+          {"best_value", m.best_value},
+          {"kept_sha256", m.kept_sha256},
+          {"files", m.files}};
+}
+
+Json file_entry(std::string_view bytes) {
+  return {{"sha256", sha256(bytes)}, {"bytes", bytes.size()}};
+}
+
+/// Removing starts with a rename, so that a checkpoint half removed is never taken for a whole one.
+void remove_checkpoint(const fs::path& checkpoint) {
+  std::error_code error;
+  const fs::path trash =
+      checkpoint.parent_path() / (kTrash + checkpoint.filename().string());
+  fs::remove_all(trash, error);
+  fs::rename(checkpoint, trash, error);
+  fs::remove_all(trash, error);
+}
+
+void prune(const fs::path& run, int64_t best_step) {
+  auto all = list_checkpoints(run);
+  if (all.size() <= kKeepNewest) return;
+  all.resize(all.size() - kKeepNewest);
+  for (const fs::path& checkpoint : all) {
+    if (step_of(checkpoint) != best_step) remove_checkpoint(checkpoint);
+  }
+}
+
+std::string verified_file(const fs::path& checkpoint, const std::string& name, const Json& files) {
+  const fs::path path = checkpoint / name;
+  const std::string bytes = read_file(path, kMaxTensors);
+  const std::string found = sha256(bytes);
+  const std::string expected = files.at(name).at("sha256");
+  if (found != expected) {
+    fail(ErrorKind::data, path.string(), ": its SHA-256 is ", found.substr(0, 12),
+         "..., the manifest says ", expected.substr(0, 12), "...; the file is damaged");
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& weights,
+                     const Tensors& training) {
+  const fs::path folder = run / "checkpoints";
+  const fs::path target = folder / step_name(manifest.step);
+  const fs::path temporary =
+      folder / concat(kTemporary, step_name(manifest.step), "-", ::getpid());
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directories(temporary, error);
+  if (error) {
+    fail(ErrorKind::failure, "cannot save the checkpoint of step ", manifest.step, ": ",
+         temporary.string(), ": ", error.message(), "; earlier checkpoints are intact");
+  }
+  try {
+    const std::string model_bytes = write_safetensors(weights);
+    const std::string training_bytes = write_safetensors(training);
+    manifest.files = {{kModelFile, file_entry(model_bytes)},
+                      {kTrainingFile, file_entry(training_bytes)}};
+    write_new_file_synced(temporary / kModelFile, model_bytes);
+    write_new_file_synced(temporary / kTrainingFile, training_bytes);
+    write_new_file_synced(temporary / kManifestFile, seal_json(manifest_json(manifest)));
+    sync_folder(temporary);
+    if (fs::exists(target)) remove_checkpoint(target);
+    fs::rename(temporary, target);
+    sync_folder(folder);
+  } catch (const std::exception& failure) {
+    fs::remove_all(temporary, error);
+    fail(ErrorKind::failure, "the checkpoint of step ", manifest.step, " could not be saved: ",
+         failure.what(), "; earlier checkpoints are intact");
+  }
+  prune(run, manifest.best_step);
+}
+
+std::vector<fs::path> list_checkpoints(const fs::path& run) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() >= 12 && name.rfind("step-", 0) == 0 &&
+        name.find_first_not_of("0123456789", 5) == std::string::npos) {
+      found.push_back(entry.path());
+    }
+  }
+  std::sort(found.begin(), found.end(),
+            [](const fs::path& a, const fs::path& b) { return step_of(a) < step_of(b); });
+  return found;
+}
+
+fs::path find_checkpoint(const fs::path& run, const std::string& which) {
+  const auto all = list_checkpoints(run);
+  if (all.empty()) {
+    fail(ErrorKind::data, run.string(), " has no whole checkpoint in checkpoints/");
+  }
+  if (which.empty()) return all.back();
+  const int64_t step =
+      which == "best" ? read_manifest(all.back()).best_step : std::atoll(which.c_str());
+  std::string steps;
+  for (const fs::path& checkpoint : all) {
+    if (step_of(checkpoint) == step) return checkpoint;
+    steps += concat(steps.empty() ? "" : ", ", step_of(checkpoint));
+  }
+  fail(ErrorKind::usage, run.string(), " has no checkpoint '", which, "'; it has steps ", steps);
+}
+
+Manifest read_manifest(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / kManifestFile;
+  const Json json = open_sealed_json(read_file(path, kMaxManifest), path.string(),
+                                     {.bytes = kMaxManifest});
+  const int format = json.value("format", 0);
+  if (format != kFormat) {
+    fail(ErrorKind::data, path.string(), ": format ", format, ", this genai ", GENAI_VERSION,
+         " reads format ", kFormat, format > kFormat ? "; it was made by a newer genai" : "");
+  }
+  Manifest m;
+  m.step = json.at("step");
+  m.steps = json.at("steps");
+  m.preset = json.at("preset");
+  m.config = json.at("config");
+  m.data = data_info_from_json(json.at("data"));
+  m.numerics = numerics_from_json(json.at("numerics"));
+  m.objective = json.at("objective");
+  m.validation = json.at("validation");
+  m.best_step = json.at("best_step");
+  m.best_value = json.at("best_value");
+  m.kept_sha256 = json.at("kept_sha256");
+  m.files = json.at("files");
+  return m;
+}
+
+Checkpoint load_checkpoint(const fs::path& folder, bool with_training) {
+  Checkpoint checkpoint{.folder = folder, .manifest = read_manifest(folder), .weights = {},
+                        .training = {}};
+  const Json& files = checkpoint.manifest.files;
+  checkpoint.weights =
+      read_safetensors(verified_file(folder, kModelFile, files), (folder / kModelFile).string());
+  if (with_training) {
+    checkpoint.training = read_safetensors(verified_file(folder, kTrainingFile, files),
+                                           (folder / kTrainingFile).string());
+  }
+  return checkpoint;
+}
+
+Checkpoint load_newest_checkpoint(const fs::path& run, std::string& warning) {
+  auto all = list_checkpoints(run);
+  if (all.empty()) find_checkpoint(run, "");  // throws
+  std::string problems;
+  for (auto it = all.rbegin(); it != all.rend(); ++it) {
+    try {
+      Checkpoint checkpoint = load_checkpoint(*it, true);
+      if (!problems.empty()) {
+        warning = concat(problems, "\n  continuing from ", it->filename().string());
+      }
+      return checkpoint;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      problems += (problems.empty() ? "" : "\n") + std::string(error.what());
+    }
+  }
+  fail(ErrorKind::data, "no checkpoint of ", run.string(), " can be used:\n", problems);
+}
+
+void remove_stale_saves(const fs::path& run) {
+  std::vector<fs::path> stale;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind(kTemporary, 0) == 0 || name.rfind(kTrash, 0) == 0) stale.push_back(entry.path());
+  }
+  for (const fs::path& path : stale) fs::remove_all(path, error);
+}
+
+Tensors module_tensors(const torch::nn::Module& module) {
+  Tensors tensors;
+  for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value().detach();
+  for (const auto& item : module.named_buffers()) tensors[item.key()] = item.value().detach();
+  return tensors;
+}
+
+void load_weights(torch::nn::Module& module, const Tensors& weights, const std::string& name) {
+  const at::NoGradGuard no_grad;
+  std::string problems;
+  const auto problem = [&](const std::string& text) { problems += "\n  " + text; };
+  Tensors own = module_tensors(module);
+  for (const auto& [key, tensor] : weights) {
+    if (!own.count(key)) problem("unexpected: " + key);
+  }
+  for (auto& [key, tensor] : own) {
+    const auto it = weights.find(key);
+    if (it == weights.end()) {
+      problem("missing: " + key);
+    } else if (it->second.sizes() != tensor.sizes()) {
+      problem(concat("shape of ", key, ": expected ", tensor.sizes(), ", found ",
+                     it->second.sizes()));
+    }
+  }
+  if (!problems.empty()) {
+    fail(ErrorKind::data, name, ": the weights do not fit the model:", problems);
+  }
+  for (auto& [key, tensor] : own) tensor.copy_(weights.at(key));
+}
+
+std::string save_kept(const fs::path& run, const Split& items) {
+  Tensors tensors{{"images", items.images}};
+  if (items.labels.defined()) tensors["labels"] = items.labels;
+  const std::string bytes = write_safetensors(tensors);
+  write_file(run / "kept.safetensors", bytes);
+  return sha256(bytes);
+}
+
+Split load_kept(const fs::path& run, const Manifest& manifest) {
+  const fs::path path = run / "kept.safetensors";
+  const std::string bytes = read_file(path, kMaxTensors);
+  if (sha256(bytes) != manifest.kept_sha256) {
+    fail(ErrorKind::data, path.string(), ": its SHA-256 does not match; the file is damaged");
+  }
+  const Tensors tensors = read_safetensors(bytes, path.string());
+  const auto labels = tensors.find("labels");
+  return {.images = tensors.at("images"),
+          .labels = labels == tensors.end() ? Tensor() : labels->second};
+}
+
+}  // namespace genai

@@ -1,0 +1,124 @@
+#include "genai/training/config.h"
+
+#include <charconv>
+#include <numbers>
+
+namespace genai {
+namespace {
+
+const EnumNames<Schedule> kScheduleNames = {{Schedule::constant, "constant"},
+                                            {Schedule::linear, "linear"},
+                                            {Schedule::cosine, "cosine"}};
+
+const FieldTable& numerics_fields() {
+  static const FieldTable table =
+      describe<NumericsRequest>()
+          .field("device", &NumericsRequest::device, "auto, cpu, cuda or cuda:N")
+          .resumable()
+          .field("precision", &NumericsRequest::precision,
+                 "auto: bfloat16 products where the hardware has them, else float32",
+                 kPrecisionNames)
+          .field("layout", &NumericsRequest::layout, "memory order of images in convolutions",
+                 kLayoutNames)
+          .field("threads", &NumericsRequest::threads, "CPU threads; 0: all cores",
+                 between(0, 1024))
+          .table();
+  return table;
+}
+
+}  // namespace
+
+const FieldTable& training_fields() {
+  static const FieldTable table = [] {
+    FieldTable fields =
+        describe<TrainingConfig>()
+            .field("epochs", &TrainingConfig::epochs, "walks through the training images",
+                   above(0))
+            .resumable()
+            .field("steps", &TrainingConfig::steps, "number of updates; 0: from epochs",
+                   at_least(0))
+            .resumable()
+            .field("budget", &TrainingConfig::budget,
+                   "training time, as 90s, 3m or 1h: fixes the steps by the measured rate")
+            .field("batch", &TrainingConfig::batch, "images of one update", at_least(1))
+            .field("accumulate", &TrainingConfig::accumulate,
+                   "parts a batch is computed in, to save memory", at_least(1))
+            .field("learning_rate", &TrainingConfig::learning_rate, "of AdamW, at its height",
+                   above(0))
+            .field("beta1", &TrainingConfig::beta1, "AdamW: decay of the mean gradient",
+                   from_below(0, 1))
+            .field("beta2", &TrainingConfig::beta2, "AdamW: decay of the mean squared gradient",
+                   from_below(0, 1))
+            .field("epsilon", &TrainingConfig::epsilon, "AdamW: added to the denominator", above(0))
+            .field("weight_decay", &TrainingConfig::weight_decay,
+                   "AdamW: of matrices and convolutions; 0 makes it Adam", at_least(0))
+            .field("schedule", &TrainingConfig::schedule,
+                   "of the learning rate after the warm-up: constant, or down to 0 at the end",
+                   kScheduleNames)
+            .field("warmup", &TrainingConfig::warmup,
+                   "steps over which the learning rate rises from 0", at_least(0))
+            .field("clip_norm", &TrainingConfig::clip_norm,
+                   "largest norm of the gradient of a parameter set; 0: no limit", at_least(0))
+            .field("ema_half_life", &TrainingConfig::ema_half_life,
+                   "images after which a weight counts half in the average that samples; 0: none",
+                   at_least(0))
+            .field("seed", &TrainingConfig::seed, "of initialization, data order and noise",
+                   at_least(0))
+            .field("validate_every", &TrainingConfig::validate_every,
+                   "steps between validations; 0: one epoch", at_least(0))
+            .resumable()
+            .field("checkpoint_every", &TrainingConfig::checkpoint_every,
+                   "steps between checkpoints; 0: with each validation", at_least(0))
+            .resumable()
+            .field("sample_every", &TrainingConfig::sample_every,
+                   "steps between sample pictures; 0: with each validation", at_least(0))
+            .resumable()
+            .field("log_every", &TrainingConfig::log_every, "steps between lines of metrics.jsonl",
+                   at_least(1))
+            .resumable()
+            .table();
+    // Their place in a configuration is training.device, not training.numerics.device.
+    FieldTable nested = describe<TrainingConfig>()
+                            .nest("numerics", &TrainingConfig::numerics, numerics_fields())
+                            .table();
+    for (Field& field : nested) {
+      field.name = last_part(field.name);
+      fields.push_back(std::move(field));
+    }
+    return fields;
+  }();
+  return table;
+}
+
+double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps) {
+  if (step < config.warmup) {
+    return static_cast<double>(step + 1) / static_cast<double>(config.warmup);
+  }
+  if (steps <= config.warmup) return 1;
+  const double progress = static_cast<double>(step - config.warmup) /
+                          static_cast<double>(steps - config.warmup);
+  switch (config.schedule) {
+    case Schedule::constant:
+      return 1;
+    case Schedule::linear:
+      return std::max(0.0, 1 - progress);
+    case Schedule::cosine:
+      return progress >= 1 ? 0 : 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  }
+  return 1;
+}
+
+double parse_duration(const std::string& text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const std::string unit(rest, end);
+  const double seconds = unit == "s" || unit.empty() ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  if (error != std::errc() || seconds == 0 || !(number > 0) || !std::isfinite(number * seconds)) {
+    fail(ErrorKind::usage, "training.budget: expected a time such as 90s, 3m or 1h, found '", text,
+         "'");
+  }
+  return number * seconds;
+}
+
+}  // namespace genai

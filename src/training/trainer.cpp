@@ -1,0 +1,512 @@
+#include "genai/training/trainer.h"
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/core/philox.h"
+#include "genai/generation/generate.h"
+#include "genai/models/registry.h"
+#include "genai/training/flat_parameters.h"
+#include "genai/training/metrics_log.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kValidationBatch = 500;
+constexpr int64_t kSampleCount = 16;
+/// Steps that are not timed (allocator and thread pool warm up) before a budget is measured.
+constexpr int64_t kBudgetWarmup = 20;
+constexpr double kBudgetMeasure = 3;   // seconds
+/// Share of a budget that the steps may use; the rest is for starting, saving and the last lines.
+constexpr double kBudgetShare = 0.95;
+/// The average forgets the first, random weights: its half-life is at most this share of the
+/// images seen (T. Karras et al., "Elucidating the design space", 2022, appendix F.2).
+constexpr double kAverageRamp = 0.05;
+
+int64_t count_repeats(const std::vector<Phase>& phases) {
+  int64_t most = 1;
+  for (const Phase& phase : phases) most = std::max(most, phase.repeat);
+  return most;
+}
+
+/// Means of named 0-d tensors over many calls, summed on the device.
+class Averages {
+ public:
+  void add(const Tensors& values, double weight) {
+    for (const auto& [name, value] : values) {
+      Tensor& sum = sums_[name];
+      const Tensor weighted = value.detach().to(at::kDouble) * weight;
+      sum = sum.defined() ? sum + weighted : weighted;
+      weights_[name] += weight;
+    }
+  }
+  /// Reads from the device; the one point where the host waits for it.
+  Json take() {
+    Json means = Json::object();
+    for (const auto& [name, sum] : sums_) means[name] = sum.item<double>() / weights_[name];
+    sums_.clear();
+    weights_.clear();
+    return means;
+  }
+
+ private:
+  Tensors sums_;
+  std::map<std::string, double> weights_;
+};
+
+class Trainer {
+ public:
+  Trainer(const TrainRequest& request, TrainObserver& observer);
+  TrainResult run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void build_model();
+  void load(const Checkpoint& checkpoint, bool resume);
+  void train_step(int64_t step);
+  void update(const Phase& phase, int64_t phase_index, int64_t step);
+  void guard_against_divergence(int64_t step);
+  Json validate();
+  void take_validation(int64_t step);
+  void take_samples(int64_t step);
+  void save(int64_t step);
+  void report(int64_t step);
+  void fix_steps_of_budget(int64_t done);
+  /// Is something due after `step` steps that happens every `setting` steps, or with each epoch?
+  bool due(int64_t step, int64_t setting) const {
+    const auto epoch = [this](int64_t n) { return n * config_.batch / request_.data->train.size(); };
+    return setting > 0 ? step % setting == 0 : epoch(step) != epoch(step - 1);
+  }
+  double seconds() const {
+    return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+  FlatParameters& set(const std::string& name);
+  Model& sampling_model() { return average_ ? *average_ : *model_; }
+
+  const TrainRequest& request_;
+  TrainObserver& observer_;
+  TrainingConfig config_;
+  FileLock lock_;
+  Manifest manifest_;
+  Numerics numerics_;
+  at::Device device_ = at::kCPU;
+
+  std::unique_ptr<Model> model_, average_;  // average_: a twin that views the averaged weights
+  std::vector<Phase> phases_;
+  std::vector<FlatParameters> sets_;
+  std::unique_ptr<Batcher> batcher_;
+  std::vector<Tensors> carry_, shared_;     // for each micro-batch
+  Tensors scheduled_;
+
+  std::unique_ptr<MetricsLog> log_;
+  Averages averages_;
+  std::vector<Tensor> not_finite_;          // of the last step's updates, read one step late
+  int64_t skipped_ = 0;
+  Clock::time_point start_ = Clock::now();
+  double earlier_seconds_ = 0;
+  int64_t first_step_ = 0;                  // of this session
+  int64_t reported_step_ = 0;
+  double reported_seconds_ = 0;
+  double budget_start_ = 0, validation_seconds_ = 0;
+  Json validation_;
+};
+
+Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
+    : request_(request),
+      observer_(observer),
+      config_(from_json<TrainingConfig>(training_fields(), request.config.at("training"),
+                                        "training")),
+      lock_(FileLock::acquire(request.run / "lock", "the run " + request.run.string())) {
+  remove_stale_saves(request.run);
+  manifest_.preset = request.preset;
+  manifest_.config = request.config;
+  manifest_.data = request.data->info;
+  manifest_.steps = planned_steps(config_, request.data->train.size());
+  if (request.resume) {
+    const Manifest& stored = request.resume->manifest;
+    numerics_ = stored.numerics;
+    if (config_.numerics.device != "auto") numerics_.device = config_.numerics.device;
+    const std::string warning = adopt_numerics(numerics_);
+    if (!warning.empty()) observer.warned(warning);
+    manifest_.kept_sha256 = stored.kept_sha256;
+    manifest_.best_step = stored.best_step;
+    manifest_.best_value = stored.best_value;
+    if (manifest_.steps == 0) manifest_.steps = stored.steps;   // a budget, measured before
+    validation_ = stored.validation;
+  } else {
+    numerics_ = resolve_numerics(config_.numerics);
+    const Split& test = request.data->test;
+    const int64_t kept = std::min(kKeptItems, test.size());
+    if (kept > 0) manifest_.kept_sha256 = save_kept(request.run, test.first(kept));
+  }
+  manifest_.numerics = numerics_;
+  device_ = numerics_.torch_device();
+  build_model();
+  batcher_ = std::make_unique<Batcher>(*request.data, static_cast<uint64_t>(config_.seed),
+                                       config_.batch, config_.accumulate, count_repeats(phases_),
+                                       device_, request.world);
+  carry_.resize(static_cast<size_t>(config_.accumulate));
+  if (request.resume) load(*request.resume, true);
+  if (request.init) load(*request.init, false);
+}
+
+void Trainer::build_model() {
+  // LibTorch's own generator makes the initial weights, on the CPU: the same as in Python.
+  torch::manual_seed(static_cast<uint64_t>(config_.seed));
+  const auto make = [&] {
+    auto model = make_model(request_.family, request_.config.at("model"), request_.data->info);
+    model->module().to(device_);
+    return model;
+  };
+  model_ = make();
+  manifest_.objective = model_->objective();
+  phases_ = model_->phases();
+  const bool averaged = config_.ema_half_life > 0;
+  for (const ParameterSet& set : model_->parameter_sets()) {
+    sets_.emplace_back(model_->module(), set, numerics_.layout, averaged && set.ema);
+  }
+  if (averaged) {
+    average_ = make();
+    for (const FlatParameters& set : sets_) set.share_average(average_->module());
+    average_->module().eval();
+  }
+}
+
+FlatParameters& Trainer::set(const std::string& name) {
+  for (FlatParameters& set : sets_) {
+    if (set.name() == name) return set;
+  }
+  throw std::logic_error("a phase updates the parameter set '" + name + "', which is none");
+}
+
+void Trainer::load(const Checkpoint& checkpoint, bool resume) {
+  load_weights(model_->module(), checkpoint.weights, checkpoint.folder.string());
+  if (!resume) {
+    for (FlatParameters& set : sets_) set.reset_average();
+    return;
+  }
+  manifest_.step = checkpoint.manifest.step;
+  const std::string file = (checkpoint.folder / "training.safetensors").string();
+  for (FlatParameters& set : sets_) set.load(checkpoint.training, file);
+  for (auto& [name, tensor] : model_->training_state()) {
+    const auto it = checkpoint.training.find("state/" + name);
+    if (it == checkpoint.training.end()) fail(ErrorKind::data, file, ": no tensor state/", name);
+    tensor.copy_(it->second);
+  }
+  for (size_t micro = 0; micro < carry_.size(); ++micro) {
+    const std::string prefix = concat("carry/", micro, "/");
+    for (const auto& [name, tensor] : checkpoint.training) {
+      if (name.rfind(prefix, 0) == 0) {
+        carry_[micro][name.substr(prefix.size())] = tensor.to(device_);
+      }
+    }
+  }
+}
+
+TrainResult Trainer::run() {
+  log_ = std::make_unique<MetricsLog>(request_.run, manifest_.step);
+  earlier_seconds_ = log_->seconds();
+  start_ = Clock::now();
+  int64_t parameters = 0;
+  for (const auto& parameter : model_->module().parameters()) parameters += parameter.numel();
+  observer_.started({.run = request_.run,
+                     .first_step = manifest_.step,
+                     .steps = manifest_.steps,
+                     .steps_per_epoch = static_cast<double>(request_.data->train.size()) /
+                                        static_cast<double>(config_.batch),
+                     .parameters = parameters,
+                     .numerics = numerics_});
+  if (!request_.resume) {
+    take_validation(0);
+    save(0);
+  }
+  first_step_ = reported_step_ = manifest_.step;
+  reported_seconds_ = seconds();
+  int signal = 0;
+  int64_t step = manifest_.step, saved = step;
+  while ((manifest_.steps == 0 || step < manifest_.steps) && !signal) {
+    train_step(step);
+    ++step;
+    fix_steps_of_budget(step);
+    const bool end = step == manifest_.steps;
+    const bool validation = end || due(step, config_.validate_every);
+    if (end || step % config_.log_every == 0) report(step);
+    if (validation) take_validation(step);
+    if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
+      take_samples(step);
+    }
+    signal = observer_.stop_requested();
+    const bool wanted = observer_.save_requested();
+    if (end || signal || wanted ||
+        (config_.checkpoint_every ? due(step, config_.checkpoint_every) : validation)) {
+      save(step);
+      saved = step;
+    }
+  }
+  if (saved != step) save(step);
+  TrainResult result{.step = step,
+                     .steps = manifest_.steps,
+                     .signal = step == manifest_.steps ? 0 : signal,
+                     .seconds = seconds(),
+                     .validation = validation_,
+                     .best_step = manifest_.best_step,
+                     .best_value = manifest_.best_value,
+                     .health = ""};
+  if (const int64_t items = std::min(kValidationBatch, request_.data->test.size()); items > 1) {
+    const at::NoGradGuard no_grad;
+    sampling_model().module().eval();
+    result.health = sampling_model().health(
+        items_batch(request_.data->test, request_.data->info, 0, items, device_));
+  }
+  return result;
+}
+
+void Trainer::train_step(int64_t step) {
+  model_->module().train();
+  for (const auto& [name, value] :
+       model_->scheduled({.step = step, .steps = manifest_.steps})) {
+    Tensor& tensor = scheduled_[name];
+    if (!tensor.defined()) tensor = at::empty({}, at::device(device_).dtype(at::kFloat));
+    tensor.fill_(value);
+  }
+  shared_.assign(static_cast<size_t>(config_.accumulate), {});
+  std::vector<Tensor> not_finite;
+  not_finite.swap(not_finite_);
+  for (size_t i = 0; i < phases_.size(); ++i) {
+    if (step % phases_[i].every == 0) update(phases_[i], static_cast<int64_t>(i), step);
+  }
+  // The flags of the step before are ready by now, whatever the device still works on.
+  not_finite.swap(not_finite_);
+  guard_against_divergence(step);
+  not_finite_.swap(not_finite);
+  if (average_) {
+    const double seen = static_cast<double>((step + 1) * config_.batch);
+    const double half_life = std::min(config_.ema_half_life, kAverageRamp * seen);
+    const double decay = std::exp2(-static_cast<double>(config_.batch) / half_life);
+    for (FlatParameters& set : sets_) {
+      if (set.averaged()) set.update_average(decay);
+    }
+  }
+}
+
+void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
+  FlatParameters& parameters = set(phase.updates);
+  const uint64_t seed = static_cast<uint64_t>(config_.seed);
+  const double factor = learning_rate_factor(config_, step, manifest_.steps);
+  for (int64_t repeat = 0; repeat < phase.repeat; ++repeat) {
+    std::vector<Batch> batches;
+    double total = 0;
+    for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
+      batches.push_back(batcher_->at(step, repeat, micro));
+      total += batches.back().weight;
+    }
+    parameters.zero_gradients();
+    for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
+      const Batch& batch = batches[static_cast<size_t>(micro)];
+      Draw draw(seed, "train/" + phase.name, batch.sample_ids, device_);
+      const Tensors draws = phase.draw ? phase.draw(batch, draw) : Tensors();
+      // What a layer draws by itself (dropout) starts from the position in training too.
+      torch::manual_seed(stream_key(
+          seed, concat("layers/", step, "/", phase_index, "/", repeat, "/", micro, "/",
+                       request_.world.rank)));
+      LossInput input{.batch = batch,
+                      .draws = draws,
+                      .scheduled = scheduled_,
+                      .carry = carry_[static_cast<size_t>(micro)],
+                      .shared = shared_[static_cast<size_t>(micro)]};
+      Loss loss;
+      {
+        const MixedPrecision precision(numerics_.precision, device_);
+        loss = phase.loss(input);
+      }
+      const double share = batch.weight / total;
+      (share == 1 ? loss.value : loss.value * share)
+          .backward({}, /*retain_graph=*/false, /*create_graph=*/false, parameters.parameters());
+      loss.logs["loss" + (phases_.size() > 1 ? "/" + phase.name : "")] = loss.value.detach();
+      averages_.add(loss.logs, batch.weight);
+    }
+    const Tensor norm = parameters.gradient_norm();
+    const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
+    if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
+    parameters.adamw({.learning_rate = config_.learning_rate * factor,
+                      .beta1 = config_.beta1,
+                      .beta2 = config_.beta2,
+                      .epsilon = config_.epsilon,
+                      .weight_decay = config_.weight_decay},
+                     not_finite);
+    averages_.add({{"gradient_norm/" + parameters.name(), norm}}, 1);
+    not_finite_.push_back(not_finite);
+  }
+}
+
+void Trainer::guard_against_divergence(int64_t step) {
+  bool skipped = false;
+  for (const Tensor& flag : not_finite_) skipped |= flag.item<float>() != 0;
+  not_finite_.clear();
+  skipped_ = skipped ? skipped_ + 1 : 0;
+  if (skipped_ == 1) {
+    observer_.warned(concat("the gradient of step ", step,
+                            " was not finite; this update is skipped"));
+  }
+  if (skipped_ < kMaxSkipped) return;
+  fail(ErrorKind::diverged, "training diverged: the gradient was not finite in ", kMaxSkipped,
+       " updates up to step ", step, "; the checkpoint of step ", manifest_.step,
+       " is kept. Try a lower --learning-rate (now ", config_.learning_rate,
+       "), --warmup or --clip-norm 1");
+}
+
+Json Trainer::validate() {
+  const Dataset& data = *request_.data;
+  if (data.test.size() == 0) return nullptr;
+  const at::NoGradGuard no_grad;
+  Model& model = sampling_model();
+  model.module().eval();
+  if (average_) {
+    const auto buffers = model_->module().named_buffers();
+    for (auto& buffer : average_->module().named_buffers()) {
+      buffer.value().copy_(buffers[buffer.key()]);
+    }
+  }
+  Averages averages;
+  for (int64_t first = 0; first < data.test.size(); first += kValidationBatch) {
+    const int64_t count = std::min(kValidationBatch, data.test.size() - first);
+    const Batch batch = items_batch(data.test, data.info, first, count, device_);
+    Draw draw(0, "validate", batch.sample_ids, device_);
+    averages.add(model.validate(batch, draw), batch.weight);
+  }
+  return averages.take();
+}
+
+void Trainer::take_validation(int64_t step) {
+  const double before = seconds();
+  validation_ = validate();
+  validation_seconds_ = seconds() - before;
+  if (validation_.is_null()) return;
+  const double value = validation_.at(manifest_.objective);
+  if (!std::isfinite(value)) {
+    fail(ErrorKind::diverged, "training diverged: ", manifest_.objective, " on the test images is ",
+         value, " after step ", step, "; the checkpoint of step ", manifest_.step,
+         " is kept. Try a lower --learning-rate (now ", config_.learning_rate, ")");
+  }
+  const bool best = manifest_.best_step < 0 || value < manifest_.best_value;
+  if (best) {
+    manifest_.best_step = step;
+    manifest_.best_value = value;
+  }
+  log_->write("test", step, seconds(), validation_);
+  observer_.validated(step, validation_, best);
+}
+
+void Trainer::take_samples(int64_t step) {
+  Model& model = sampling_model();
+  if (!dynamic_cast<Generator*>(&model)) return;
+  model.module().eval();
+  observer_.sampled(step, to_images(generate_pixels(model, {.count = kSampleCount},
+                                                    request_.data->info, device_)));
+}
+
+void Trainer::save(int64_t step) {
+  guard_against_divergence(step);
+  const int64_t last_good = std::exchange(manifest_.step, step);
+  manifest_.validation = validation_;
+  const Tensors weights = module_tensors(sampling_model().module());
+  for (const auto& [name, tensor] : weights) {
+    if (tensor.is_floating_point() && !tensor.isfinite().all().item<bool>()) {
+      fail(ErrorKind::diverged, "training diverged: the weights '", name,
+           "' are not finite after step ", step, "; the checkpoint of step ", last_good,
+           " is kept. Try a lower --learning-rate (now ", config_.learning_rate, ")");
+    }
+  }
+  Tensors training;
+  for (const FlatParameters& set : sets_) set.save(training);
+  for (const auto& [name, tensor] : model_->training_state()) training["state/" + name] = tensor;
+  for (size_t micro = 0; micro < carry_.size(); ++micro) {
+    for (const auto& [name, tensor] : carry_[micro]) {
+      training[concat("carry/", micro, "/", name)] = tensor;
+    }
+  }
+  save_checkpoint(request_.run, manifest_, weights, training);
+  observer_.saved(request_.run);
+}
+
+void Trainer::report(int64_t step) {
+  const double now = seconds();
+  const double images = static_cast<double>((step - reported_step_) * config_.batch);
+  Json values = averages_.take();
+  values["learning_rate"] =
+      config_.learning_rate * learning_rate_factor(config_, step - 1, manifest_.steps);
+  StepReport report{.step = step,
+                    .steps = manifest_.steps,
+                    .epoch = static_cast<double>(step * config_.batch) /
+                             static_cast<double>(request_.data->train.size()),
+                    .seconds = now,
+                    .images_per_second = images / std::max(1e-9, now - reported_seconds_),
+                    .values = values};
+  reported_step_ = step;
+  reported_seconds_ = now;
+  log_->write("train", step, now, values);
+  observer_.progress(report);
+}
+
+void Trainer::fix_steps_of_budget(int64_t done) {
+  if (manifest_.steps != 0) return;
+  const int64_t measured = done - first_step_ - kBudgetWarmup;
+  if (measured == 0) budget_start_ = seconds();
+  const double budget = parse_duration(config_.budget);
+  const double spent = seconds() - budget_start_;
+  if (measured <= 0 || spent < std::min(kBudgetMeasure, 0.1 * budget)) return;
+  const double validation_steps =
+      config_.validate_every > 0
+          ? static_cast<double>(config_.validate_every)
+          : static_cast<double>(request_.data->train.size()) / static_cast<double>(config_.batch);
+  const double per_step = spent / static_cast<double>(measured) +
+                          validation_seconds_ / validation_steps;
+  const double left = kBudgetShare * budget - seconds();
+  manifest_.steps = done + std::max<int64_t>(1, static_cast<int64_t>(left / per_step));
+}
+
+}  // namespace
+
+int64_t planned_steps(const TrainingConfig& config, int64_t train_images) {
+  if (!config.budget.empty()) {
+    parse_duration(config.budget);
+    if (config.steps > 0) {
+      fail(ErrorKind::usage, "training.steps and training.budget exclude each other; give one");
+    }
+    return 0;
+  }
+  if (config.steps > 0) return config.steps;
+  const double steps = std::ceil(config.epochs * static_cast<double>(train_images) /
+                                 static_cast<double>(config.batch));
+  if (!(steps < 1e15)) fail(ErrorKind::usage, "training.epochs: ", config.epochs, " is too many");
+  return std::max<int64_t>(1, static_cast<int64_t>(steps));
+}
+
+void check_request(const TrainRequest& request) {
+  const auto config =
+      from_json<TrainingConfig>(training_fields(), request.config.at("training"), "training");
+  planned_steps(config, request.data->train.size());
+  check_batch(*request.data, config.batch, config.accumulate, request.world);
+  if (config.numerics.device != "auto") check_device(config.numerics.device);
+  if (request.resume &&
+      request.resume->manifest.data.fingerprint != request.data->info.fingerprint) {
+    fail(ErrorKind::data, "the data set '", request.data->info.source,
+         "' is not the one this run was trained on (its fingerprint differs)");
+  }
+  // A family checks its settings where it builds the model.
+  make_model(request.family, request.config.at("model"), request.data->info);
+}
+
+TrainResult train(const TrainRequest& request, TrainObserver& observer) {
+  check_request(request);
+  return Trainer(request, observer).run();
+}
+
+}  // namespace genai

@@ -1,0 +1,249 @@
+#include "genai/base/png.h"
+
+#include <zlib.h>
+
+#include "temp_folder.h"
+
+namespace genai {
+namespace {
+
+// PNG files by hand, so that decoding is not only tested against our own encoder.
+
+std::string big_endian(uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
+  return bytes;
+}
+
+std::string chunk(const std::string& type, const std::string& data) {
+  const std::string body = type + data;
+  const uLong crc =
+      crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
+  return big_endian(static_cast<uint32_t>(data.size())) + body +
+         big_endian(static_cast<uint32_t>(crc));
+}
+
+std::string deflated(const std::string& raw) {
+  uLongf size = compressBound(raw.size());
+  std::string out(size, '\0');
+  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(raw.data()),
+           raw.size());
+  out.resize(size);
+  return out;
+}
+
+const std::string kSignature("\x89PNG\r\n\x1a\n", 8);
+
+std::string header(uint32_t width, uint32_t height, int bits, int colour, int interlace = 0) {
+  return chunk("IHDR", big_endian(width) + big_endian(height) + static_cast<char>(bits) +
+                           static_cast<char>(colour) + std::string(2, '\0') +
+                           static_cast<char>(interlace));
+}
+
+/// `raw`: rows, each after its filter byte. `extra`: chunks between IHDR and IDAT.
+std::string png(const std::string& head, const std::string& raw, const std::string& extra = "") {
+  return kSignature + head + extra + chunk("IDAT", deflated(raw)) + chunk("IEND", "");
+}
+
+std::string bytes(std::initializer_list<int> values) {
+  std::string text;
+  for (const int value : values) text += static_cast<char>(value);
+  return text;
+}
+
+std::vector<uint8_t> pixels(const std::string& file) { return decode_png(file, "x").image.pixels; }
+using Pixels = std::vector<uint8_t>;
+
+Image sample(int64_t width, int64_t height, int64_t channels) {
+  Image image{width, height, channels, Pixels(static_cast<size_t>(width * height * channels))};
+  uint32_t state = 7;
+  for (uint8_t& value : image.pixels)
+    value = static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+  return image;
+}
+
+const std::vector<PngText> kTexts = {
+    {"parameters", "steps 10, caf\xE9", false}, {"genai", "{\"name\": \"café\"}", true},
+    {"empty", "", false}, {"empty too", "", true}};
+
+TEST(Png, RoundTrip) {
+  for (const int64_t channels : {1, 3}) {
+    const std::pair<int, int> sizes[] = {{1, 1}, {7, 5}, {300, 2}, {1, 200}};
+    for (const auto& [w, h] : sizes) {
+      const Image image = sample(w, h, channels);
+      const Png found = decode_png(encode_png(image, kTexts), "x.png");
+      EXPECT_EQ(found.image, image);
+      EXPECT_EQ(found.text, kTexts);
+    }
+  }
+  EXPECT_TRUE(decode_png(encode_png(sample(2, 2, 1)), "x").text.empty());
+}
+
+TEST(Png, EqualInputsGiveEqualBytes) {
+  const Image image = sample(20, 20, 3);
+  EXPECT_EQ(encode_png(image, kTexts), encode_png(image, kTexts));
+  EXPECT_EQ(encode_png(image).find("tIME"), std::string::npos);
+  const std::string file = encode_png(image, kTexts);
+  EXPECT_LT(file.find("iTXt"), file.find("IDAT"));
+}
+
+TEST(Png, EveryBitFlipIsFound) {
+  const std::string file = encode_png(sample(5, 4, 3), kTexts);
+  for (size_t bit = 0; bit < file.size() * 8; ++bit) {
+    std::string broken = file;
+    broken[bit / 8] = static_cast<char>(broken[bit / 8] ^ (1 << bit % 8));
+    EXPECT_THROW(decode_png(broken, "x.png"), Error) << "bit " << bit;
+  }
+}
+
+TEST(Png, EveryTruncationAndExtensionIsFound) {
+  const std::string file = encode_png(sample(5, 4, 1), kTexts);
+  for (size_t size = 0; size < file.size(); ++size)
+    expect_error(ErrorKind::data, "x.png", [&] { decode_png(file.substr(0, size), "x.png"); });
+  expect_error(ErrorKind::data, "1 more bytes", [&] { decode_png(file + "x", "x.png"); });
+  expect_error(ErrorKind::data, "more bytes", [&] { decode_png(file + file, "x.png"); });
+}
+
+TEST(Png, SmallDepthsAndSixteenBits) {
+  EXPECT_EQ(pixels(png(header(8, 1, 1, 0), bytes({0, 0b10100101}))),
+            (Pixels{255, 0, 255, 0, 0, 255, 0, 255}));
+  EXPECT_EQ(pixels(png(header(4, 1, 2, 0), bytes({0, 0b00011011}))), (Pixels{0, 85, 170, 255}));
+  EXPECT_EQ(pixels(png(header(2, 1, 4, 0), bytes({0, 0x1F}))), (Pixels{17, 255}));
+  const Png deep = decode_png(png(header(2, 1, 16, 0), bytes({0, 0x80, 0x80, 0x00, 0xFF})), "x");
+  EXPECT_EQ(deep.image.channels, 1);
+  EXPECT_EQ(deep.image.pixels, (Pixels{0x80, 1}));   // 0x00FF * 255 / 65535, rounded
+  EXPECT_EQ(pixels(png(header(1, 1, 16, 2), bytes({0, 255, 255, 0, 0, 128, 128}))),
+            (Pixels{255, 0, 128}));
+}
+
+TEST(Png, PaletteAndTransparency) {
+  const std::string palette = chunk("PLTE", bytes({10, 20, 30, 200, 100, 50}));
+  EXPECT_EQ(pixels(png(header(2, 1, 1, 3), bytes({0, 0b01000000}), palette)),
+            (Pixels{10, 20, 30, 200, 100, 50}));
+  EXPECT_EQ(pixels(png(header(2, 1, 8, 3), bytes({0, 1, 2}), palette)),   // outside: black
+            (Pixels{200, 100, 50, 0, 0, 0}));
+  EXPECT_EQ(pixels(png(header(2, 1, 1, 3), bytes({0, 0b01000000}),
+                       palette + chunk("tRNS", bytes({255, 128})))),
+            (Pixels{10, 20, 30, 100, 50, 25}));
+  EXPECT_EQ(pixels(png(header(2, 1, 8, 4), bytes({0, 200, 255, 200, 0}))), (Pixels{200, 0}));
+  EXPECT_EQ(pixels(png(header(1, 1, 8, 6), bytes({0, 255, 100, 0, 51}))), (Pixels{51, 20, 0}));
+  EXPECT_EQ(pixels(png(header(2, 1, 8, 0), bytes({0, 9, 8}), chunk("tRNS", bytes({0, 9})))),
+            (Pixels{0, 8}));
+}
+
+TEST(Png, Interlaced) {   // Adam7: pixels (x, y) = 16 y + x
+  std::string raw;
+  const int start_x[] = {0, 4, 0, 2, 0, 1, 0}, step_x[] = {8, 8, 4, 4, 2, 2, 1};
+  const int start_y[] = {0, 0, 4, 0, 2, 0, 1}, step_y[] = {8, 8, 8, 4, 4, 2, 2};
+  for (int pass = 0; pass < 7; ++pass) {
+    for (int y = start_y[pass]; y < 9; y += step_y[pass]) {
+      raw += '\0';
+      for (int x = start_x[pass]; x < 10; x += step_x[pass]) raw += static_cast<char>(16 * y + x);
+    }
+  }
+  const Pixels found = pixels(png(header(10, 9, 8, 0, 1), raw));
+  ASSERT_EQ(found.size(), 90u);
+  for (int i = 0; i < 90; ++i) EXPECT_EQ(found[static_cast<size_t>(i)], 16 * (i / 10) + i % 10);
+}
+
+TEST(Png, SizeIsCheckedBeforeAllocating) {
+  const std::string raw = bytes({0, 1});
+  expect_error(ErrorKind::data, "found 16777216 x 16777216",
+               [&] { decode_png(png(header(1 << 24, 1 << 24, 8, 0), raw), "x.png"); });
+  expect_error(ErrorKind::data, "expected 1 to 99 pixels, found 10 x 10",
+               [&] { decode_png(encode_png(sample(10, 10, 1)), "x.png", 99); });
+  EXPECT_EQ(decode_png(encode_png(sample(10, 10, 1)), "x.png", 100).image.width, 10);
+  expect_error(ErrorKind::data, "found 0 x 1",
+               [&] { decode_png(png(header(0, 1, 8, 0), raw), "x.png"); });
+  expect_error(ErrorKind::data, "found 4294967295 x 1",
+               [&] { decode_png(png(header(0xFFFFFFFF, 1, 8, 0), raw), "x.png"); });
+  expect_error(ErrorKind::data, "expected 256008000 bytes of pixel data, found 2",
+               [&] { decode_png(png(header(8000, 8000, 8, 6), raw), "x.png"); });
+}
+
+TEST(Png, WrongPixelStream) {   // chunk CRCs are right in all of these
+  const std::string head = header(2, 2, 8, 0), end = chunk("IEND", "");
+  const std::string raw = bytes({0, 1, 2, 0, 3, 4}), good = deflated(raw);
+  EXPECT_EQ(pixels(kSignature + head + chunk("IDAT", good) + end), (Pixels{1, 2, 3, 4}));
+  const auto expect_bad = [&](const std::string& file, int line = __builtin_LINE()) {
+    SCOPED_TRACE(line);
+    expect_error(ErrorKind::data, "x.png", [&] { decode_png(file, "x.png"); });
+  };
+  std::string adler = good;
+  adler.back() = static_cast<char>(adler.back() ^ 1);
+  expect_bad(kSignature + head + chunk("IDAT", adler) + end);
+  expect_bad(kSignature + head + chunk("IDAT", good.substr(0, good.size() - 4)) + end);
+  expect_bad(kSignature + head + chunk("IDAT", good + "x") + end);
+  expect_bad(kSignature + head + chunk("IDAT", good) + chunk("IDAT", "x") + end);
+  expect_bad(png(head, raw.substr(0, 5)));
+  expect_bad(png(head, raw + "x"));
+  expect_bad(png(head, bytes({9, 1, 2, 0, 3, 4})));   // no such filter
+  expect_bad(kSignature + head + end);
+  expect_bad(png(head, raw, chunk("CRIT", "unknown critical chunk")));
+  expect_bad(png(head, raw, head));
+  expect_bad(png(header(2, 2, 3, 0), raw));
+  expect_bad(png(header(2, 2, 8, 5), raw));
+  expect_bad(png(header(2, 2, 8, 3), raw));   // no palette
+  expect_bad(kSignature + head + chunk("IDAT", good.substr(0, 5)) + chunk("tEXt", "") +
+             chunk("IDAT", good.substr(5)) + end);
+  expect_bad(kSignature + chunk("IDAT", good) + end);
+  expect_bad("");
+}
+
+TEST(Png, PixelStreamMayBeCutAnywhere) {
+  const std::string good = deflated(bytes({0, 1, 2, 0, 3, 4})), head = header(2, 2, 8, 0);
+  std::string single;
+  for (size_t i = 0; i <= good.size(); ++i) {
+    const std::string parts = chunk("IDAT", good.substr(0, i)) + chunk("IDAT", good.substr(i));
+    EXPECT_EQ(pixels(kSignature + head + parts + chunk("IEND", "")), (Pixels{1, 2, 3, 4})) << i;
+    if (i < good.size()) single += chunk("IDAT", good.substr(i, 1));
+  }
+  EXPECT_EQ(pixels(kSignature + head + single + chunk("IEND", "")), (Pixels{1, 2, 3, 4}));
+  std::string adler = good;
+  adler.back() = static_cast<char>(adler.back() ^ 1);
+  for (size_t i = 0; i <= adler.size(); ++i)
+    expect_error(ErrorKind::data, "x.png: damaged pixel data", [&] {
+      decode_png(kSignature + head + chunk("IDAT", adler.substr(0, i)) +
+                     chunk("IDAT", adler.substr(i)) + chunk("IEND", ""), "x.png");
+    });
+}
+
+TEST(Png, TextOfOthers) {
+  const std::string head = header(1, 1, 8, 0), raw = bytes({0, 5});
+  const auto texts = [&](const std::string& extra) {
+    return decode_png(png(head, raw, extra), "x").text;
+  };
+  EXPECT_EQ(texts(chunk("iTXt", std::string("key\0\0\0de\0Titel\0text", 19))),
+            (std::vector<PngText>{{"key", "text", true}}));
+  EXPECT_TRUE(texts(chunk("iTXt", std::string("key\0\1\0\0\0packed", 14))).empty());
+  EXPECT_TRUE(texts(chunk("zTXt", std::string("key\0\0packed", 11))).empty());
+  EXPECT_TRUE(texts(chunk("tEXt", "no separator") + chunk("iTXt", std::string("k\0\0", 3)) +
+                    chunk("iTXt", std::string("k\0\0\0no", 6)) + chunk("tEXt", ""))
+                  .empty());
+  std::string many;
+  for (int i = 0; i < 1001; ++i) many += chunk("tEXt", std::string("k\0v", 3));
+  expect_error(ErrorKind::data, "at most 1000 texts", [&] { texts(many); });
+  expect_error(ErrorKind::data, "at most 1000 texts",
+               [&] { texts(chunk("tEXt", std::string("k\0", 2) + std::string(17 << 20, 'x'))); });
+  EXPECT_TRUE(texts(chunk("iCCP", std::string("n\0\0broken profile", 17))).empty());
+}
+
+TEST(Png, EncodeRefusesTheImpossible) {
+  const auto refuse = [](const Image& image) {
+    expect_error(ErrorKind::usage, "cannot write PNG: expected", [&] { encode_png(image); });
+  };
+  refuse({});
+  refuse({2, 2, 1, Pixels(3)});
+  refuse({2, 2, 2, Pixels(8)});
+  refuse({-2, -2, 1, Pixels(4)});
+  refuse({int64_t{1} << 32, int64_t{1} << 32, 1, {}});
+  const Image image = sample(1, 1, 1);
+  for (const std::string& key : {std::string(), std::string(80, 'k'), std::string(" k"),
+                                 std::string("k\n"), std::string("a  b"), std::string("\xFF")})
+    expect_error(ErrorKind::usage, "keyword", [&] { encode_png(image, {{key, "v", false}}); });
+  expect_error(ErrorKind::usage, "NUL",
+               [&] { encode_png(image, {{"k", std::string("a\0b", 3), true}}); });
+}
+
+}  // namespace
+}  // namespace genai

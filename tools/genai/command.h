@@ -1,0 +1,113 @@
+// What the verbs share: options from described fields, help, results and exit codes.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "genai/base/settings.h"
+#include "genai/core/numerics.h"
+#include "genai/run/folder.h"
+
+namespace genai::tool {
+
+using Arguments = std::vector<std::string>;
+
+/// One verb: its options, help and action.
+class Command {
+ public:
+  Command(std::string name, std::string about, std::vector<std::string> examples);
+
+  CLI::App app;
+  std::vector<std::string> examples;   ///< three, shown first
+  std::function<int()> run;            ///< returns the exit code
+
+  /// Every field of the sections as an option: the last part of its name where that is unique,
+  /// else the whole path, in kebab case.
+  void add_fields(const std::vector<Section>& sections);
+  /// The fields given on the command line, with the option as origin.
+  void apply_fields(Settings& settings) const;
+
+  std::string help() const;
+  std::string markdown() const;
+
+ private:
+  struct FieldOption {
+    std::string path;      // "model.latent"
+    std::string section;
+    Field field;
+    std::string option;    // "--latent"
+    CLI::Option* given;
+    std::shared_ptr<std::string> text;
+  };
+  std::vector<std::pair<std::string, std::string>> own_options() const;
+
+  std::vector<FieldOption> fields_;
+};
+
+/// The value of an option before the command line is parsed: the fields that a verb has depend on
+/// the model, the model on an option.
+std::string peek(const Arguments& arguments, const std::string& option);
+/// The first argument that is neither an option nor the value of one of `valued`.
+std::string peek_positional(const Arguments& arguments, const std::vector<std::string>& valued);
+
+/// RUN, or --model NAME for the newest run of a preset; as most verbs take it.
+struct RunOption {
+  std::string run, model, runs;
+  void add(Command& command);
+  RunReference find() const;
+  /// From raw arguments, or nothing when they name no run.
+  static RunOption peek_from(const Arguments& arguments);
+  bool given() const { return !run.empty() || !model.empty(); }
+};
+
+/// --device, --threads of verbs that use a trained model.
+struct ComputeOption {
+  std::string device = "auto";
+  int64_t threads = 0;
+  void add(Command& command);
+  /// Sets the threads (0: as many as the run was trained with) and says on stderr what auto chose.
+  at::Device resolve(int64_t stored_threads) const;
+};
+
+/// Prints a JSON object as one line on stdout.
+void print_json(const Json& json);
+
+/// A table with aligned columns; the first row is the head.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
+/// "1.3 s", "4 min 10 s"
+std::string duration_text(double seconds);
+/// A number with `digits` significant digits, never in exponent form for everyday sizes.
+std::string number_text(double value, int digits = 4);
+
+/// stderr line for people; nothing after --quiet.
+void say(const std::string& text);
+void set_quiet();
+
+// The verbs.
+std::unique_ptr<Command> make_train(const Arguments& arguments);
+std::unique_ptr<Command> make_sample(const Arguments& arguments);
+std::unique_ptr<Command> make_evaluate(const Arguments& arguments);
+std::unique_ptr<Command> make_data(const Arguments& arguments);
+std::unique_ptr<Command> make_config(const Arguments& arguments);
+std::unique_ptr<Command> make_runs(const Arguments& arguments);
+std::unique_ptr<Command> make_inspect(const Arguments& arguments);
+std::unique_ptr<Command> make_check(const Arguments& arguments);
+std::unique_ptr<Command> make_doctor(const Arguments& arguments);
+std::unique_ptr<Command> make_help(const Arguments& arguments);
+
+struct Verb {
+  const char* name;
+  std::unique_ptr<Command> (*make)(const Arguments&);
+};
+const std::vector<Verb>& verbs();
+
+/// Parses and runs; every outcome becomes an exit code.
+int execute(const Verb& verb, const Arguments& arguments);
+
+/// The page of `genai help`.
+std::string overview();
+
+}  // namespace genai::tool

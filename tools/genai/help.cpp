@@ -1,0 +1,84 @@
+#include <iostream>
+
+#include "command.h"
+#include "genai/base/error.h"
+#include "genai/models/registry.h"
+
+namespace genai::tool {
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> all = {
+      {"train", make_train},     {"sample", make_sample},   {"evaluate", make_evaluate},
+      {"check", make_check},     {"inspect", make_inspect}, {"runs", make_runs},
+      {"data", make_data},       {"config", make_config},   {"doctor", make_doctor},
+      {"help", make_help}};
+  return all;
+}
+
+std::string overview() {
+  std::string text =
+      "genai trains, samples and evaluates small generative models\n\n"
+      "  genai train --model vae --data mnist     about two minutes on two cores\n"
+      "  genai sample last -n 64                  a sheet of samples, shown and saved\n"
+      "  genai evaluate last                      how good is it?\n\n"
+      "verbs (genai VERB --help):\n";
+  for (const Verb& verb : verbs()) {
+    const auto command = verb.make({});
+    text += "  " + std::string(verb.name) + std::string(11 - std::string(verb.name).size(), ' ') +
+            command->app.get_description() + "\n";
+  }
+  text += "\nfamilies:\n";
+  for (const Family& family : families()) {
+    text += "  " + family.name + std::string(11 - family.name.size(), ' ') + family.summary + "\n";
+  }
+  return text +
+         "\nexit codes: 0 ok, 1 failed while running, 2 usage or settings, 3 data, 4 device,\n"
+         "            5 a bar or check missed, 6 diverged, 130/143 interrupted (saved)\n";
+}
+
+namespace {
+
+/// docs/cli.md
+std::string command_page() {
+  std::string text =
+      "# Command line\n\nMade by `genai help --markdown`; a test checks that it is current.\n\n"
+      "```\n" + overview() + "```\n\n"
+      "Results go to standard output, progress and messages to standard error. With `--json` the "
+      "result is one JSON object. `train` and `sample` show the options of the family `" +
+      families().front().name + "` here; `genai train --model PRESET --help` shows those that "
+      "apply.\n\n";
+  for (const Verb& verb : verbs()) text += verb.make({})->markdown();
+  return text;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_help(const Arguments&) {
+  auto command = std::make_unique<Command>(
+      "help", "this overview, or the page of a verb",
+      std::vector<std::string>{"genai help", "genai help train", "genai help --markdown"});
+  auto name = std::make_shared<std::string>();
+  auto markdown = std::make_shared<bool>(false);
+  command->app.add_option("VERB", *name, "what to explain");
+  command->app.add_flag("--markdown", *markdown, "all verbs (docs/cli.md)");
+  command->run = [name, markdown] {
+    if (*markdown) {
+      std::cout << command_page();
+      return 0;
+    }
+    if (name->empty()) {
+      std::cout << overview();
+      return 0;
+    }
+    for (const Verb& verb : verbs()) {
+      if (verb.name == *name) {
+        std::cout << verb.make({})->help();
+        return 0;
+      }
+    }
+    fail(ErrorKind::usage, "no verb '", *name, "' (see: genai help)");
+  };
+  return command;
+}
+
+}  // namespace genai::tool

@@ -1,0 +1,113 @@
+#include <iostream>
+
+#include "command.h"
+#include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/base/png.h"
+#include "genai/run/checkpoint.h"
+
+namespace genai::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxPicture = 1 << 30;
+
+int inspect_picture(const fs::path& path, bool json) {
+  const Png png = decode_png(read_file(path, kMaxPicture), path.string());
+  Json list = Json::object();
+  for (const PngText& text : png.text) {
+    const Json parsed = Json::parse(text.text, nullptr, false);
+    list[text.keyword] = parsed.is_discarded() ? Json(text.text) : parsed;
+  }
+  if (json) {
+    print_json({{"file", path.string()},
+                {"width", png.image.width},
+                {"height", png.image.height},
+                {"channels", png.image.channels},
+                {"text", list}});
+    return 0;
+  }
+  std::cout << path.string() << ": " << png.image.width << "x" << png.image.height
+            << (png.image.channels == 1 ? " grey" : " colour") << "\n";
+  if (list.empty()) std::cout << "it says nothing about how it was made\n";
+  for (const auto& [keyword, value] : list.items()) {
+    std::cout << "\n[" << keyword << "]\n"
+              << (value.is_string() ? value.get<std::string>() : value.dump(2)) << "\n";
+  }
+  return 0;
+}
+
+int inspect_run(const RunReference& reference, bool json) {
+  const fs::path folder = find_checkpoint(reference.folder, reference.checkpoint);
+  const Checkpoint checkpoint = load_checkpoint(folder, true);   // verifies every hash
+  const Manifest& m = checkpoint.manifest;
+  int64_t parameters = 0;
+  Json tensors = Json::object();
+  for (const auto& [name, tensor] : checkpoint.weights) {
+    parameters += tensor.numel();
+    tensors[name] = tensor.sizes().vec();
+  }
+  std::string steps;
+  for (const fs::path& other : list_checkpoints(reference.folder)) {
+    steps += (steps.empty() ? "" : ", ") + std::to_string(read_manifest(other).step);
+  }
+  if (json) {
+    print_json({{"run", reference.folder.string()},
+                {"checkpoint", folder.string()},
+                {"step", m.step},
+                {"steps", m.steps},
+                {"preset", m.preset},
+                {"parameters", parameters},
+                {"weights_sha256", m.weights_sha256()},
+                {"data", to_json(m.data)},
+                {"numerics", to_json(m.numerics)},
+                {"validation", m.validation},
+                {"best_step", m.best_step},
+                {"best_value", m.best_value},
+                {"config", m.config},
+                {"tensors", tensors}});
+    return 0;
+  }
+  std::cout << folder.string() << ": whole, all hashes verified\n\n";
+  std::vector<std::vector<std::string>> rows{
+      {"step", concat(m.step, " of ", m.steps, "; checkpoints: ", steps)},
+      {"data", concat(m.data.source, ", ", m.data.width, "x", m.data.height, "x", m.data.channels)},
+      {"weights", concat(parameters, " numbers, SHA-256 ", m.weights_sha256())},
+      {"computed on", concat(m.numerics.device, ", ",
+                             enum_name(kPrecisionNames, m.numerics.precision), ", ",
+                             m.numerics.threads, " threads, ", m.numerics.cpu, ", LibTorch ",
+                             m.numerics.libtorch)},
+      {"test", m.validation.is_null() ? "-" : m.validation.dump()}};
+  if (m.best_step >= 0) {
+    rows.push_back({"best", concat(m.objective, " ", m.best_value, " at step ", m.best_step)});
+  }
+  std::cout << table(rows) << "\n";
+  for (const auto& [name, shape] : tensors.items()) std::cout << "  " << name << "  " << shape << "\n";
+  std::cout << "\nsettings: genai config show " << reference.folder.string() << "\n";
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_inspect(const Arguments&) {
+  auto command = std::make_unique<Command>(
+      "inspect", "says what a picture or a run is, and verifies it",
+      std::vector<std::string>{"genai inspect out.png", "genai inspect last",
+                               "genai inspect 8@best --json"});
+  auto what = std::make_shared<std::string>();
+  auto runs = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  command->app.add_option("WHAT", *what, "a PNG file, or a run")->required();
+  command->app.add_option("--runs", *runs, "folder of the runs ($GENAI_RUNS, or runs)")
+      ->type_name("DIR");
+  command->app.add_flag("--json", *json, "one JSON object as the result");
+  command->run = [what, runs, json] {
+    std::error_code error;
+    if (fs::is_regular_file(*what, error)) return inspect_picture(*what, *json);
+    return inspect_run(find_run(*what, runs_folder(*runs)), *json);
+  };
+  return command;
+}
+
+}  // namespace genai::tool

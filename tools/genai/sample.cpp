@@ -1,0 +1,185 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "command.h"
+#include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/base/picture.h"
+#include "genai/base/png.h"
+#include "genai/base/terminal.h"
+#include "genai/generation/generate.h"
+#include "genai/models/registry.h"
+#include "genai/run/checkpoint.h"
+
+namespace genai::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct SampleOptions {
+  RunOption run;
+  ComputeOption compute;
+  int64_t count = 16, seed = 0, label = -1, scale = 0;
+  std::string grid, out, metadata = "full";
+  bool separate = false, json = false, preview = false;
+};
+
+SheetLayout parse_grid(const std::string& text, int64_t scale) {
+  SheetLayout layout{.rows = 0, .columns = 0, .scale = scale};
+  if (text.empty()) return layout;
+  char rest = 0;
+  long long rows = 0, columns = 0;
+  if (std::sscanf(text.c_str(), "%lldx%lld%c", &rows, &columns, &rest) != 2 || rows < 1 ||
+      columns < 1 || rows > 10000 || columns > 10000) {
+    fail(ErrorKind::usage, "--grid: expected ROWSxCOLUMNS (8x8), found '", text, "'");
+  }
+  layout.rows = rows;
+  layout.columns = columns;
+  return layout;
+}
+
+/// "seed-0-n16-class3-temperature-0.7.png": the same request, the same name.
+std::string request_name(const ImageRequest& request, const Json& defaults) {
+  std::string name = concat("seed-", request.first, "-n", request.count);
+  if (request.label >= 0) name += concat("-class", request.label);
+  for (const auto& [key, value] : request.options.items()) {
+    if (defaults.at(key) == value) continue;
+    name += "-" + key + "-" + (value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return sanitize_name(name);
+}
+
+void check_writable(const fs::path& path) {
+  std::error_code error;
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  fs::create_directories(parent, error);
+  if (error || !fs::is_directory(parent) || ::access(parent.c_str(), W_OK) != 0) {
+    fail(ErrorKind::failure, "--out: cannot write into ", parent.string(), "/",
+         error ? ": " + error.message() : std::string());
+  }
+  if (fs::is_directory(path, error)) {
+    fail(ErrorKind::usage, "--out: ", path.string(), " is a folder; name a .png file in it");
+  }
+}
+
+int sample_verb(const Command& command, const SampleOptions& options) {
+  const RunReference reference = options.run.find();
+  Settings settings;
+  command.apply_fields(settings);
+  const Manifest manifest =
+      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  const Family& family = find_family(manifest.config.at("model").at("family"));
+  ImageRequest request{.first = options.seed,
+                       .count = options.count,
+                       .label = options.label,
+                       .options = settings.resolve({{"sampling", family.sampling}})["sampling"]};
+  const SheetLayout layout = parse_grid(options.grid, options.scale);
+  if (command.app.count("-n") == 0 && layout.rows > 0) request.count = layout.rows * layout.columns;
+  const Json defaults = Settings().resolve({{"sampling", family.sampling}})["sampling"];
+  const bool to_stdout = options.out == "-";
+  const fs::path out = !options.out.empty()
+                           ? fs::path(options.out)
+                           : reference.folder / "out" /
+                                 (request_name(request, defaults) + (options.separate ? "" : ".png"));
+  if (!to_stdout) check_writable(options.separate ? out / "x" : out);
+  const at::Device device = options.compute.resolve(manifest.numerics.threads);
+  const LoadedModel loaded = load_model(reference, device);
+  const Metadata metadata = options.metadata == "none" ? Metadata::none : Metadata::full;
+
+  Json files = Json::array();
+  if (options.separate) {
+    for (int64_t i = 0; i < request.count; ++i) {
+      ImageRequest one = request;
+      one.first += i;
+      one.count = 1;
+      const fs::path file = out / concat(one.first, ".png");
+      write_file(file, render_sheet(loaded, one, {.rows = 1, .columns = 1, .scale = options.scale
+                                                  ? options.scale : 1}, metadata));
+      files.push_back(file.string());
+    }
+  } else {
+    const std::string png = render_sheet(loaded, request, layout, metadata);
+    if (to_stdout) {
+      std::cout << png;
+      return 0;
+    }
+    write_file(out, png);
+    files.push_back(out.string());
+  }
+  const bool preview = options.preview || (is_terminal(STDOUT_FILENO) && !options.json);
+  if (preview && !options.separate) {
+    const DataInfo& info = manifest.data;
+    const int64_t columns = std::max<int64_t>(
+        1, std::min<int64_t>(8, (terminal_columns(STDOUT_FILENO) - 2) / (info.width + 2)));
+    ImageRequest first = request;
+    first.count = std::min(request.count, 2 * columns);
+    const auto images =
+        to_images(generate_pixels(*loaded.model, first, info, device));
+    std::cout << half_blocks(grid(images, (first.count + columns - 1) / columns, columns),
+                             colour_allowed(STDOUT_FILENO));
+  }
+  if (options.json) {
+    print_json({{"files", files},
+                {"run", reference.folder.string()},
+                {"step", manifest.step},
+                {"weights_sha256", manifest.weights_sha256()},
+                {"first", request.first},
+                {"count", request.count},
+                {"class", request.label},
+                {"options", request.options}});
+  } else {
+    std::cout << (options.separate ? out.string() : files[0].get<std::string>()) << "\n";
+  }
+  return 0;
+}
+
+/// The sampling options of the run's family; of the first family when no run is named (help).
+const FieldTable& sampling_table(const Arguments& arguments) {
+  const RunOption run = RunOption::peek_from(arguments);
+  if (!run.given()) return families().front().sampling;
+  const RunReference reference = run.find();
+  const Manifest manifest =
+      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  return find_family(manifest.config.at("model").at("family")).sampling;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_sample(const Arguments& arguments) {
+  auto command = std::make_unique<Command>(
+      "sample", "makes pictures; a sample has one number, its seed, and looks the same in any grid",
+      std::vector<std::string>{"genai sample last -n 64", "genai sample 8 --seed 17 -n 1 --out 17.png",
+                               "genai sample 8@best --grid 4x16 --temperature 0.7"});
+  auto options = std::make_shared<SampleOptions>();
+  options->run.add(*command);
+  CLI::App& app = command->app;
+  app.add_option("-n", options->count, "samples (16, or what --grid holds)")->type_name("N");
+  app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");
+  app.add_option("--class", options->label, "class of all samples (default: one after the other)")
+      ->type_name("N");
+  app.add_option("--grid", options->grid, "rows x columns of the sheet")->type_name("RxC");
+  app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 64));
+  app.add_option("--out", options->out, "PNG file; - is standard output (RUN/out/...)")
+      ->type_name("FILE");
+  app.add_flag("--separate", options->separate, "one file per sample, in the folder --out");
+  app.add_option("--metadata", options->metadata, "what the PNG tells of its making")
+      ->type_name("full|none")
+      ->check(CLI::IsMember({"full", "none"}));
+  app.add_flag("--preview", options->preview, "shows samples as text even without a terminal");
+  app.add_flag("--exact")
+      ->description("one thread and AVX2 code: equal pixels on any x86-64 machine");
+  app.add_flag("--json", options->json, "one JSON object as the result");
+  options->compute.add(*command);
+  command->add_fields({{"sampling", sampling_table(arguments)}});
+  command->run = [c = command.get(), options] {
+    if (c->app.count("--exact")) options->compute.threads = 1;
+    return sample_verb(*c, *options);
+  };
+  return command;
+}
+
+}  // namespace genai::tool

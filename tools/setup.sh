@@ -1,0 +1,68 @@
+# Sourced by quickstart.sh and test.sh: installs what the build needs and is missing.
+# Nothing that is there already is replaced.
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Debian and Ubuntu packages; asks for sudo only when something is missing.
+install_packages() {
+  local wanted=(g++ cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
+    libcli11-dev nlohmann-json3-dev libspdlog-dev libpng-dev libstb-dev zlib1g-dev libssl-dev
+    libcurl4-openssl-dev "$@")
+  local missing=() package
+  for package in "${wanted[@]}"; do
+    case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" in
+      *"ok installed") ;;
+      *)
+        case "$package" in  # a compiler or Python from elsewhere is as good
+          g++ | cmake | ccache | python3) command -v "$package" >/dev/null && continue ;;
+          ninja-build) command -v ninja >/dev/null && continue ;;
+          python3-pip) python3 -m pip --version >/dev/null 2>&1 && continue ;;
+        esac
+        missing+=("$package") ;;
+    esac
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    say "packages: all there"
+    return
+  fi
+  command -v apt-get >/dev/null || {
+    echo "This script installs packages with apt-get, which is not here. Needed: ${missing[*]}" >&2
+    exit 1
+  }
+  say "packages: installing ${missing[*]}"
+  local as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+# LibTorch: the user's own (TORCH_DIR, or the torch of the active Python), else PyTorch's CPU wheel
+# in build/torch.
+install_libtorch() {
+  local version=2.13.0+cpu
+  if [ -n "${TORCH_DIR:-}" ]; then
+    say "LibTorch: $TORCH_DIR (TORCH_DIR)"
+  elif python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' 2>/dev/null; then
+    say "LibTorch: the torch of $(command -v python3)"
+  elif [ -e build/torch/torch/lib/libtorch_cpu.so ]; then
+    say "LibTorch: build/torch"
+  else
+    say "LibTorch: downloading torch $version (about 200 MB) to build/torch"
+    rm -rf build/torch
+    local pip=(python3 -m pip install -q --disable-pip-version-check --no-deps --target build/torch)
+    PIP_ROOT_USER_ACTION=ignore "${pip[@]}" "torch==$version" 2>/dev/null ||
+      PIP_ROOT_USER_ACTION=ignore "${pip[@]}" "torch==$version" \
+        --index-url https://download.pytorch.org/whl/cpu
+  fi
+}
+
+# Two compilers at once need about 3 GB.
+jobs() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/MemAvailable/ {print int($2 / 1600000)}' /proc/meminfo)
+  [ "$memory" -lt "$cores" ] && cores=$memory
+  [ "$cores" -lt 1 ] && cores=1
+  echo "$cores"
+}
