@@ -38,6 +38,10 @@ void install_signal_handlers() {
   struct sigaction hangup {};
   if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
     set_action(SIGHUP, on_signal);
+  ignore_write_signals();
+}
+
+void ignore_write_signals() {
   for (const int signal : {SIGPIPE, SIGXFSZ}) set_action(signal, SIG_IGN);
 }
 

@@ -33,6 +33,9 @@ std::vector<Metric> evaluate_likelihood(const LoadedModel& loaded, const Dataset
   auto& likelihood = loaded.as<Likelihood>("evaluate");
   const DataInfo& info = loaded.manifest.data;
   const DataInfo& found = data.info;
+  if (request.samples < 1) {
+    fail(ErrorKind::usage, "--samples: expected at least 1 draw, found ", request.samples);
+  }
   if (data.test.size() == 0) {
     fail(ErrorKind::data, "the data set '", found.source, "' has no test images");
   }

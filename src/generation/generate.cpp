@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
+#include <torch/version.h>
 
 #include <cmath>
 #include <cstring>
@@ -77,7 +78,7 @@ Json numerics_provenance(const LoadedModel& loaded) {
           {"cpu", at::get_cpu_capability()},
           {"precision", "float32"},
           {"threads", at::get_num_threads()},
-          {"libtorch", loaded.manifest.numerics.libtorch}};
+          {"libtorch", TORCH_VERSION}};
 }
 
 std::vector<PngText> provenance(const LoadedModel& loaded, const ImageRequest& request,
@@ -203,17 +204,25 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
   if (!made.is_object() || !made.contains("request")) {
     fail(ErrorKind::data, name, ": does not say how it was made (no 'genai' text)");
   }
-  if (made.at("weights_sha256") != loaded.manifest.weights_sha256()) {
-    fail(ErrorKind::data, name, ": was made with other weights than ", loaded.run.string());
+  ImageRequest request;
+  SheetLayout layout;
+  bool exact = false;
+  try {
+    if (made.at("weights_sha256") != loaded.manifest.weights_sha256()) {
+      fail(ErrorKind::data, name, ": was made with other weights than ", loaded.run.string());
+    }
+    const Json& wanted = made.at("request");
+    request = {.first = wanted.at("first"),
+               .count = wanted.at("count"),
+               .label = wanted.at("class"),
+               .options = wanted.at("options")};
+    layout = {.rows = wanted.at("rows"),
+              .columns = wanted.at("columns"),
+              .scale = wanted.at("scale")};
+    exact = made.at("numerics") == numerics_provenance(loaded);
+  } catch (const Json::exception& error) {
+    fail(ErrorKind::data, name, ": its 'genai' text is not one of ours: ", error.what());
   }
-  const Json& wanted = made.at("request");
-  const ImageRequest request{.first = wanted.at("first"),
-                             .count = wanted.at("count"),
-                             .label = wanted.at("class"),
-                             .options = wanted.at("options")};
-  const SheetLayout layout{.rows = wanted.at("rows"),
-                           .columns = wanted.at("columns"),
-                           .scale = wanted.at("scale")};
   const Image expected = decode_png(png, name).image;
   const Image again = make_sheet(loaded, request, layout);
   Recreation result;
@@ -229,7 +238,6 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
     result.differing += difference != 0;
     result.worst = std::max(result.worst, static_cast<double>(difference));
   }
-  const bool exact = made.at("numerics") == numerics_provenance(loaded);
   result.tolerance = exact ? "equal pixels" : concat("differences up to ", kTolerance,
                                                      " of 255 (made on another kind of machine)");
   result.same = result.worst <= (exact ? 0 : kTolerance);

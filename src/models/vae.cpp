@@ -265,10 +265,11 @@ std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
   if (config.conditional && info.classes.empty()) {
     fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");
   }
-  for (const NetworkConfig& network : {config.encoder, config.decoder}) {
+  for (const auto& [name, network] :
+       {std::pair("encoder", config.encoder), std::pair("decoder", config.decoder)}) {
     const int64_t side = std::min(info.height, info.width);
     if (network.kind == Architecture::conv && (side >> network.levels) < 1) {
-      fail(ErrorKind::usage, "levels: ", network.levels, " halvings leave nothing of an image ",
+      fail(ErrorKind::usage, "model.", name, ".levels: ", network.levels, " halvings leave nothing of an image ",
            info.width, "x", info.height);
     }
   }

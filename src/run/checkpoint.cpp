@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 
@@ -66,8 +67,11 @@ void remove_checkpoint(const fs::path& checkpoint) {
   fs::remove_all(trash, error);
 }
 
-void prune(const fs::path& run, int64_t best_step) {
+/// After `step` was saved. Later checkpoints are of a past that the run was resumed before, or
+/// damaged: the newest must be the one saved last.
+void prune(const fs::path& run, int64_t step, int64_t best_step) {
   auto all = list_checkpoints(run);
+  for (; !all.empty() && step_of(all.back()) > step; all.pop_back()) remove_checkpoint(all.back());
   if (all.size() <= kKeepNewest) return;
   all.resize(all.size() - kKeepNewest);
   for (const fs::path& checkpoint : all) {
@@ -119,7 +123,7 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
     fail(ErrorKind::failure, "the checkpoint of step ", manifest.step, " could not be saved: ",
          failure.what(), "; earlier checkpoints are intact");
   }
-  prune(run, manifest.best_step);
+  prune(run, manifest.step, manifest.best_step);
 }
 
 std::vector<fs::path> list_checkpoints(const fs::path& run) {
@@ -143,8 +147,14 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
     fail(ErrorKind::data, run.string(), " has no whole checkpoint in checkpoints/");
   }
   if (which.empty()) return all.back();
-  const int64_t step =
-      which == "best" ? read_manifest(all.back()).best_step : std::atoll(which.c_str());
+  int64_t step = -1;
+  if (which == "best") {
+    step = read_manifest(all.back()).best_step;
+  } else {
+    const char* end = which.data() + which.size();
+    const auto [rest, error] = std::from_chars(which.data(), end, step);
+    if (error != std::errc() || rest != end) step = -1;
+  }
   std::string steps;
   for (const fs::path& checkpoint : all) {
     if (step_of(checkpoint) == step) return checkpoint;

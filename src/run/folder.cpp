@@ -1,9 +1,13 @@
 #include "genai/run/folder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "genai/base/error.h"
 #include "genai/base/fields.h"
@@ -15,12 +19,25 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfig = 1 << 20;
+constexpr int kLockTries = 250;   // 5 seconds
 
 /// The number of "008-vae-mnist", or -1.
 int64_t run_number(const std::string& name) {
   int64_t number = -1;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
   return error == std::errc() && end != name.data() + name.size() && *end == '-' ? number : -1;
+}
+
+/// Another process makes a run within milliseconds; only one that hangs is an error.
+FileLock lock_runs(const fs::path& runs) {
+  for (int tries = 0;; ++tries) {
+    try {
+      return FileLock::acquire(runs / ".lock", "the folder " + runs.string());
+    } catch (const Error&) {
+      if (tries == kLockTries || ::access((runs / ".lock").c_str(), W_OK) != 0) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 [[noreturn]] void no_run(const std::string& reference, const fs::path& runs) {
@@ -63,7 +80,7 @@ fs::path create_run(const fs::path& runs, const std::string& name) {
   if (error) {
     fail(ErrorKind::failure, "cannot make the folder ", runs.string(), ": ", error.message());
   }
-  const FileLock lock = FileLock::acquire(runs / ".lock", "the folder " + runs.string());
+  const FileLock lock = lock_runs(runs);
   const auto existing = list_runs(runs);
   const int64_t number =
       existing.empty() ? 1 : run_number(existing.back().filename().string()) + 1;
@@ -77,7 +94,9 @@ fs::path create_run(const fs::path& runs, const std::string& name) {
 }
 
 RunReference find_run(const std::string& reference, const fs::path& runs) {
-  const size_t at = reference.rfind('@');
+  const size_t slash = reference.rfind('/');
+  size_t at = reference.rfind('@');
+  if (slash != std::string::npos && at != std::string::npos && at < slash) at = std::string::npos;
   const std::string name = reference.substr(0, at);
   RunReference found{.folder = {},
                      .checkpoint = at == std::string::npos ? "" : reference.substr(at + 1)};

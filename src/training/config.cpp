@@ -3,6 +3,8 @@
 #include <charconv>
 #include <numbers>
 
+#include "genai/models/registry.h"
+
 namespace genai {
 namespace {
 
@@ -90,6 +92,12 @@ const FieldTable& training_fields() {
   return table;
 }
 
+std::vector<Section> run_sections(const Family& family) {
+  return {{"model", model_fields(family)},
+          {"data", data_fields()},
+          {"training", training_fields()}};
+}
+
 double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps) {
   if (step < config.warmup) {
     return static_cast<double>(step + 1) / static_cast<double>(config.warmup);
@@ -114,11 +122,12 @@ double parse_duration(const std::string& text) {
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   const std::string unit(rest, end);
   const double seconds = unit == "s" || unit.empty() ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
-  if (error != std::errc() || seconds == 0 || !(number > 0) || !std::isfinite(number * seconds)) {
+  const double product = number * seconds;
+  if (error != std::errc() || !(product > 0) || !std::isfinite(product)) {
     fail(ErrorKind::usage, "training.budget: expected a time such as 90s, 3m or 1h, found '", text,
          "'");
   }
-  return number * seconds;
+  return product;
 }
 
 }  // namespace genai

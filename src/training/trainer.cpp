@@ -88,7 +88,8 @@ class Trainer {
     return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
   }
   FlatParameters& set(const std::string& name);
-  Model& sampling_model() { return average_ ? *average_ : *model_; }
+  /// The model with the weights that sample, up to date.
+  Model& sampling_model();
 
   const TrainRequest& request_;
   TrainObserver& observer_;
@@ -177,6 +178,17 @@ void Trainer::build_model() {
     for (const FlatParameters& set : sets_) set.share_average(average_->module());
     average_->module().eval();
   }
+}
+
+Model& Trainer::sampling_model() {
+  if (!average_) return *model_;
+  // The twin views the averaged parameters; buffers are not averaged.
+  const at::NoGradGuard no_grad;
+  const auto buffers = model_->module().named_buffers();
+  for (auto& buffer : average_->module().named_buffers()) {
+    buffer.value().copy_(buffers[buffer.key()]);
+  }
+  return *average_;
 }
 
 FlatParameters& Trainer::set(const std::string& name) {
@@ -347,6 +359,7 @@ void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
 }
 
 void Trainer::guard_against_divergence(int64_t step) {
+  if (not_finite_.empty()) return;  // read already, before a checkpoint
   bool skipped = false;
   for (const Tensor& flag : not_finite_) skipped |= flag.item<float>() != 0;
   not_finite_.clear();
@@ -368,12 +381,6 @@ Json Trainer::validate() {
   const at::NoGradGuard no_grad;
   Model& model = sampling_model();
   model.module().eval();
-  if (average_) {
-    const auto buffers = model_->module().named_buffers();
-    for (auto& buffer : average_->module().named_buffers()) {
-      buffer.value().copy_(buffers[buffer.key()]);
-    }
-  }
   Averages averages;
   for (int64_t first = 0; first < data.test.size(); first += kValidationBatch) {
     const int64_t count = std::min(kValidationBatch, data.test.size() - first);

@@ -35,24 +35,27 @@ const FieldTable& net_fields() {
 }
 
 const FieldTable& sample_fields() {
-  static const FieldTable table =
-      describe<Sample>()
-          .field("on", &Sample::on, "a switch")
-          .field("count", &Sample::count, "how many")
-          .resumable()
-          .field("rate", &Sample::rate, "how fast", from_below(0, 1))
-          .option("speed")
-          .field("name", &Sample::name, "what it is called")
-          .field("colour", &Sample::colour, "of the pen", kColourNames)
-          .nest("encoder", &Sample::encoder, net_fields())
-          .nest("decoder", &Sample::decoder, net_fields())
-          .table();
+  static const FieldTable table = describe<Sample>()
+                                      .field("on", &Sample::on, "a switch")
+                                      .field("count", &Sample::count, "how many")
+                                      .resumable()
+                                      .field("rate", &Sample::rate, "how fast", from_below(0, 1))
+                                      .option("speed")
+                                      .field("name", &Sample::name, "what it is called")
+                                      .field("colour", &Sample::colour, "of the pen", kColourNames)
+                                      .nest("encoder", &Sample::encoder, net_fields())
+                                      .nest("decoder", &Sample::decoder, net_fields())
+                                      .table();
   return table;
 }
 
-const Field& field(std::string_view name) { return *find_field(sample_fields(), name); }
+const Field& field(std::string_view name) {
+  return *find_field(sample_fields(), name);
+}
 
-Sample read(const Json& json) { return from_json<Sample>(sample_fields(), json, "x.json"); }
+Sample read(const Json& json) {
+  return from_json<Sample>(sample_fields(), json, "x.json");
+}
 
 /// What an Error{usage} of `action` says; a failure when there is none.
 template <class Action>
@@ -91,7 +94,7 @@ TEST(Fields, CarryTheirMarks) {
 TEST(Fields, ReadEveryType) {
   const Sample sample = read({{"on", true},
                               {"count", -7},
-                              {"rate", 0},   // a whole number is a number
+                              {"rate", 0},  // a whole number is a number
                               {"name", "Ä"},
                               {"colour", "dark-blue"},
                               {"encoder", {{"width", 64}, {"hidden", Json::array()}}},
@@ -127,12 +130,18 @@ struct Case {
 };
 
 TEST(CheckValue, AcceptsWhatFits) {
-  const std::vector<Case> cases = {
-      {"on", false},          {"count", 0},       {"count", INT64_MIN},
-      {"count", INT64_MAX},   {"rate", 0},        {"rate", 0.999},
-      {"name", ""},           {"colour", "red"},  {"encoder.width", 1},
-      {"encoder.width", 64},  {"encoder.hidden", Json::array()},
-      {"encoder.hidden", {1, INT64_MAX}}};
+  const std::vector<Case> cases = {{"on", false},
+                                   {"count", 0},
+                                   {"count", INT64_MIN},
+                                   {"count", INT64_MAX},
+                                   {"rate", 0},
+                                   {"rate", 0.999},
+                                   {"name", ""},
+                                   {"colour", "red"},
+                                   {"encoder.width", 1},
+                                   {"encoder.width", 64},
+                                   {"encoder.hidden", Json::array()},
+                                   {"encoder.hidden", {1, INT64_MAX}}};
   for (const auto& [name, value] : cases) {
     EXPECT_EQ(check_value(field(name), value), "") << name << " " << value;
   }
@@ -140,18 +149,37 @@ TEST(CheckValue, AcceptsWhatFits) {
 
 TEST(CheckValue, NeverNarrowsOrConverts) {
   const double infinity = std::numeric_limits<double>::infinity();
-  const std::vector<Case> cases = {
-      {"on", 1},           {"on", "true"},      {"on", nullptr},
-      {"count", 1.9},      {"count", 1.0},      {"count", 1e30},
-      {"count", true},     {"count", "3"},      {"count", nullptr},
-      {"count", {3}},      {"count", UINT64_MAX}, {"count", uint64_t{INT64_MAX} + 1},
-      {"count", Json::object()},
-      {"rate", "0.5"},     {"rate", true},      {"rate", nullptr},
-      {"rate", infinity},  {"rate", std::nan("")}, {"rate", {0.5}},
-      {"name", 3},         {"name", nullptr},   {"name", {"a"}},
-      {"colour", 0},       {"colour", "Red"},   {"colour", ""},
-      {"encoder.hidden", 4}, {"encoder.hidden", "4"}, {"encoder.hidden", {1, 2.0}},
-      {"encoder.hidden", {1, "2"}}, {"encoder.hidden", {true}}, {"encoder.hidden", {{1}, {2}}}};
+  const std::vector<Case> cases = {{"on", 1},
+                                   {"on", "true"},
+                                   {"on", nullptr},
+                                   {"count", 1.9},
+                                   {"count", 1.0},
+                                   {"count", 1e30},
+                                   {"count", true},
+                                   {"count", "3"},
+                                   {"count", nullptr},
+                                   {"count", {3}},
+                                   {"count", UINT64_MAX},
+                                   {"count", uint64_t{INT64_MAX} + 1},
+                                   {"count", Json::object()},
+                                   {"rate", "0.5"},
+                                   {"rate", true},
+                                   {"rate", nullptr},
+                                   {"rate", infinity},
+                                   {"rate", std::nan("")},
+                                   {"rate", {0.5}},
+                                   {"name", 3},
+                                   {"name", nullptr},
+                                   {"name", {"a"}},
+                                   {"colour", 0},
+                                   {"colour", "Red"},
+                                   {"colour", ""},
+                                   {"encoder.hidden", 4},
+                                   {"encoder.hidden", "4"},
+                                   {"encoder.hidden", {1, 2.0}},
+                                   {"encoder.hidden", {1, "2"}},
+                                   {"encoder.hidden", {true}},
+                                   {"encoder.hidden", {{1}, {2}}}};
   for (const auto& [name, value] : cases) {
     EXPECT_NE(check_value(field(name), value), "") << name << " " << value;
   }
@@ -221,12 +249,12 @@ TEST(ValueFromText, ReadsWhatTheTypeSays) {
 
 TEST(ValueFromText, WhatIsNoValueIsShownAsWritten) {
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {"on", "yes"},     {"on", "1"},     {"on", "True"},  {"on", ""},
-      {"count", ""},     {"count", "1.0"}, {"count", "1e3"}, {"count", "0x10"},
-      {"count", " 1"},   {"count", "1 "}, {"count", "+1"}, {"count", "9223372036854775808"},
-      {"count", "three"}, {"count", "--1"},
-      {"rate", ""},      {"rate", "nan"}, {"rate", "inf"}, {"rate", "-inf"}, {"rate", "1e400"},
-      {"rate", "0,5"},   {"rate", "0.5x"}, {"rate", "0x1p-2"}};
+      {"on", "yes"},      {"on", "1"},       {"on", "True"},    {"on", ""},
+      {"count", ""},      {"count", "1.0"},  {"count", "1e3"},  {"count", "0x10"},
+      {"count", " 1"},    {"count", "1 "},   {"count", "+1"},   {"count", "9223372036854775808"},
+      {"count", "three"}, {"count", "--1"},  {"rate", ""},      {"rate", "nan"},
+      {"rate", "inf"},    {"rate", "-inf"},  {"rate", "1e400"}, {"rate", "0,5"},
+      {"rate", "0.5x"},   {"rate", "0x1p-2"}};
   for (const auto& [name, text] : cases) {
     const std::string wrong = check_value(field(name), value_from_text(field(name), text));
     EXPECT_TRUE(wrong.ends_with(concat(", found \"", text, "\""))) << name << ": " << wrong;
@@ -268,8 +296,9 @@ TEST(ReadFields, RejectsWrongShapes) {
 
 TEST(ReadFields, AnEmptyObjectIsNoValue) {
   EXPECT_EQ(read({{"encoder", Json::object()}}), Sample());
-  EXPECT_NE(problems_of([] { read({{"count", Json::object()}}); }).find("expected integer, found {}"),
-            std::string::npos);
+  EXPECT_NE(
+      problems_of([] { read({{"count", Json::object()}}); }).find("expected integer, found {}"),
+      std::string::npos);
   EXPECT_NE(problems_of([] { read({{"bogus", Json::object()}}); }).find("bogus: unknown setting"),
             std::string::npos);
   EXPECT_NE(problems_of([] { read({{"enc", Json::object()}}); }).find("enc: unknown setting"),

@@ -5,7 +5,9 @@
 namespace genai {
 namespace {
 
-Json parse(std::string_view text) { return parse_json(text, "x.json", ErrorKind::usage); }
+Json parse(std::string_view text) {
+  return parse_json(text, "x.json", ErrorKind::usage);
+}
 
 void expect_rejected(std::string_view text, std::string_view part = "x.json: ") {
   SCOPED_TRACE(text.substr(0, 80));
@@ -32,9 +34,8 @@ TEST(ParseJson, AllowsComments) {
 }
 
 TEST(ParseJson, CommentsCanBeForbidden) {
-  expect_error(ErrorKind::data, "x.json: not valid JSON at line 1, column 2", [] {
-    parse_json("{/* a */}", "x.json", ErrorKind::data, {.comments = false});
-  });
+  expect_error(ErrorKind::data, "x.json: not valid JSON at line 1, column 2",
+               [] { parse_json("{/* a */}", "x.json", ErrorKind::data, {.comments = false}); });
 }
 
 TEST(ParseJson, FindsEqualKeysAtEveryDepth) {
@@ -83,9 +84,8 @@ TEST(ParseJson, NumbersStayWhatTheyAre) {
 TEST(ParseJson, RejectsNumbersThatDoNotFit) {
   expect_rejected("1e400");
   expect_rejected("[-1e400]");
-  for (const char* integer :
-       {"9223372036854775808", "18446744073709551615", "18446744073709551616",
-        "-9223372036854775809", "100000000000000000000000000000"}) {
+  for (const char* integer : {"9223372036854775808", "18446744073709551615", "18446744073709551616",
+                              "-9223372036854775809", "100000000000000000000000000000"}) {
     expect_rejected(integer, concat("the integer ", integer, " is beyond 64 bits"));
     expect_rejected(concat("{\"a\": [0, ", integer, " ]}"),
                     concat("the integer ", integer, " is beyond 64 bits"));
@@ -93,11 +93,36 @@ TEST(ParseJson, RejectsNumbersThatDoNotFit) {
 }
 
 TEST(ParseJson, RejectsWhatIsNotJson) {
-  for (const char* text :
-       {"", " ", "\n", "{", "}", "[1,]", "{\"a\":}", "{\"a\" 1}", "{a: 1}", "{'a': 1}",
-        "{\"a\": 1,}", "nan", "NaN", "Infinity", "[-]", "01", "1.", ".5", "+1", "0x10", "tru",
-        "\"open", "\"tab\tinside\"", "\"\\x41\"", "\"\\ud800\"", "{} {}", "{}x", "1 2", "{},",
-        "//"}) {
+  for (const char* text : {"",
+                           " ",
+                           "\n",
+                           "{",
+                           "}",
+                           "[1,]",
+                           "{\"a\":}",
+                           "{\"a\" 1}",
+                           "{a: 1}",
+                           "{'a': 1}",
+                           "{\"a\": 1,}",
+                           "nan",
+                           "NaN",
+                           "Infinity",
+                           "[-]",
+                           "01",
+                           "1.",
+                           ".5",
+                           "+1",
+                           "0x10",
+                           "tru",
+                           "\"open",
+                           "\"tab\tinside\"",
+                           "\"\\x41\"",
+                           "\"\\ud800\"",
+                           "{} {}",
+                           "{}x",
+                           "1 2",
+                           "{},",
+                           "//"}) {
     expect_rejected(text, "x.json: not valid JSON at line ");
   }
 }
@@ -109,7 +134,8 @@ TEST(ParseJson, NothingHidesBehindAZeroByte) {
 }
 
 TEST(ParseJson, RejectsInvalidUtf8) {
-  for (const char* bytes : {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"}) {
+  for (const char* bytes :
+       {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"}) {
     expect_rejected(concat("\"", bytes, "\""), "invalid string");
     expect_rejected(concat("{\"", bytes, "\": 1}"), "invalid string");
   }
@@ -180,21 +206,20 @@ TEST(SealedJson, EveryTruncationAndEveryLostOrAddedByteIsFound) {
 }
 
 TEST(SealedJson, RejectsOtherDocuments) {
-  for (const char* text : {"{}", "[]", "1", R"({"content": 1})", R"({"content": 1, "sha256": 2})"}) {
+  for (const char* text :
+       {"{}", "[]", "1", R"({"content": 1})", R"({"content": 1, "sha256": 2})"}) {
     expect_error(ErrorKind::data, "m.json: its SHA-256 does not match",
                  [&] { open_sealed_json(text, "m.json"); });
   }
 }
 
 TEST(SealedJson, KeepsTheLimits) {
-  const std::string text = seal_json(Json::array({Json::array({1})}));   // two levels in one
+  const std::string text = seal_json(Json::array({Json::array({1})}));  // two levels in one
   EXPECT_NO_THROW(open_sealed_json(text, "m.json", {.depth = 3}));
-  expect_error(ErrorKind::data, "nested deeper than 2", [&] {
-    open_sealed_json(text, "m.json", {.depth = 2});
-  });
-  expect_error(ErrorKind::data, "bytes of JSON", [&] {
-    open_sealed_json(text, "m.json", {.bytes = text.size() - 1});
-  });
+  expect_error(ErrorKind::data, "nested deeper than 2",
+               [&] { open_sealed_json(text, "m.json", {.depth = 2}); });
+  expect_error(ErrorKind::data, "bytes of JSON",
+               [&] { open_sealed_json(text, "m.json", {.bytes = text.size() - 1}); });
 }
 
 }  // namespace

@@ -5,10 +5,11 @@
 
 namespace genai {
 
-// Presets of this test's own, instead of those of configs/ (whose object file is then not linked).
+// Presets of this test's own: the object file with those of configs/ is then not linked.
 extern const std::pair<const char*, const char*> kEmbeddedPresets[] = {
     {"base", R"({"about": "all of it", "expected": {"loss": [1, 2]},
-                 "model": {"latent": 8, "encoder": {"hidden": [64, 32]}}, "data": {"source": "a"}})"},
+                 "model": {"latent": 8, "encoder": {"hidden": [64, 32]}},
+                 "data": {"source": "a"}})"},
     {"child", R"({"extends": "base", "model": {"latent": 16}})"},
     {"grandchild", R"({"extends": "child", "expected": null, "data": {"source": "b"}})"},
     {"loop-a", R"({"extends": "loop-b"})"},
@@ -151,9 +152,7 @@ TEST(Extends, ExpectedIsThatOfTheNearestDocument) {
 }
 
 TEST(Extends, UnknownOrCircularIsAnError) {
-  const auto merge = [](const Json& document) {
-    Settings().merge_document(document, "my.json");
-  };
+  const auto merge = [](const Json& document) { Settings().merge_document(document, "my.json"); };
   expect_error(ErrorKind::usage, "no preset 'chld'; did you mean 'child'?",
                [&] { merge({{"extends", "chld"}}); });
   expect_error(ErrorKind::usage, "no preset 'bas'; did you mean 'base'?",
@@ -177,7 +176,7 @@ TEST(Settings, ADocumentMayNameItsSchema) {
   Settings settings;
   settings.merge_document({{"$schema", "genai.schema.json"}, {"about", "x"}}, "my.json");
   EXPECT_EQ(settings.resolve(sections()), Settings().resolve(sections()));
-  settings.merge({{"about", "x"}}, "options");   // elsewhere it is a setting like any other
+  settings.merge({{"about", "x"}}, "options");  // elsewhere it is a setting like any other
   EXPECT_THROW(settings.resolve(sections()), Error);
 }
 
@@ -190,10 +189,10 @@ TEST(SettingsDiff, ListsWhatDiffers) {
   after["model"].erase("latent");
   after["data"] = Json::object();
   after["training"]["batch"] = 7;
-  EXPECT_EQ(settings_diff(before, after),
-            (std::vector<std::string>{"  model.encoder.hidden: [4] -> [4,5]",
-                                      "  model.latent: 2 -> null", "  seed: 1 -> 2",
-                                      "  training.batch: null -> 7"}));
+  EXPECT_EQ(
+      settings_diff(before, after),
+      (std::vector<std::string>{"  model.encoder.hidden: [4] -> [4,5]", "  model.latent: 2 -> null",
+                                "  seed: 1 -> 2", "  training.batch: null -> 7"}));
 }
 
 TEST(Presets, AreFoundByName) {

@@ -30,11 +30,13 @@ TEST(Draw, IsTheItemsPhiloxStream) {
   const int64_t item = (1ll << 40) + 5;
   std::vector<float> expected(12);
   philox_normal(stream_key(9, "train/critic/z"), item, 0, expected.data(), 12);
-  EXPECT_TRUE(Draw(9, "train/critic", {0, item}).normal("z", {3, 4})[1].equal(
-      at::tensor(expected).view({3, 4})));
+  EXPECT_TRUE(Draw(9, "train/critic", {0, item})
+                  .normal("z", {3, 4})[1]
+                  .equal(at::tensor(expected).view({3, 4})));
   philox_uniform(stream_key(9, "train/critic/z"), item, 0, expected.data(), 12);
-  EXPECT_TRUE(Draw(9, "train/critic", {0, item}).uniform("z", {3, 4})[1].equal(
-      at::tensor(expected).view({3, 4})));
+  EXPECT_TRUE(Draw(9, "train/critic", {0, item})
+                  .uniform("z", {3, 4})[1]
+                  .equal(at::tensor(expected).view({3, 4})));
 }
 
 TEST(Draw, AnItemsNumbersDoNotDependOnItsBatch) {
@@ -50,7 +52,7 @@ TEST(Draw, AnItemsNumbersDoNotDependOnItsBatch) {
   EXPECT_TRUE(Draw(1, "test", {77}).normal("z", {15})[0].equal(all[27].flatten()));
 }
 
-TEST(Draw, FirstSkipsNumbersOfEachItem) {   // the example of draw.h
+TEST(Draw, FirstSkipsNumbersOfEachItem) {  // the example of draw.h
   const Draw draw(1, "test", {2, 9, 4});
   for (const bool normal : {true, false}) {
     const auto make = [&](at::IntArrayRef shape, int64_t first = 0) {
@@ -105,8 +107,9 @@ TEST(RandomPermutation, DiffersBySeedAndPurpose) {
   EXPECT_NE(order, random_permutation(1, "epoch/1", 100));
 }
 
-TEST(RandomPermutation, IsPinned) {   // the order of every run's data depends on it
-  EXPECT_EQ(random_permutation(1, "epoch/0", 10), (std::vector<int64_t>{3, 1, 9, 0, 2, 5, 4, 8, 7, 6}));
+TEST(RandomPermutation, IsPinned) {  // the order of every run's data depends on it
+  EXPECT_EQ(random_permutation(1, "epoch/0", 10),
+            (std::vector<int64_t>{3, 1, 9, 0, 2, 5, 4, 8, 7, 6}));
 }
 
 // Chi-square of 23 degrees of freedom: above 49.7 with probability 0.001.

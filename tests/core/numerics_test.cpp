@@ -40,13 +40,12 @@ TEST_F(NumericsTest, LeavesNothingAutomatic) {
   EXPECT_NE(numerics.layout, Layout::automatic);
   EXPECT_GE(numerics.threads, 1);
   EXPECT_EQ(numerics.device, torch::cuda::is_available() ? "cuda:0" : "cpu");
-  EXPECT_EQ(numerics.precision == Precision::bfloat16,
-            has_fast_bfloat16(numerics.torch_device()));
+  EXPECT_EQ(numerics.precision == Precision::bfloat16, has_fast_bfloat16(numerics.torch_device()));
 }
 
 TEST_F(NumericsTest, RejectsUnknownDevices) {
-  for (const char* name : {"", "gpu", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", "cuda 0",
-                           "cuda:99999999999999999999", "mps", "automatic"}) {
+  for (const char* name : {"", "gpu", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:0x",
+                           "cuda 0", "cuda:99999999999999999999", "mps", "automatic"}) {
     expect_error(ErrorKind::device, concat("unknown device '", name, "'; expected auto, cpu, cuda"),
                  [&] { resolve_numerics({.device = name}); });
   }
@@ -108,7 +107,7 @@ TEST(MixedPrecision, ProductsAreBfloat16InsideAndFloat32Outside) {
   {
     const MixedPrecision scope(Precision::bfloat16, at::kCPU);
     EXPECT_EQ(at::mm(a, b).scalar_type(), at::kBFloat16);
-    EXPECT_EQ(at::mm(a, b).item<float>(), 1.0f);   // bfloat16 has 8 bits: steps of 1/128
+    EXPECT_EQ(at::mm(a, b).item<float>(), 1.0f);  // bfloat16 has 8 bits: steps of 1/128
     EXPECT_EQ((a + b).scalar_type(), at::kFloat);
   }
   EXPECT_EQ(at::mm(a, b).scalar_type(), at::kFloat);

@@ -36,8 +36,12 @@ std::vector<uint64_t> bits(uint64_t key, uint64_t item, uint64_t first, int64_t 
   return out;
 }
 
-uint32_t low(uint64_t x) { return static_cast<uint32_t>(x); }
-uint32_t high(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
+uint32_t low(uint64_t x) {
+  return static_cast<uint32_t>(x);
+}
+uint32_t high(uint64_t x) {
+  return static_cast<uint32_t>(x >> 32);
+}
 
 /// 32-bit word number `position` of an item's stream, from the block function.
 uint32_t word(uint64_t key, uint64_t item, uint64_t position) {
@@ -65,9 +69,10 @@ TEST(Philox, KnownAnswers) {
 TEST(Philox, NumbersArePinned) {
   const uint64_t key = stream_key(1, "test/z");
   EXPECT_EQ(key, 0x343f2acedf200653);
-  EXPECT_EQ(uniform(key, 7, 0, 3), (std::vector<float>{0x1.07d528p-1f, 0x1.c53c08p-3f, 0x1.eb43a8p-2f}));
-  EXPECT_EQ(normal(key, 7, 0, 4), (std::vector<float>{0x1.a6e278p-3f, 0x1.22036ap+0f, 0x1.3b05eap-1f,
-                                                        -0x1.0b5276p+0f}));
+  EXPECT_EQ(uniform(key, 7, 0, 3),
+            (std::vector<float>{0x1.07d528p-1f, 0x1.c53c08p-3f, 0x1.eb43a8p-2f}));
+  EXPECT_EQ(normal(key, 7, 0, 4),
+            (std::vector<float>{0x1.a6e278p-3f, 0x1.22036ap+0f, 0x1.3b05eap-1f, -0x1.0b5276p+0f}));
   EXPECT_EQ(bits(key, 7, 0, 2), (std::vector<uint64_t>{0x38a7813a83ea946a, 0xd5b1b66e7ad0ea47}));
   EXPECT_EQ(hash(uniform(key, 7, 3, 100'000)),
             "10146d48a94e3d0ffccc47f255e4235332477970d8b470845e5c36406d79a6d8");
@@ -94,8 +99,7 @@ TEST(Philox, NormalIsBoxMullerOfTheWords) {
     for (size_t i = 0; i < numbers.size(); ++i) {
       const uint64_t position = first + i, pair = position / 2 * 2;
       const double u = ((word(kKey, kItem, pair) >> 8) + 1.0) / 16777216;
-      const double angle =
-          2 * std::numbers::pi * (word(kKey, kItem, pair + 1) >> 8) / 16777216.0;
+      const double angle = 2 * std::numbers::pi * (word(kKey, kItem, pair + 1) >> 8) / 16777216.0;
       const double expected =
           std::sqrt(-2 * std::log(u)) * (position % 2 ? std::sin(angle) : std::cos(angle));
       ASSERT_NEAR(numbers[i], expected, 1e-6) << first << " + " << i;
@@ -108,8 +112,8 @@ TEST(Philox, BitsAreTheWords) {
     const auto numbers = bits(kKey, kItem, first, 9);
     for (size_t i = 0; i < numbers.size(); ++i) {
       const uint64_t position = 2 * (first + i);
-      EXPECT_EQ(numbers[i], word(kKey, kItem, position) |
-                                uint64_t{word(kKey, kItem, position + 1)} << 32);
+      EXPECT_EQ(numbers[i],
+                word(kKey, kItem, position) | uint64_t{word(kKey, kItem, position + 1)} << 32);
     }
   }
 }
@@ -207,8 +211,8 @@ TEST(PhiloxNormal, HasTheDistribution) {
   double worst = 0;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const double p = 0.5 * std::erfc(-numbers[i] / std::numbers::sqrt2);
-    worst = std::max({worst, p - static_cast<double>(i) / kMany,
-                      static_cast<double>(i + 1) / kMany - p});
+    worst = std::max(
+        {worst, p - static_cast<double>(i) / kMany, static_cast<double>(i + 1) / kMany - p});
   }
   EXPECT_LT(std::sqrt(kMany) * worst, 1.95);
 }
@@ -246,7 +250,7 @@ TEST(PhiloxUniform, IsUniform) {
   double chi_square = 0;
   for (const double n : bins) chi_square += (n - kMany / 256.0) * (n - kMany / 256.0) * 256 / kMany;
   EXPECT_LT(chi_square, 330);
-  EXPECT_GT(chi_square, 185);   // below with probability 0.0003: too even to be random
+  EXPECT_GT(chi_square, 185);  // below with probability 0.0003: too even to be random
   EXPECT_NEAR(moments(numbers).mean, 0.5, 4 / std::sqrt(12.0 * kMany));
 }
 

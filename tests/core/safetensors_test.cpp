@@ -29,8 +29,8 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
 
 void expect_rejected(const std::string& file, std::string_view part = "bad.safetensors: ") {
   SCOPED_TRACE(file.substr(std::min<size_t>(8, file.size()), 100));
-  expect_error(ErrorKind::data, "bad.safetensors: ",
-               [&] { read_safetensors(file, "bad.safetensors"); });
+  expect_error(ErrorKind::data,
+               "bad.safetensors: ", [&] { read_safetensors(file, "bad.safetensors"); });
   expect_error(ErrorKind::data, part, [&] { read_safetensors(file, "bad.safetensors"); });
 }
 
@@ -89,8 +89,9 @@ TEST(Safetensors, LayoutInMemoryDoesNotMatter) {
   wide.slice(3, 0, 10, 2).copy_(plain);
   const Tensor padded = at::cat({at::zeros({1, 3, 4, 5}), plain});
   for (const Tensor& same :
-       {plain.contiguous(at::MemoryFormat::ChannelsLast), plain.transpose(0, 3).contiguous().transpose(0, 3),
-        wide.slice(3, 0, 10, 2), padded.narrow(0, 1, 2), plain.clone().requires_grad_()}) {
+       {plain.contiguous(at::MemoryFormat::ChannelsLast),
+        plain.transpose(0, 3).contiguous().transpose(0, 3), wide.slice(3, 0, 10, 2),
+        padded.narrow(0, 1, 2), plain.clone().requires_grad_()}) {
     EXPECT_EQ(write_safetensors({{"x", same}}), expected);
   }
   const Tensor row = at::tensor({7.0f}).expand({3});
@@ -103,26 +104,27 @@ TEST(Safetensors, DataIsAligned) {
         {{name, at::zeros({3}, at::kDouble)}, {"A" + name, at::zeros({3}, at::kByte)}});
     EXPECT_EQ((file.size() - 3 * 8 - 3) % 8, 0u) << name;
     const Json header = Json::parse(file.substr(8, file.size() - 8 - 27));
-    EXPECT_EQ(header[name]["data_offsets"], Json({0, 24}));   // the wider type first
+    EXPECT_EQ(header[name]["data_offsets"], Json({0, 24}));  // the wider type first
   }
 }
 
 TEST(Safetensors, ReadsWhatTheFormatAllows) {
   const std::string four(4, '\0');
-  const auto count = [](const std::string& file) {
-    return read_safetensors(file, "x").size();
-  };
+  const auto count = [](const std::string& file) { return read_safetensors(file, "x").size(); };
   EXPECT_EQ(count(file_of("{}")), 0u);
   EXPECT_EQ(count(file_of("{}     ")), 0u);
   EXPECT_EQ(count(file_of("{\"__metadata__\":{}}")), 0u);
-  EXPECT_EQ(count(file_of("{\"__metadata__\":{\"a\":\"b\"},\n " + entry("x", "F32", "[1]", "[0,4]") + "}", four)), 1u);
+  EXPECT_EQ(
+      count(file_of("{\"__metadata__\":{\"a\":\"b\"},\n " + entry("x", "F32", "[1]", "[0,4]") + "}",
+                    four)),
+      1u);
   // Any order in the header, empty tensors anywhere
-  EXPECT_EQ(count(file_of("{" + entry("x", "U8", "[2]", "[2,4]") + "," +
-                              entry("y", "U8", "[2]", "[0,2]") + "," +
-                              entry("e", "F64", "[0]", "[2,2]") + "," +
-                              entry("f", "F64", "[3,0]", "[4,4]") + "}",
-                          four)),
-            4u);
+  EXPECT_EQ(
+      count(file_of("{" + entry("x", "U8", "[2]", "[2,4]") + "," +
+                        entry("y", "U8", "[2]", "[0,2]") + "," + entry("e", "F64", "[0]", "[2,2]") +
+                        "," + entry("f", "F64", "[3,0]", "[4,4]") + "}",
+                    four)),
+      4u);
 }
 
 TEST(SafetensorsHostile, HeaderLength) {
@@ -141,10 +143,9 @@ TEST(SafetensorsHostile, HeaderLength) {
 }
 
 TEST(SafetensorsHostile, HeaderText) {
-  for (const char* header :
-       {"[]", " {}", "1", "\"{}\"", "null", "{", "{}}", "{} {}", "{}x", "\xef\xbb\xbf{}", "{a:1}",
-        "{/* */}", "{}//", "{\"x\":1}", "{\"x\":null}", "{\"x\":[]}", "{\"x\":{}}",
-        "{\"\xff\":{}}"}) {
+  for (const char* header : {"[]", " {}", "1", "\"{}\"", "null", "{", "{}}", "{} {}", "{}x",
+                             "\xef\xbb\xbf{}", "{a:1}", "{/* */}", "{}//", "{\"x\":1}",
+                             "{\"x\":null}", "{\"x\":[]}", "{\"x\":{}}", "{\"\xff\":{}}"}) {
     expect_rejected(file_of(header));
   }
   expect_rejected(file_of(std::string("{}\0", 3)));
@@ -152,8 +153,8 @@ TEST(SafetensorsHostile, HeaderText) {
 }
 
 TEST(SafetensorsHostile, Metadata) {
-  for (const char* metadata : {"{\"a\":1}", "{\"a\":null}", "{\"a\":{\"b\":\"c\"}}", "{\"a\":[\"b\"]}",
-                               "\"text\"", "[]", "[\"a\"]", "null", "1"}) {
+  for (const char* metadata : {"{\"a\":1}", "{\"a\":null}", "{\"a\":{\"b\":\"c\"}}",
+                               "{\"a\":[\"b\"]}", "\"text\"", "[]", "[\"a\"]", "null", "1"}) {
     expect_rejected(file_of(concat("{\"__metadata__\":", metadata, "}")), "__metadata__");
   }
 }
@@ -165,21 +166,21 @@ TEST(SafetensorsHostile, DuplicateNames) {
   expect_rejected(file_of("{\"__metadata__\":{},\"__metadata__\":{}}"), "appears twice");
   expect_rejected(file_of("{\"__metadata__\":{\"a\":\"b\",\"a\":\"c\"}}"), "appears twice");
   expect_rejected(
-      file_of("{\"x\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "a"),
+      file_of("{\"x\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+              "a"),
       "appears twice");
 }
 
 TEST(SafetensorsHostile, Entries) {
-  for (const char* body :
-       {R"("dtype":"U8","shape":[1])", R"("dtype":"U8","data_offsets":[0,1])",
-        R"("shape":[1],"data_offsets":[0,1])",
-        R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"extra":1)",
-        R"("dtype":8,"shape":[1],"data_offsets":[0,1])",
-        R"("dtype":"U8","shape":1,"data_offsets":[0,1])",
-        R"("dtype":"U8","shape":{"0":1},"data_offsets":[0,1])",
-        R"("dtype":"U8","shape":[1],"data_offsets":[0])",
-        R"("dtype":"U8","shape":[1],"data_offsets":[0,1,1])",
-        R"("dtype":"U8","shape":[1],"data_offsets":1)"}) {
+  for (const char* body : {R"("dtype":"U8","shape":[1])", R"("dtype":"U8","data_offsets":[0,1])",
+                           R"("shape":[1],"data_offsets":[0,1])",
+                           R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"extra":1)",
+                           R"("dtype":8,"shape":[1],"data_offsets":[0,1])",
+                           R"("dtype":"U8","shape":1,"data_offsets":[0,1])",
+                           R"("dtype":"U8","shape":{"0":1},"data_offsets":[0,1])",
+                           R"("dtype":"U8","shape":[1],"data_offsets":[0])",
+                           R"("dtype":"U8","shape":[1],"data_offsets":[0,1,1])",
+                           R"("dtype":"U8","shape":[1],"data_offsets":1)"}) {
     expect_rejected(file_of(concat("{\"x\":{", body, "}}"), "a"), "tensor 'x'");
   }
 }
@@ -194,8 +195,8 @@ TEST(SafetensorsHostile, Types) {
 
 TEST(SafetensorsHostile, Shapes) {
   for (const char* shape :
-       {"[3]", "[5]", "[2,3]", "[0]", "[4,0]", "[-1]", "[-1,-4]", "[1.0]", "[4.0]", "[1e0]", "[\"4\"]",
-        "[null]", "[true]", "[[4]]", "[4,[]]",
+       {"[3]", "[5]", "[2,3]", "[0]", "[4,0]", "[-1]", "[-1,-4]", "[1.0]", "[4.0]", "[1e0]",
+        "[\"4\"]", "[null]", "[true]", "[[4]]", "[4,[]]",
         // Products that wrap around 2^64 to 4
         "[4611686018427387905,4]", "[4294967296,4294967296,4]", "[9223372036854775807,2,2]",
         "[18446744073709551615]", "[18446744073709551620]", "[9223372036854775808]",
@@ -221,8 +222,9 @@ TEST(SafetensorsHostile, Offsets) {
 
 TEST(SafetensorsHostile, HolesAndOverlaps) {
   const auto two = [](const char* first, const char* second) {
-    return file_of("{" + entry("x", "U8", "[4]", first) + "," + entry("y", "U8", "[4]", second) + "}",
-                   "abcdefgh");
+    return file_of(
+        "{" + entry("x", "U8", "[4]", first) + "," + entry("y", "U8", "[4]", second) + "}",
+        "abcdefgh");
   };
   EXPECT_EQ(read_safetensors(two("[4,8]", "[0,4]"), "x").size(), 2u);
   expect_rejected(two("[0,4]", "[0,4]"), "hole or overlap");
@@ -233,10 +235,10 @@ TEST(SafetensorsHostile, HolesAndOverlaps) {
   expect_rejected(file_of("{" + entry("x", "U8", "[4]", "[0,4]") + "}", "abcdefgh"),
                   "end at byte 4 of 8");
   expect_rejected(file_of("{}", "a"), "end at byte 0 of 1");
-  expect_rejected(file_of("{" + entry("x", "U8", "[4]", "[0,4]") + "," +
-                              entry("e", "U8", "[0]", "[2,2]") + "}",
-                          "abcd"),
-                  "hole or overlap");
+  expect_rejected(
+      file_of("{" + entry("x", "U8", "[4]", "[0,4]") + "," + entry("e", "U8", "[0]", "[2,2]") + "}",
+              "abcd"),
+      "hole or overlap");
 }
 
 std::string small_file() {
@@ -256,7 +258,7 @@ TEST(SafetensorsHostile, ABitFlipIsAnErrorOrLeavesAWholeFile) {
   for (size_t bit = 0; bit < 8 * file.size(); ++bit) {
     std::string broken = file;
     broken[bit / 8] = static_cast<char>(broken[bit / 8] ^ (1 << bit % 8));
-    try {   // a flip in a name or a number is for the checkpoint's hash to find
+    try {  // a flip in a name or a number is for the checkpoint's hash to find
       size_t bytes = 0;
       for (const auto& [name, tensor] : read_safetensors(broken, "x")) bytes += tensor.nbytes();
       EXPECT_EQ(bytes, 14u) << "bit " << bit;

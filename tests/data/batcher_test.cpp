@@ -123,12 +123,12 @@ TEST(Batcher, EachEpochHoldsEachItemOnce) {
     for (int64_t epoch = 0; epoch < 4; ++epoch) {
       const auto begin = items.begin() + epoch * kItems;
       const std::vector<int64_t> order(begin, begin + kItems);
-      EXPECT_TRUE(std::is_permutation(order.begin(), order.end(),
-                                      walk(batcher(data, kItems), 1).begin()))
+      EXPECT_TRUE(
+          std::is_permutation(order.begin(), order.end(), walk(batcher(data, kItems), 1).begin()))
           << "batch " << size << ", epoch " << epoch;
       orders.insert(order);
     }
-    EXPECT_EQ(orders.size(), 4u) << "batch " << size;   // each epoch in a new order
+    EXPECT_EQ(orders.size(), 4u) << "batch " << size;  // each epoch in a new order
   }
 }
 
@@ -141,7 +141,7 @@ TEST(Batcher, TheWalkDoesNotDependOnTheBatchSize) {
 
 TEST(Batcher, ABatchGoesOnIntoTheNextEpoch) {
   const Dataset data = numbered(10);
-  const auto batch = items_of(batcher(data, 4).at(2, 0, 0));   // positions 8 to 11
+  const auto batch = items_of(batcher(data, 4).at(2, 0, 0));  // positions 8 to 11
   const auto first = items_of(batcher(data, 10).at(0, 0, 0));
   const auto second = items_of(batcher(data, 10).at(1, 0, 0));
   EXPECT_EQ(batch, (std::vector<int64_t>{first[8], first[9], second[0], second[1]}));
@@ -209,8 +209,8 @@ TEST(Batcher, RejectsBatchesThatDoNotFit) {
 constexpr int64_t kSide = 32;
 
 Dataset greys(Binarize binarize) {
-  return make_data(5, binarize, [](int64_t i) { return (std::vector{0, 64, 127, 200, 255})[i]; },
-                   kSide);
+  return make_data(
+      5, binarize, [](int64_t i) { return (std::vector{0, 64, 127, 200, 255})[i]; }, kSide);
 }
 
 /// The image of an item in an epoch.
@@ -219,7 +219,8 @@ Tensor image(const Dataset& data, int64_t epoch, int64_t item, uint64_t seed = 1
   const Dataset plain = greys(Binarize::none);
   const Batch grey = batcher(plain, 5, 1, 1, {}, seed).at(epoch, 0, 0);
   const float value = data.train.images[item][0][0][0].item<float>() / 255;
-  return batch.input[grey.input.select(1, 0).select(1, 0).select(1, 0).eq(value).nonzero().item<int64_t>()];
+  return batch
+      .input[grey.input.select(1, 0).select(1, 0).select(1, 0).eq(value).nonzero().item<int64_t>()];
 }
 
 void expect_bernoulli(const Tensor& pixels, double mean) {
@@ -271,8 +272,8 @@ TEST(Binarize, FixedDiffersByItemAndSplit) {
 }
 
 TEST(Binarize, ThresholdCutsAt128) {
-  const Dataset data =
-      make_data(4, Binarize::threshold, [](int64_t i) { return (std::vector{0, 127, 128, 255})[i]; });
+  const Dataset data = make_data(4, Binarize::threshold,
+                                 [](int64_t i) { return (std::vector{0, 127, 128, 255})[i]; });
   const Batch batch = items_batch(data.test, data.info, 0, 4, at::kCPU);
   EXPECT_TRUE(batch.input.flatten(1).select(1, 3).equal(at::tensor({0.f, 0.f, 1.f, 1.f})));
   EXPECT_EQ(batcher(data, 4).at(0, 0, 0).input.sum().item<double>(), 2 * 4);

@@ -15,7 +15,7 @@
 namespace genai {
 namespace {
 
-const Json kPlain = Json::object();   // no sampling options
+const Json kPlain = Json::object();  // no sampling options
 
 DataInfo make_info(int64_t channels, int64_t height, int64_t width) {
   DataInfo info;
@@ -62,7 +62,9 @@ Batch make_batch(const Tensor& images, int64_t first = 0) {
   return batch;
 }
 
-Draw make_draw(const Batch& batch) { return Draw(1, "test", batch.sample_ids); }
+Draw make_draw(const Batch& batch) {
+  return Draw(1, "test", batch.sample_ids);
+}
 
 /// Images of 0 and 1.
 Tensor binary_images(int64_t count, const DataInfo& info, int64_t first = 0) {
@@ -74,7 +76,8 @@ Tensor binary_images(int64_t count, const DataInfo& info, int64_t first = 0) {
 
 void expect_near(const Tensor& found, const Tensor& expected, double tolerance) {
   ASSERT_EQ(found.sizes(), expected.sizes());
-  EXPECT_LE((found.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(), tolerance);
+  EXPECT_LE((found.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(),
+            tolerance);
 }
 
 // Closed forms
@@ -111,7 +114,9 @@ TEST(KlToStandardNormal, IsTheIntegral) {
 TEST(BernoulliLogLikelihood, ClosedForm) {
   for (const double logit : {-1000.0, -50.0, -2.0, 0.0, 0.3, 20.0, 1000.0}) {
     for (const double x : {0.0, 0.25, 1.0}) {
-      const auto log_sigmoid = [](double l) { return l < 0 ? l - std::log1p(std::exp(l)) : -std::log1p(std::exp(-l)); };
+      const auto log_sigmoid = [](double l) {
+        return l < 0 ? l - std::log1p(std::exp(l)) : -std::log1p(std::exp(-l));
+      };
       const double expected = x * log_sigmoid(logit) + (1 - x) * log_sigmoid(-logit);
       for (const auto type : {at::kFloat, at::kDouble}) {
         const Tensor found = bernoulli_log_likelihood(at::full({1, 1, 1}, logit, type),
@@ -158,8 +163,8 @@ struct LinearGaussian {
     const Tensor random = Draw(5, "weights", ids(pixels)).normal("w", {kLatent}).to(at::kDouble);
     w = std::get<0>(at::linalg_qr(random)) * at::tensor({0.5, 0.3}, at::kDouble);
     b = at::linspace(0.2, 0.7, pixels, at::kDouble);
-    const Tensor variance = 1 / (1 + w.square().sum(0) / (kStd * kStd));   // [latent]
-    const Tensor gain = variance.unsqueeze(1) * w.t() / (kStd * kStd);     // [latent, pixels]
+    const Tensor variance = 1 / (1 + w.square().sum(0) / (kStd * kStd));  // [latent]
+    const Tensor gain = variance.unsqueeze(1) * w.t() / (kStd * kStd);    // [latent, pixels]
     vae.set("decoder.spread.weight", w);
     vae.set("decoder.spread.bias", b);
     vae.set("posterior.weight", at::cat({gain, at::zeros_like(gain)}));
@@ -171,8 +176,7 @@ struct LinearGaussian {
     const Draw draw(7, "sample", ids(count));
     const Tensor y = draw.normal("z", {kLatent}).to(at::kDouble).matmul(w.t()) + b +
                      kStd * draw.normal("noise", {info.pixels()});
-    return make_batch(
-        y.mul(255).round().clamp(0, 255).div(255).to(at::kFloat).view({-1, 1, 2, 3}));
+    return make_batch(y.mul(255).round().clamp(0, 255).div(255).to(at::kFloat).view({-1, 1, 2, 3}));
   }
 
   /// log N(y; b, W W^T + kStd^2 I) - D log 256 of the dequantized images.
@@ -230,8 +234,9 @@ TEST(LinearGaussianVae, ValidationIsTheEvidenceLowerBound) {
   const at::NoGradGuard guard;
   const Tensors means = model.vae.model->validate(batch, draw);
   const double nelbo = means.at("nelbo").item<double>();
-  EXPECT_NEAR(nelbo, -model.exact(batch).mean().item<double>(), 0.15);   // exact posterior: no gap
-  EXPECT_NEAR(nelbo, means.at("reconstruction").item<double>() + means.at("kl").item<double>(), 1e-4);
+  EXPECT_NEAR(nelbo, -model.exact(batch).mean().item<double>(), 0.15);  // exact posterior: no gap
+  EXPECT_NEAR(nelbo, means.at("reconstruction").item<double>() + means.at("kl").item<double>(),
+              1e-4);
   EXPECT_TRUE(means.count(model.vae.model->objective()));
 }
 
@@ -243,9 +248,7 @@ struct LinearBernoulli {
              {"encoder", {{"hidden", Json::array()}}},
              {"decoder", {{"hidden", Json::array()}}}},
             info) {}
-  Tensor weight(const std::string& name) {
-    return vae.parameter(name).detach().to(at::kDouble);
-  }
+  Tensor weight(const std::string& name) { return vae.parameter(name).detach().to(at::kDouble); }
 
   DataInfo info;
   Vae vae;
@@ -265,7 +268,7 @@ TEST(LogLikelihood, OfOneDrawIsTheSingleSampleBound) {
       z.mm(model.weight("decoder.spread.weight").t()) + model.weight("decoder.spread.bias");
   const Tensor p = logits.sigmoid();
   const Tensor log_px = (x * p.log() + (1 - x) * (1 - p).log()).sum(1);
-  const Tensor log_pz = -0.5 * z.square().sum(1);   // the constants of p and q cancel
+  const Tensor log_pz = -0.5 * z.square().sum(1);  // the constants of p and q cancel
   const Tensor log_qz = -0.5 * ((z - mean).square() / variance + variance.log()).sum(1);
   expect_near(found, log_px + log_pz - log_qz, 1e-5);
 }
@@ -282,13 +285,13 @@ TEST(LogLikelihood, OfManyDrawsIsTheIntegral) {
   const Tensor logits =
       z.mm(model.weight("decoder.spread.weight").t()) + model.weight("decoder.spread.bias");
   const Tensor x = batch.input.flatten(1).to(at::kDouble);
-  const Tensor log_px = x.mm(logits.t()) - at::softplus(logits).sum(1);   // [B, grid]
+  const Tensor log_px = x.mm(logits.t()) - at::softplus(logits).sum(1);  // [B, grid]
   const Tensor log_pz = -0.5 * z.square().sum(1) - std::log(2 * std::numbers::pi);
   const Tensor exact = (log_px + log_pz).logsumexp(1) + 2 * std::log(h);
   expect_near(model.vae.likelihood->log_likelihood(batch, make_draw(batch), 20'000), exact, 0.02);
 }
 
-TEST(LogLikelihood, DoesNotDependOnTheBatch) {   // nor on the chunks that it is computed in
+TEST(LogLikelihood, DoesNotDependOnTheBatch) {  // nor on the chunks that it is computed in
   const DataInfo info = make_info(1, 4, 4);
   Vae vae({{"latent", 3}, {"encoder", {{"hidden", {8}}}}, {"decoder", {{"hidden", {8}}}}}, info);
   const at::NoGradGuard guard;
@@ -340,7 +343,8 @@ TEST(VaeLoss, ReachesEveryParameter) {
   for (const char* kind : {"mlp", "conv"}) {
     const DataInfo info = make_info(1, 8, 8);
     const Json network = {{"kind", kind}, {"hidden", {8}}, {"width", 4}, {"levels", 1}};
-    Vae vae({{"latent", 3}, {"encoder", network}, {"decoder", network}, {"pixels", "gaussian"}}, info);
+    Vae vae({{"latent", 3}, {"encoder", network}, {"decoder", network}, {"pixels", "gaussian"}},
+            info);
     const auto sets = vae.model->parameter_sets();
     ASSERT_EQ(sets.size(), 1u);
     EXPECT_EQ(sets[0].parameters.size(), vae.model->module().named_parameters().size());
@@ -366,7 +370,8 @@ TEST(Vae, Learns) {
   data.info = make_info(1, 28, 28);
   data.info.binarize = Binarize::threshold;
   const Batch batch = items_batch(data.train, data.info, 0, 64, at::kCPU);
-  Vae vae({{"latent", 8}, {"encoder", {{"hidden", {64}}}}, {"decoder", {{"hidden", {64}}}}}, data.info);
+  Vae vae({{"latent", 8}, {"encoder", {{"hidden", {64}}}}, {"decoder", {{"hidden", {64}}}}},
+          data.info);
   torch::optim::AdamW optimizer(vae.model->module().parameters(),
                                 torch::optim::AdamWOptions(1e-2).weight_decay(0));
   const Phase phase = vae.model->phases().at(0);
@@ -383,14 +388,16 @@ TEST(Vae, Learns) {
     optimizer.step();
     nelbo.push_back(loss.logs.at("nelbo").item<double>());
   }
-  EXPECT_NEAR(nelbo.front(), 784 * std::log(2), 60);   // knows nothing: a coin for each pixel
-  EXPECT_LT(nelbo.back(), 100);std::printf("NELBO %g %g %g %g\n", nelbo[0],nelbo[50],nelbo[100],nelbo.back());
+  EXPECT_NEAR(nelbo.front(), 784 * std::log(2), 60);  // knows nothing: a coin for each pixel
+  EXPECT_LT(nelbo.back(), 60);
 }
 
 // Settings and shapes
 
 TEST(VaeSettings, MustFitTheData) {
-  const auto make = [](const Json& settings, const DataInfo& info) { vae_family().make(settings, info); };
+  const auto make = [](const Json& settings, const DataInfo& info) {
+    vae_family().make(settings, info);
+  };
   const DataInfo plain = make_info(1, 8, 8);
   expect_error(ErrorKind::usage, "model.conditional: the data set 'test' has no labels",
                [&] { make({{"conditional", true}}, plain); });
@@ -419,9 +426,10 @@ TEST(VaeSettings, TooManyLevelsForTheImage) {
 }
 
 TEST(VaeSettings, UnknownOrWrong) {
-  for (const Json& wrong : {Json{{"latnt", 3}}, Json{{"latent", 0}}, Json{{"latent", 2.0}},
-                            Json{{"encoder", {{"kind", "resnet"}}}}, Json{{"encoder", {{"hidden", {0}}}}},
-                            Json{{"pixel_std", -1}}, Json{{"beta", -1}}, Json{{"pixels", "poisson"}}}) {
+  for (const Json& wrong :
+       {Json{{"latnt", 3}}, Json{{"latent", 0}}, Json{{"latent", 2.0}},
+        Json{{"encoder", {{"kind", "resnet"}}}}, Json{{"encoder", {{"hidden", {0}}}}},
+        Json{{"pixel_std", -1}}, Json{{"beta", -1}}, Json{{"pixels", "poisson"}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
                  [&] { vae_family().make(wrong, make_info(1, 8, 8)); });
   }
@@ -461,7 +469,8 @@ TEST(VaeConditional, TellsNetworksTheClass) {
   Vae vae({{"latent", 2}, {"conditional", true}}, info);
   ASSERT_TRUE(vae.generator->class_conditional());
   const at::NoGradGuard guard;
-  const Tensor x = binary_images(1, info).expand({3, 1, 4, 4}), labels = at::tensor({0, 1, 2}, at::kLong);
+  const Tensor x = binary_images(1, info).expand({3, 1, 4, 4}),
+               labels = at::tensor({0, 1, 2}, at::kLong);
   const auto all_differ = [](const Tensor& rows) {
     return !rows[0].equal(rows[1]) && !rows[1].equal(rows[2]) && !rows[0].equal(rows[2]);
   };
@@ -523,8 +532,8 @@ TEST(VaeGenerate, BinaryDrawsPixelsByTheirMeans) {
 
 TEST(VaeGenerate, RejectsWrongOptions) {
   Vae vae({{"latent", 3}}, make_info(1, 8, 8));
-  for (const Json& wrong :
-       {Json{{"temprature", 1}}, Json{{"temperature", -1}}, Json{{"temperature", "hot"}}, Json{{"binary", 1}}}) {
+  for (const Json& wrong : {Json{{"temprature", 1}}, Json{{"temperature", -1}},
+                            Json{{"temperature", "hot"}}, Json{{"binary", 1}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
                  [&] { vae.generator->generate(Draw(0, "g", {0}), {}, wrong); });
   }

@@ -26,7 +26,7 @@ TEST(TrainingFields, RoundTrip) {
                      .layout = Layout::channels_last,
                      .threads = 3};
   const Json json = write_fields(training_fields(), &config);
-  EXPECT_EQ(json["device"], "cpu");   // not under "numerics"
+  EXPECT_EQ(json["device"], "cpu");  // not under "numerics"
   EXPECT_EQ(json["layout"], "channels-last");
   EXPECT_EQ(json["schedule"], "cosine");
   const auto read = from_json<TrainingConfig>(training_fields(), json, "x");
@@ -36,13 +36,16 @@ TEST(TrainingFields, RoundTrip) {
 }
 
 TEST(TrainingFields, RejectWhatCannotWork) {
-  for (const Json& wrong :
-       {Json{{"epochs", 0}}, Json{{"epochs", -1}}, Json{{"steps", -1}}, Json{{"batch", 0}},
-        Json{{"batch", 1.5}}, Json{{"accumulate", 0}}, Json{{"learning_rate", 0}},
-        Json{{"learning_rate", "fast"}}, Json{{"beta1", 1}}, Json{{"beta2", -0.1}},
-        Json{{"epsilon", 0}}, Json{{"weight_decay", -1}}, Json{{"clip_norm", -1}},
-        Json{{"seed", -1}}, Json{{"seed", 1.0}}, Json{{"log_every", 0}}, Json{{"threads", -1}},
-        Json{{"precision", "half"}}, Json{{"schedule", "cos"}}, Json{{"optimizer", "sgd"}}}) {
+  for (const Json& wrong : {Json{{"epochs", 0}},        Json{{"epochs", -1}},
+                            Json{{"steps", -1}},        Json{{"batch", 0}},
+                            Json{{"batch", 1.5}},       Json{{"accumulate", 0}},
+                            Json{{"learning_rate", 0}}, Json{{"learning_rate", "fast"}},
+                            Json{{"beta1", 1}},         Json{{"beta2", -0.1}},
+                            Json{{"epsilon", 0}},       Json{{"weight_decay", -1}},
+                            Json{{"clip_norm", -1}},    Json{{"seed", -1}},
+                            Json{{"seed", 1.0}},        Json{{"log_every", 0}},
+                            Json{{"threads", -1}},      Json{{"precision", "half"}},
+                            Json{{"schedule", "cos"}},  Json{{"optimizer", "sgd"}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
                  [&] { from_json<TrainingConfig>(training_fields(), wrong, "x"); });
   }
@@ -71,7 +74,8 @@ TEST(LearningRate, WarmsUpLinearly) {
 }
 
 TEST(LearningRate, Linear) {
-  const TrainingConfig config = scheduled(Schedule::linear, 0), warm = scheduled(Schedule::linear, 20);
+  const TrainingConfig config = scheduled(Schedule::linear, 0),
+                       warm = scheduled(Schedule::linear, 20);
   EXPECT_EQ(learning_rate_factor(config, 0, 100), 1);
   EXPECT_DOUBLE_EQ(learning_rate_factor(config, 25, 100), 0.75);
   EXPECT_NEAR(learning_rate_factor(config, 99, 100), 0.01, 1e-15);
@@ -80,8 +84,9 @@ TEST(LearningRate, Linear) {
   EXPECT_DOUBLE_EQ(learning_rate_factor(warm, 60, 100), 0.5);
 }
 
-TEST(LearningRate, Cosine) {   // (1 + cos(pi t)) / 2
-  const TrainingConfig config = scheduled(Schedule::cosine, 0), warm = scheduled(Schedule::cosine, 10);
+TEST(LearningRate, Cosine) {  // (1 + cos(pi t)) / 2
+  const TrainingConfig config = scheduled(Schedule::cosine, 0),
+                       warm = scheduled(Schedule::cosine, 10);
   EXPECT_EQ(learning_rate_factor(config, 0, 120), 1);
   EXPECT_NEAR(learning_rate_factor(config, 20, 120), (2 + std::sqrt(3)) / 4, 1e-15);
   EXPECT_NEAR(learning_rate_factor(config, 40, 120), 0.75, 1e-15);
@@ -97,7 +102,7 @@ TEST(LearningRate, StaysUpWhileTheStepsAreUnknown) {
     EXPECT_EQ(learning_rate_factor(scheduled(schedule, 10), 4, 0), 0.5);
     EXPECT_EQ(learning_rate_factor(scheduled(schedule, 10), 10, 0), 1);
     EXPECT_EQ(learning_rate_factor(scheduled(schedule, 10), 1000, 0), 1);
-    EXPECT_EQ(learning_rate_factor(scheduled(schedule, 10), 9, 10), 1);   // warm-up to the last step
+    EXPECT_EQ(learning_rate_factor(scheduled(schedule, 10), 9, 10), 1);  // warm-up to the last step
   }
 }
 
@@ -111,8 +116,9 @@ TEST(ParseDuration, KnowsSecondsMinutesAndHours) {
 }
 
 TEST(ParseDuration, RejectsWhatIsNoTime) {
-  for (const char* text : {"", "s", "m", "3x", "3 m", " 3m", "3m ", "3ms", "3mm", "-3m", "0", "0s", "nan",
-                           "nans", "inf", "infh", "1e400s", "1e308h", "three", "3m30s", "+3m", "3,5m"}) {
+  for (const char* text :
+       {"",   "s",   "m",    "3x",  "3 m",  " 3m",    "3m ",    "3ms",   "3mm",   "-3m", "0",
+        "0s", "nan", "nans", "inf", "infh", "1e400s", "1e308h", "three", "3m30s", "+3m", "3,5m"}) {
     expect_error(ErrorKind::usage,
                  concat("expected a time such as 90s, 3m or 1h, found '", text, "'"),
                  [&] { parse_duration(text); });
@@ -127,7 +133,7 @@ TEST(PlannedSteps, FromEpochsRoundsUp) {
                          }),
                          images);
   };
-  EXPECT_EQ(steps(10, 128, 60'000), 4688);   // 4687.5
+  EXPECT_EQ(steps(10, 128, 60'000), 4688);  // 4687.5
   EXPECT_EQ(steps(1, 100, 60'000), 600);
   EXPECT_EQ(steps(0.5, 100, 60'000), 300);
   EXPECT_EQ(steps(1e-9, 100, 60'000), 1);

@@ -46,15 +46,15 @@ class Recorder : public TrainObserver {
 };
 
 /// Settings of a run without interludes: checkpoints at its start and end alone.
-Json toy_config(const Json& model, const Json& training) {
+Json toy_config(const Json& model, const Json& training) {  // {}: as it is
   Json config = {{"model", {{"family", "toy"}}}, {"data", {{"source", "toy"}}}};
-  config["model"].update(model);
+  if (model.is_object()) config["model"].update(model);
   config["training"] = {{"steps", 4},           {"batch", 8},
                         {"learning_rate", 0.01}, {"seed", 5},
                         {"validate_every", 1000}, {"checkpoint_every", 1000},
                         {"sample_every", 1000},  {"device", "cpu"},
                         {"precision", "float32"}, {"threads", 1}};
-  config["training"].update(training);
+  if (training.is_object()) config["training"].update(training);
   return config;
 }
 
@@ -569,13 +569,11 @@ TEST_F(Trainer, WarnsOnceOfSkippedUpdatesAndGoesOn) {
 }
 
 TEST_F(Trainer, CountsSkippedStepsInARowOnly) {
-  // Four bad steps, one good, as often as one likes: the guard starts anew. (Two runs: a family
-  // has one interval.)
-  const Json training = {{"steps", 12}, {"log_every", 1}};
-  EXPECT_EQ(start(folder_ / "a", toy_config({{"critic_nan_from", 1}, {"critic_nan_to", 5}},
-                                            training))
-                .step,
-            12);
+  // Four bad steps of the critic, a good one, and four bad ones of the generator.
+  const Json model = {{"critic_nan_from", 1}, {"critic_nan_to", 5},
+                      {"generator_nan_from", 6}, {"generator_nan_to", 10}};
+  EXPECT_EQ(start(folder_ / "run", toy_config(model, {{"steps", 12}})).step, 12);
+  EXPECT_EQ(recorder_.warnings.size(), 2u);
 }
 
 TEST_F(Trainer, StopsWhenTheGradientStaysNotFinite) {
@@ -749,6 +747,20 @@ TEST_F(Trainer, RemembersTheBestValidation) {
             best_step);
 }
 
+TEST_F(Trainer, RemembersTheBestValidationAcrossAResume) {
+  const Json config = toy_config({{"stateful", false}}, {{"steps", 6}, {"validate_every", 1}});
+  const TrainResult whole = start(folder_ / "whole", config);
+  ASSERT_LT(whole.best_step, 4);
+  recorder_.stop_at = 4;
+  start(folder_ / "run", config);
+  recorder_.stop_at = -1;
+  const TrainResult result = resume(folder_ / "run", config);
+  EXPECT_EQ(result.best_step, whole.best_step);
+  EXPECT_EQ(result.best_value, whole.best_value);
+  EXPECT_EQ(newest(folder_ / "run").manifest.best_step, whole.best_step);
+  EXPECT_EQ(newest(folder_ / "run").manifest.best_value, whole.best_value);
+}
+
 TEST_F(Trainer, ABudgetBecomesANumberOfStepsThatIsKept) {
   const Json config = toy_config({}, {{"steps", 0}, {"budget", "2s"}});
   const TrainResult result = start(folder_ / "run", config);
@@ -759,49 +771,6 @@ TEST_F(Trainer, ABudgetBecomesANumberOfStepsThatIsKept) {
   const TrainResult again = resume(folder_ / "run", config);
   EXPECT_EQ(again.step, result.step);
   EXPECT_EQ(again.steps, result.steps);
-}
-
-TEST(PlannedSteps, ComeFromStepsOrEpochs) {
-  TrainingConfig config;
-  config.batch = 10;
-  config.epochs = 1.5;
-  EXPECT_EQ(planned_steps(config, 100), 15);
-  EXPECT_EQ(planned_steps(config, 101), 16);   // the last images count too
-  config.epochs = 1e-6;
-  EXPECT_EQ(planned_steps(config, 100), 1);
-  config.steps = 7;
-  EXPECT_EQ(planned_steps(config, 100), 7);
-  config.steps = 0;
-  config.budget = "1m";
-  EXPECT_EQ(planned_steps(config, 100), 0);
-}
-
-TEST(LearningRateFactor, HasClosedForms) {
-  TrainingConfig config;
-  for (const int64_t step : {0, 5, 99}) EXPECT_EQ(learning_rate_factor(config, step, 100), 1);
-  config.warmup = 4;
-  EXPECT_EQ(learning_rate_factor(config, 0, 100), 0.25);
-  EXPECT_EQ(learning_rate_factor(config, 3, 100), 1);
-  config.warmup = 0;
-  config.schedule = Schedule::linear;
-  EXPECT_DOUBLE_EQ(learning_rate_factor(config, 25, 100), 0.75);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(config, 100, 100), 0);
-  config.schedule = Schedule::cosine;
-  EXPECT_DOUBLE_EQ(learning_rate_factor(config, 0, 100), 1);
-  EXPECT_NEAR(learning_rate_factor(config, 50, 100), 0.5, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(config, 25, 100), (1 + std::sqrt(0.5)) / 2, 1e-12);
-  config.warmup = 20;
-  EXPECT_NEAR(learning_rate_factor(config, 60, 100), 0.5, 1e-12);
-  EXPECT_EQ(learning_rate_factor(config, 60, 0), 1);   // a budget still being measured
-}
-
-TEST(Durations, AreReadStrictly) {
-  EXPECT_EQ(parse_duration("90s"), 90);
-  EXPECT_EQ(parse_duration("3m"), 180);
-  EXPECT_EQ(parse_duration("1.5h"), 5400);
-  for (const char* text : {"", "s", "-1s", "0", "3 m", "3d", "nan", "infs", "1e999h", "3ms"}) {
-    expect_error(ErrorKind::usage, "training.budget", [&] { parse_duration(text); });
-  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "command.h"
 #include "genai/base/error.h"
@@ -37,11 +38,21 @@ std::vector<fs::path> pictures_of(const fs::path& path) {
   return found;
 }
 
-/// Trained weights by their hash: the runs near the picture first, then the runs folder.
+/// Trained weights by their hash: of the runs that the pictures lie in (RUN/out/x.png,
+/// RUN/out/x/17.png), and of the runs folder.
 class WeightFinder {
  public:
-  WeightFinder(fs::path picture_folder, fs::path runs) : runs_(std::move(runs)) {
-    add(picture_folder.parent_path());
+  WeightFinder(const std::vector<fs::path>& pictures, fs::path runs) : runs_(std::move(runs)) {
+    constexpr int kLevels = 3;
+    std::set<fs::path> folders;
+    for (const fs::path& picture : pictures) {
+      fs::path folder = fs::absolute(picture).lexically_normal();
+      for (int level = 0; level < kLevels; ++level) {
+        folder = folder.parent_path();
+        folders.insert(folder);
+      }
+    }
+    for (const fs::path& folder : folders) add(folder);
     for (const fs::path& run : list_runs(runs_)) add(run);
   }
 
@@ -71,30 +82,57 @@ class WeightFinder {
   std::map<std::string, RunReference> checkpoints_;
 };
 
+struct Claim {
+  std::string weights;
+  int64_t threads = 1;
+};
+
+/// What the picture says of the weights and threads that made it.
+Claim read_claim(const std::string& png, const std::string& name) {
+  const Json made = read_provenance(png, name);
+  if (made.is_null()) {
+    fail(ErrorKind::data, name, ": does not say how it was made (no 'genai' text)");
+  }
+  constexpr int64_t kMaxThreads = 1024;
+  try {
+    const Claim claim{.weights = made.at("weights_sha256"),
+                      .threads = made.at("numerics").at("threads")};
+    if (claim.threads >= 1 && claim.threads <= kMaxThreads) return claim;
+  } catch (const Json::exception&) {
+    // Told below.
+  }
+  fail(ErrorKind::data, name, ": its 'genai' text is not one of ours");
+}
+
+/// A request that cannot be met is the picture's fault, not the user's.
+Recreation make_again(const std::string& png, const std::string& name, const LoadedModel& model) {
+  try {
+    return recreate(png, name, model);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    fail(ErrorKind::data, name, ": its own request is impossible: ", error.what());
+  }
+}
+
 int check_verb(const CheckOptions& options) {
   const auto pictures = pictures_of(options.path);
-  const WeightFinder finder(fs::absolute(pictures.front()).parent_path(),
-                            runs_folder(options.runs));
+  const WeightFinder finder(pictures, runs_folder(options.runs));
   std::map<std::string, LoadedModel> models;
   int64_t bad = 0;
   Json results = Json::array();
   for (const fs::path& path : pictures) {
     const std::string png = read_file(path, kMaxPicture);
-    const Json made = read_provenance(png, path.string());
-    if (!made.is_object() || !made.contains("weights_sha256")) {
-      fail(ErrorKind::data, path.string(), ": does not say how it was made (no 'genai' text)");
-    }
-    const std::string hash = made.at("weights_sha256");
+    const Claim claim = read_claim(png, path.string());
+    const std::string& hash = claim.weights;
     if (!models.count(hash)) {
       const RunReference reference = finder.find(hash, path.string());
       models[hash] = load_model(reference, at::kCPU);
     }
     LoadedModel& model = models.at(hash);
     // With the thread count of the picture, where it is not asked for otherwise.
-    const at::Device device =
-        options.compute.resolve(made.at("numerics").at("threads").get<int64_t>());
+    const at::Device device = options.compute.resolve(claim.threads);
     if (model.device != device) model = load_model(finder.find(hash, path.string()), device);
-    const Recreation again = recreate(png, path.string(), model);
+    const Recreation again = make_again(png, path.string(), model);
     bad += !again.same;
     results.push_back({{"file", path.string()},
                        {"same", again.same},

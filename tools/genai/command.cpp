@@ -42,8 +42,10 @@ std::string value_hint(const Field& field) {
   return "";
 }
 
-std::string default_text(const Json& value) {
+/// As it would be typed: "400,200", "0.001", "10".
+std::string typed(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return number_text(value.get<double>(), 6);
   if (!value.is_array()) return value.dump();
   std::string text;
   for (const Json& item : value) text += (text.empty() ? "" : ",") + item.dump();
@@ -71,7 +73,7 @@ Command::Command(std::string name, std::string about, std::vector<std::string> e
       "-q,--quiet", [] { set_quiet(); }, "results and errors only");
 }
 
-void Command::add_fields(const std::vector<Section>& sections) {
+void Command::add_fields(const std::vector<Section>& sections, const Settings& settings) {
   std::map<std::string, int> uses;
   for (const Section& section : sections) {
     for (const Field& field : section.table) ++uses[last_part(field.name)];
@@ -82,9 +84,12 @@ void Command::add_fields(const std::vector<Section>& sections) {
       const std::string last = last_part(field.name);
       const std::string name = "--" + (!field.option.empty() ? field.option
                                        : kebab(uses[last] == 1 ? last : field.name));
-      FieldOption option{.path = section.name + "." + field.name,
+      const std::string path = section.name + "." + field.name;
+      const Json* preset = settings.find(path);
+      FieldOption option{.path = path,
                          .section = section.name,
                          .field = field,
+                         .shown_default = typed(preset ? *preset : field.default_value),
                          .option = name,
                          .given = nullptr,
                          .text = std::make_shared<std::string>()};
@@ -119,11 +124,17 @@ std::vector<std::pair<std::string, std::string>> Command::own_options() const {
       for (const std::string& part : option->get_snames()) name += "-" + part + ", ";
       for (const std::string& part : option->get_lnames()) name += "--" + part + ", ";
       name.resize(name.size() - 2);
-      if (option->get_expected_max() > 0) name += " " + option->get_type_name();
+      // CLI11 appends its checks to the type: "N:INT in [0 - 64]".
+      const std::string type = option->get_type_name();
+      if (option->get_expected_max() > 0) name += " " + type.substr(0, type.find(':'));
     }
     own.emplace_back(name, option->get_description());
   }
   return own;
+}
+
+std::string Command::FieldOption::description() const {
+  return field.doc + (shown_default.empty() ? "" : " (" + shown_default + ")");
 }
 
 std::string Command::help() const {
@@ -137,8 +148,7 @@ std::string Command::help() const {
       section = option.section;
       text += "\n" + section + ":\n";
     }
-    text += entry(option.option + value_hint(option.field),
-                  option.field.doc + " (" + default_text(option.field.default_value) + ")");
+    text += entry(option.option + value_hint(option.field), option.description());
   }
   return text;
 }
@@ -158,8 +168,7 @@ std::string Command::markdown() const {
   }
   for (const FieldOption& option : fields_) {
     text += "| `" + cell(option.option + value_hint(option.field)) + "` | " +
-            cell(option.field.doc) + " (`" + cell(default_text(option.field.default_value)) +
-            "`) |\n";
+            cell(option.description()) + " |\n";
   }
   return text + "\n";
 }

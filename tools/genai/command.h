@@ -24,8 +24,9 @@ class Command {
   std::function<int()> run;            ///< returns the exit code
 
   /// Every field of the sections as an option: the last part of its name where that is unique,
-  /// else the whole path, in kebab case.
-  void add_fields(const std::vector<Section>& sections);
+  /// else the whole path, in kebab case. The help shows the values of `settings` (of a preset, a
+  /// run) as defaults.
+  void add_fields(const std::vector<Section>& sections, const Settings& settings = {});
   /// The fields given on the command line, with the option as origin.
   void apply_fields(Settings& settings) const;
 
@@ -37,9 +38,11 @@ class Command {
     std::string path;      // "model.latent"
     std::string section;
     Field field;
+    std::string shown_default;
     std::string option;    // "--latent"
     CLI::Option* given;
     std::shared_ptr<std::string> text;
+    std::string description() const;
   };
   std::vector<std::pair<std::string, std::string>> own_options() const;
 

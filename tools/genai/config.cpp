@@ -19,12 +19,6 @@ struct ConfigOptions {
   bool json = false, markdown = false;
 };
 
-std::vector<Section> sections_of(const Family& family) {
-  return {{"model", model_fields(family)},
-          {"data", data_fields()},
-          {"training", training_fields()}};
-}
-
 /// A preset, a JSON file or a run, with the origin of each value.
 Settings read_settings(const std::string& source, const std::string& runs) {
   Settings settings;
@@ -54,7 +48,7 @@ Json resolved(const Settings& settings) {
   if (!family || !family->is_string()) {
     fail(ErrorKind::usage, "model.family: expected the name of a family");
   }
-  return settings.resolve(sections_of(find_family(family->get<std::string>())));
+  return settings.resolve(run_sections(find_family(family->get<std::string>())));
 }
 
 void print_leaves(const Json& object, const std::string& prefix, const Settings& settings,
@@ -134,7 +128,7 @@ int config_verb(const ConfigOptions& options) {
                             {"extends", {{"type", "string"}, {"enum", preset_names()}}},
                             {"about", {{"type", "string"}}},
                             {"expected", {{"type", "object"}}}};
-    for (const Section& section : sections_of(find_family(options.first))) {
+    for (const Section& section : run_sections(find_family(options.first))) {
       schema["properties"][section.name] = json_schema(section.table);
     }
     std::cout << schema.dump(2) << "\n";

@@ -42,6 +42,7 @@ int inspect_run(const RunReference& reference, bool json) {
   const fs::path folder = find_checkpoint(reference.folder, reference.checkpoint);
   const Checkpoint checkpoint = load_checkpoint(folder, true);   // verifies every hash
   const Manifest& m = checkpoint.manifest;
+  if (!m.kept_sha256.empty()) load_kept(reference.folder, m);
   int64_t parameters = 0;
   Json tensors = Json::object();
   for (const auto& [name, tensor] : checkpoint.weights) {

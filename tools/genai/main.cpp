@@ -1,6 +1,8 @@
 // genai VERB [RUN] [options]: parse, call one library function, print, map to an exit code.
+#include <fcntl.h>
 #include <malloc.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <iostream>
@@ -26,6 +28,26 @@ void pin_code_paths() {
   for (const char* setting : {"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX2",
                               "MKL_CBWR=AVX2"}) {
     putenv(const_cast<char*>(setting));
+  }
+}
+
+/// A standard stream that the caller closed: the next file opened would take its number, and
+/// messages would land in it. Results to a closed standard output stay an error (read-only).
+void fill_closed_streams() {
+  for (const int stream : {0, 1, 2}) {
+    if (fcntl(stream, F_GETFD) == -1 && errno == EBADF) {
+      [[maybe_unused]] const int fd = open("/dev/null", stream == 2 ? O_WRONLY : O_RDONLY);
+    }
+  }
+}
+
+/// Training and downloads end in order after a signal; all else may end at once.
+void handle_signals(const Arguments& arguments) {
+  const bool orderly = !arguments.empty() && (arguments[0] == "train" || arguments[0] == "data");
+  if (orderly) {
+    install_signal_handlers();
+  } else {
+    ignore_write_signals();
   }
 }
 
@@ -55,12 +77,13 @@ int main_of(Arguments arguments) {
 }  // namespace genai::tool
 
 int main(int argc, char** argv) {
+  genai::tool::fill_closed_streams();
   genai::tool::tune_malloc();
   const genai::tool::Arguments arguments(argv + 1, argv + argc);
   for (const std::string& argument : arguments) {
     if (argument == "--exact") genai::tool::pin_code_paths();
   }
-  genai::install_signal_handlers();
+  genai::tool::handle_signals(arguments);
   const int code = genai::tool::main_of(arguments);
   // A result that did not arrive is a failure: the reader went away, the disk is full.
   if (!std::cout.flush() && code == 0) {

@@ -155,7 +155,9 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   auto options = std::make_shared<SampleOptions>();
   options->run.add(*command);
   CLI::App& app = command->app;
-  app.add_option("-n", options->count, "samples (16, or what --grid holds)")->type_name("N");
+  app.add_option("-n", options->count, "samples (16, or what --grid holds)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000));
   app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");
   app.add_option("--class", options->label, "class of all samples (default: one after the other)")
       ->type_name("N");

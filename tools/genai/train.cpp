@@ -1,20 +1,14 @@
-#include <unistd.h>
-
-#include <chrono>
-#include <cmath>
 #include <iostream>
 
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
-#include "genai/base/picture.h"
-#include "genai/base/png.h"
 #include "genai/base/presets.h"
 #include "genai/base/signals.h"
-#include "genai/base/terminal.h"
 #include "genai/data/dataset.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
+#include "progress.h"
 
 namespace genai::tool {
 namespace {
@@ -23,139 +17,10 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfig = 1 << 20;
 
-std::vector<Section> sections_of(const Family& family) {
-  return {{"model", model_fields(family)},
-          {"data", data_fields()},
-          {"training", training_fields()}};
-}
-
 struct TrainOptions {
   std::string model, config, out, runs, init, resume;
   bool dry_run = false, json = false;
 };
-
-/// Progress on a terminal: one line that is written over, and small pictures. Elsewhere: one plain
-/// line per ten seconds.
-class ProgressPrinter : public TrainObserver {
- public:
-  explicit ProgressPrinter(bool quiet)
-      : terminal_(!quiet && is_terminal(STDERR_FILENO)),
-        colour_(colour_allowed(STDERR_FILENO)),
-        quiet_(quiet) {}
-
-  void started(const TrainStart& start) override {
-    first_step_ = start.first_step;
-    say(concat(start.run.string(), ": ", start.parameters, " parameters, ",
-               start.numerics.device, ", ",
-               enum_name(kPrecisionNames, start.numerics.precision), ", ",
-               start.numerics.threads, " threads",
-               start.first_step ? concat("; continues at step ", start.first_step) : "",
-               start.steps ? concat("; ", start.steps, " steps of which ",
-                                    std::llround(start.steps_per_epoch), " are an epoch")
-                           : "; measuring the rate to fit the budget"));
-  }
-
-  void progress(const StepReport& report) override {
-    last_ = report;
-    const auto now = std::chrono::steady_clock::now();
-    const double wait = terminal_ ? 0.1 : 10;
-    if (quiet_ || std::chrono::duration<double>(now - printed_).count() < wait) return;
-    printed_ = now;
-    const std::string line = progress_line(report);
-    if (terminal_) {
-      const size_t columns = static_cast<size_t>(terminal_columns(STDERR_FILENO));
-      std::cerr << "\r\x1b[K" << line.substr(0, columns - 1) << std::flush;
-      line_open_ = true;
-    } else {
-      say(line);
-    }
-  }
-
-  void validated(int64_t step, const Json& values, bool best) override {
-    if (quiet_ || (!terminal_ && !best_line_due())) return;
-    std::string text = concat("step ", step, " test");
-    for (const auto& [name, value] : values.items()) {
-      text += concat("  ", name, " ", number_text(value, 5));
-    }
-    close_line();
-    say(text + (best ? "  (best)" : ""));
-  }
-
-  void sampled(int64_t step, const std::vector<Image>& images) override {
-    save_picture(step, images);
-    if (!terminal_ || !colour_ || images.empty()) return;
-    const int columns = terminal_columns(STDERR_FILENO);
-    const auto fit = static_cast<size_t>(
-        std::max<int64_t>(1, std::min<int64_t>(8, (columns - 2) / (images[0].width + 2))));
-    if (images[0].width > columns) return;
-    close_line();
-    const std::vector<Image> first(images.begin(),
-                                   images.begin() + static_cast<long>(std::min(fit, images.size())));
-    std::cerr << half_blocks(grid(first, 1, static_cast<int64_t>(first.size())), true)
-              << std::flush;
-  }
-
-  void warned(const std::string& text) override {
-    close_line();
-    log_warning_line(text);
-  }
-
-  int stop_requested() override { return stop_signal(); }
-  bool save_requested() override { return take_save_request(); }
-
-  void close_line() {
-    if (line_open_) std::cerr << "\r\x1b[K" << std::flush;
-    line_open_ = false;
-  }
-
-  fs::path run;   // where sample pictures go
-
- private:
-  static void log_warning_line(const std::string& text);
-
-  bool best_line_due() {
-    const auto now = std::chrono::steady_clock::now();
-    if (std::chrono::duration<double>(now - validated_).count() < 10) return false;
-    validated_ = now;
-    return true;
-  }
-
-  std::string progress_line(const StepReport& r) const {
-    std::string text = concat("epoch ", number_text(std::floor(r.epoch * 10) / 10, 4), "  step ",
-                              r.step);
-    if (r.steps) text += concat("/", r.steps);
-    for (const auto& [name, value] : r.values.items()) {
-      if (name.rfind("loss", 0) == 0) text += concat("  ", name, " ", number_text(value, 5));
-    }
-    text += concat("  ", number_text(r.images_per_second, 3), " images/s");
-    if (r.steps && terminal_) {
-      const double done = static_cast<double>(r.step) / static_cast<double>(r.steps);
-      text += "  " + bar(done, 16);
-    }
-    if (r.steps && r.step > first_step_) {
-      const double rate = r.seconds / static_cast<double>(r.step);
-      text += concat("  ", duration_text(rate * static_cast<double>(r.steps - r.step)), " left");
-    }
-    return text;
-  }
-
-  void save_picture(int64_t step, const std::vector<Image>& images) {
-    char name[40];
-    std::snprintf(name, sizeof name, "step-%07lld.png", static_cast<long long>(step));
-    const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(images.size())));
-    const Image sheet =
-        grid(images, (static_cast<int64_t>(images.size()) + columns - 1) / columns, columns);
-    fs::create_directories(run / "samples");
-    write_file(run / "samples" / name, encode_png(scale_up(sheet, 2)));
-  }
-
-  bool terminal_, colour_, quiet_, line_open_ = false;
-  int64_t first_step_ = 0;
-  StepReport last_;
-  std::chrono::steady_clock::time_point printed_ = std::chrono::steady_clock::now(), validated_{};
-};
-
-void ProgressPrinter::log_warning_line(const std::string& text) { say("warning: " + text); }
 
 /// The family that the arguments lead to, and the settings of their preset, file or stored run.
 struct Plan {
@@ -164,6 +29,22 @@ struct Plan {
   RunReference resumed;     // set when resuming
   bool resume = false;
 };
+
+/// The manifest that a resumed run's settings come from: as load_newest_checkpoint, it passes over
+/// damaged ones unless a checkpoint is named.
+Manifest stored_manifest(const RunReference& run) {
+  const auto all = list_checkpoints(run.folder);
+  if (run.checkpoint.empty()) {
+    for (auto it = all.rbegin(); it != all.rend(); ++it) {
+      try {
+        return read_manifest(*it);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::data || it + 1 == all.rend()) throw;
+      }
+    }
+  }
+  return read_manifest(find_checkpoint(run.folder, run.checkpoint));
+}
 
 Plan make_plan(const TrainOptions& options, bool resume) {
   Plan plan{.family = nullptr, .settings = {}, .resumed = {}, .resume = resume};
@@ -178,9 +59,7 @@ Plan make_plan(const TrainOptions& options, bool resume) {
     } else {
       plan.resumed = find_run("last", runs);
     }
-    const Manifest manifest =
-        read_manifest(find_checkpoint(plan.resumed.folder, plan.resumed.checkpoint));
-    plan.settings.merge(manifest.config, "run " + plan.resumed.folder.filename().string());
+    plan.settings.merge(stored_manifest(plan.resumed).config, "run " + plan.resumed.folder.filename().string());
   } else {
     if (options.model.empty() && options.config.empty()) {
       fail(ErrorKind::usage, "train: give --model PRESET or --config FILE (`genai config` lists ",
@@ -204,13 +83,22 @@ Plan make_plan(const TrainOptions& options, bool resume) {
   return plan;
 }
 
+/// --epochs or --steps of a resumed run replace whatever fixed its length before.
+void replace_length(const CLI::App& app, Settings& settings) {
+  const bool epochs = app.count("--epochs") > 0, steps = app.count("--steps") > 0;
+  if (!epochs && !steps) return;
+  if (app.count("--budget") == 0) settings.set("training.budget", "", "--resume");
+  if (!steps) settings.set("training.steps", 0, "--resume");
+}
+
 /// Only what a resumed run may change is changed.
 void check_resumable(const Json& stored, const Json& wanted, const std::vector<Section>& sections) {
   Json allowed = wanted;
   for (const Section& section : sections) {
     for (const Field& field : section.table) {
       const std::string path = section.name + "." + field.name;
-      if (!field.resumable) continue;
+      const bool ended_budget = path == "training.budget" && *find_path(wanted, path) == "";
+      if (!field.resumable && !ended_budget) continue;
       if (const Json* value = find_path(stored, path)) set_path(allowed, path, *value);
     }
   }
@@ -221,10 +109,17 @@ void check_resumable(const Json& stored, const Json& wanted, const std::vector<S
   fail(ErrorKind::usage, text, "\nfor a new run with them: --init RUN instead of --resume");
 }
 
+/// The range that the preset states, when the run was trained just as the preset says.
 std::string expected_text(const Settings& settings, const Manifest& manifest) {
   const Json* range =
       find_path(settings.expected(), manifest.data.source + "." + manifest.objective);
-  if (!range || !range->is_array() || range->size() != 2) return "";
+  if (!range || !range->is_array() || range->size() != 2 || manifest.preset.empty()) return "";
+  Settings preset;
+  preset.merge_document(preset_document(manifest.preset), "preset " + manifest.preset);
+  Json usual = preset.resolve(run_sections(find_family(manifest.config.at("model").at("family"))));
+  usual["data"]["source"] = manifest.data.source;
+  usual["data"]["dir"] = manifest.config.at("data").at("dir");
+  if (usual != manifest.config) return "";
   return concat(" (this preset usually reaches ", (*range)[0].dump(), " to ", (*range)[1].dump(),
                 ")");
 }
@@ -248,9 +143,13 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
     }
   }
   if (!result.health.empty()) text += result.health + "\n";
+  const Json& training = manifest.config.at("training");
+  const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
   text += concat("\nnext:\n  genai sample ", name, " -n 64\n  genai evaluate ", name,
-                 "\n  genai train --resume ", name, " --epochs ",
-                 number_text(2 * manifest.config.at("training").at("epochs").get<double>(), 6));
+                 "\n  genai train --resume ", name,
+                 by_epochs ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(),
+                                                              6))
+                           : concat(" --steps ", 2 * result.step));
   say(text);
 }
 
@@ -259,6 +158,20 @@ void write_config(const fs::path& run, const Json& config, const std::string& pr
   if (!preset.empty()) document["extends"] = preset;
   document.update(config);
   write_file(run / "config.json", document.dump(2) + "\n");
+}
+
+/// --out must be new or empty, whatever --dry-run says.
+void check_out(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::exists(folder, error)) return;
+  if (!fs::is_directory(folder, error)) {
+    fail(ErrorKind::usage, "--out ", folder.string(), ": expected a folder, found a file");
+  }
+  if (!fs::is_empty(folder, error)) {
+    fail(ErrorKind::usage, "--out ", folder.string(),
+         ": exists and is not empty; choose another folder, or continue it with --resume ",
+         folder.string());
+  }
 }
 
 /// A folder that can be written to, before anything is computed.
@@ -270,12 +183,8 @@ fs::path make_run_folder(const TrainOptions& options, const std::string& source)
     return create_run(runs_folder(options.runs), model + "-" + (data.empty() ? "data" : data));
   }
   const fs::path folder = options.out;
+  check_out(folder);
   std::error_code error;
-  if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
-    fail(ErrorKind::usage, "--out ", folder.string(),
-         ": exists and is not empty; choose another folder, or continue it with --resume ",
-         folder.string());
-  }
   fs::create_directories(folder, error);
   if (error) {
     fail(ErrorKind::failure, "cannot make the folder ", folder.string(), ": ", error.message());
@@ -287,7 +196,9 @@ int train_verb(const Command& command, const TrainOptions& options) {
   const bool resume = command.app.count("--resume") > 0;
   Plan plan = make_plan(options, resume);
   command.apply_fields(plan.settings);
-  const std::vector<Section> sections = sections_of(*plan.family);
+  if (resume) replace_length(command.app, plan.settings);
+  if (!resume && !options.out.empty()) check_out(options.out);
+  const std::vector<Section> sections = run_sections(*plan.family);
   const Json config = plan.settings.resolve(sections);
   std::string warning;
   TrainRequest request{.family = *plan.family,
@@ -330,8 +241,16 @@ int train_verb(const Command& command, const TrainOptions& options) {
     write_config(request.run, config, options.model);
   }
 
+  if (resume) {
+    const Manifest& stored = request.resume->manifest;
+    const int64_t planned = planned_steps(training, data.train.size());
+    const int64_t steps = planned > 0 ? planned : stored.steps;
+    if (steps > 0 && stored.step >= steps) {
+      say(concat(request.run.string(), " is at its end: ", stored.step, " of ", steps,
+                 " steps; nothing to do. A larger --epochs or --steps continues it"));
+    }
+  }
   ProgressPrinter printer(command.app.count("--quiet") > 0);
-  printer.run = request.run;
   const TrainResult result = train(request, printer);
   printer.close_line();
   if (result.signal) {
@@ -394,8 +313,12 @@ std::unique_ptr<Command> make_train(const Arguments& arguments) {
     resume |= argument == "--resume" || argument.rfind("--resume=", 0) == 0;
   }
   const bool named = resume || !known.model.empty() || !known.config.empty();
-  command->add_fields(
-      sections_of(named ? *make_plan(known, resume).family : families().front()));
+  if (named) {
+    const Plan plan = make_plan(known, resume);
+    command->add_fields(run_sections(*plan.family), plan.settings);
+  } else {
+    command->add_fields(run_sections(families().front()));
+  }
   return command;
 }
 

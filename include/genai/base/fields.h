@@ -55,7 +55,7 @@ struct Field {
   Range range{};                       ///< numbers, and each element of a list
   std::vector<std::string> choices{};  ///< of a choice
   bool resumable = false;              ///< a resumed run may change it
-  std::string option{};                ///< command-line name where the last part of `name` is not apt
+  std::string option{};                ///< command-line name where the last part of `name` is unapt
   std::function<Json(const void*)> get{};
   std::function<void(void*, const Json&)> set{};
 };

@@ -8,6 +8,9 @@ namespace genai {
 /// EPIPE and EFBIG. A SIGHUP that is ignored already (nohup) stays ignored.
 void install_signal_handlers();
 
+/// Only that: SIGPIPE and SIGXFSZ are ignored.
+void ignore_write_signals();
+
 /// 0, or the first of SIGINT, SIGTERM and SIGHUP received.
 int stop_signal();
 

@@ -45,7 +45,8 @@ struct Checkpoint {
 
 /// Writes RUN/checkpoints/step-N: files, manifest and folder are synced, then renamed into place.
 /// On an error (disk full) nothing of it remains and older checkpoints are untouched.
-/// Sets manifest.files. Afterwards only the newest two and the best checkpoint are kept.
+/// Sets manifest.files. Afterwards only the newest two and the best checkpoint are kept, and none
+/// of a later step (a run that was resumed from an older checkpoint leaves them).
 void save_checkpoint(const std::filesystem::path& run, Manifest& manifest, const Tensors& weights,
                      const Tensors& training);
 

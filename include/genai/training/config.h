@@ -1,7 +1,9 @@
 // How a run is trained: the "training" object of a configuration.
 #pragma once
 #include "genai/base/fields.h"
+#include "genai/base/settings.h"
 #include "genai/core/numerics.h"
+#include "genai/model/family.h"
 
 namespace genai {
 
@@ -28,6 +30,9 @@ struct TrainingConfig {
   NumericsRequest numerics;
 };
 const FieldTable& training_fields();
+
+/// What a configuration of a run holds: "model" of the family, "data", "training".
+std::vector<Section> run_sections(const Family& family);
 
 /// Share of the learning rate at a step: linear warm-up, then the schedule down to 0 at `steps`.
 /// steps = 0 (a budget still being measured) stays at 1 after the warm-up.

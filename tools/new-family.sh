@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# tools/new-family.sh NAME: writes header, source, registry line, preset, test and docs page of a
+# new family; it builds and passes the contract tests as it is. See docs/add-a-family.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+name=${1:-}
+[[ $name =~ ^[a-z][a-z0-9]*$ ]] || {
+  echo "usage: tools/new-family.sh NAME   (lower-case letters and digits)" >&2
+  exit 2
+}
+type=${name^}
+for file in include/genai/models/$name.h src/models/$name.cpp configs/$name.json \
+  tests/models/${name}_test.cpp docs/$name.md; do
+  [ ! -e "$file" ] || { echo "$file exists already" >&2; exit 1; }
+done
+
+cat >"include/genai/models/$name.h" <<EOF
+// $type: the paper, the equations.
+#pragma once
+#include "genai/model/family.h"
+
+namespace genai {
+
+struct ${type}Config {
+  int64_t hidden = 128;
+};
+
+Family ${name}_family();
+
+}  // namespace genai
+EOF
+
+cat >"src/models/$name.cpp" <<EOF
+#include "genai/models/$name.h"
+
+#include <torch/nn.h>
+
+namespace genai {
+namespace {
+
+const FieldTable& ${name}_fields() {
+  static const FieldTable table =
+      describe<${type}Config>()
+          .field("hidden", &${type}Config::hidden, "units of the hidden layer", between(1, 65536))
+          .table();
+  return table;
+}
+
+struct ${type}Sampling {
+  double temperature = 1;
+};
+
+const FieldTable& ${name}_sampling_fields() {
+  static const FieldTable table =
+      describe<${type}Sampling>()
+          .field("temperature", &${type}Sampling::temperature, "scale of the noise",
+                 between(0, 10))
+          .table();
+  return table;
+}
+
+/// Maps noise to images; learns the mean image. Replace it by the real thing.
+class $type : public torch::nn::Module, public Model, public Generator {
+ public:
+  $type(const ${type}Config& config, const DataInfo& info) : info_(info) {
+    hidden_ = register_module("hidden", torch::nn::Linear(info.pixels(), config.hidden));
+    pixels_ = register_module("pixels", torch::nn::Linear(config.hidden, info.pixels()));
+  }
+
+  torch::nn::Module& module() override { return *this; }
+
+  std::vector<ParameterSet> parameter_sets() override {
+    ParameterSet all{.name = "all", .parameters = {}};
+    for (const auto& parameter : named_parameters()) all.parameters.push_back(parameter.key());
+    return {all};
+  }
+
+  std::vector<Phase> phases() override {
+    return {{.name = "regression",
+             .updates = "all",
+             .draw =
+                 [this](const Batch&, Draw& draw) {
+                   return Tensors{{"noise", draw.normal("noise", {info_.pixels()})}};
+                 },
+             .loss =
+                 [this](LossInput& in) {
+                   const Tensor error = distance(in.draws.at("noise"), in.batch.input);
+                   return Loss{.value = error, .logs = {{"error", error.detach()}}};
+                 }}};
+  }
+
+  Tensors validate(const Batch& batch, Draw& draw) override {
+    return {{"error", distance(draw.normal("noise", {info_.pixels()}), batch.input)}};
+  }
+
+  std::string objective() const override { return "error"; }
+
+  Tensor generate(const Draw& draw, const Tensor&, const Json& options) override {
+    const auto sampling = from_json<${type}Sampling>(${name}_sampling_fields(), options, "sampling");
+    return images(draw.normal("noise", {info_.pixels()}) * sampling.temperature);
+  }
+
+ private:
+  Tensor images(const Tensor& noise) {
+    const Tensor flat = pixels_->forward(hidden_->forward(noise).relu());  // [B, C * H * W]
+    return flat.sigmoid().view({-1, info_.channels, info_.height, info_.width});
+  }
+
+  Tensor distance(const Tensor& noise, const Tensor& target) {
+    return (images(noise) - target).square().flatten(1).sum(1).mean();
+  }
+
+  DataInfo info_;
+  torch::nn::Linear hidden_{nullptr}, pixels_{nullptr};
+};
+
+}  // namespace
+
+Family ${name}_family() {
+  return {.name = "$name",
+          .summary = "what it is, in one line",
+          .settings = ${name}_fields(),
+          .sampling = ${name}_sampling_fields(),
+          .make =
+              [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
+                return std::make_unique<$type>(
+                    from_json<${type}Config>(${name}_fields(), settings, "model"), info);
+              },
+          .tiny = {{"hidden", 16}}};
+}
+
+}  // namespace genai
+EOF
+
+cat >"configs/$name.json" <<EOF
+{
+  "about": "What it is good for, and how long it takes.",
+  "model": {"family": "$name"},
+  "data": {"source": "mnist"},
+  "training": {"epochs": 5}
+}
+EOF
+
+cat >"tests/models/${name}_test.cpp" <<EOF
+#include "genai/models/$name.h"
+
+#include <gtest/gtest.h>
+
+#include "genai/models/registry.h"
+
+namespace genai {
+namespace {
+
+TEST($type, RejectsSettingsOutOfRange) {
+  EXPECT_THROW(make_model(find_family("$name"), {{"hidden", 0}}, DataInfo()), Error);
+}
+
+}  // namespace
+}  // namespace genai
+EOF
+
+cat >"docs/$name.md" <<EOF
+# $type
+
+The paper; equations beside function names; presets; expected numbers; what goes wrong.
+EOF
+
+sed -i "s|^#include \"genai/models/vae.h\"|#include \"genai/models/$name.h\"\n&|; s|^      vae_family(),|&\n      ${name}_family(),|" \
+  src/models/registry.cpp
+echo "wrote the family '$name'; build with tools/test.sh, then see docs/add-a-family.md"
