@@ -9,7 +9,7 @@ install_packages libgtest-dev
 install_libtorch
 
 say "building everything"
-cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
+cmake --preset release -DGENAI_TESTS=ON >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
 grep -- '-- LibTorch' build/configure.log || true
 cmake --build --preset release -j "$(jobs)"
 

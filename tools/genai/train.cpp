@@ -59,7 +59,8 @@ Plan make_plan(const TrainOptions& options, bool resume) {
     } else {
       plan.resumed = find_run("last", runs);
     }
-    plan.settings.merge(stored_manifest(plan.resumed).config, "run " + plan.resumed.folder.filename().string());
+    plan.settings.merge(stored_manifest(plan.resumed).config,
+                        "run " + plan.resumed.folder.filename().string());
   } else {
     if (options.model.empty() && options.config.empty()) {
       fail(ErrorKind::usage, "train: give --model PRESET or --config FILE (`genai config` lists ",
