@@ -51,6 +51,8 @@ const FieldTable& data_fields() {
       describe<DataConfig>()
           .field("source", &DataConfig::source,
                  "digits, mnist, fashion-mnist, or the path of a folder of images")
+          // A folder may have moved; that it holds the same images, the fingerprint tells.
+          .resumable()
           .option("data")
           .field("dir", &DataConfig::dir,
                  "folder of the data sets; empty: $GENAI_DATA, or data/ here")

@@ -166,6 +166,7 @@ std::vector<Image> to_images(const Tensor& pixels) {
 }
 
 SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int64_t height) {
+  if (count < 1) fail(ErrorKind::usage, "-n: expected at least 1 sample, found ", count);
   if (layout.rows <= 0 && layout.columns <= 0) {
     layout.columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
   }

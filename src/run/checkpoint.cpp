@@ -227,6 +227,15 @@ void remove_stale_saves(const fs::path& run) {
     const std::string name = entry.path().filename().string();
     if (name.rfind(kTemporary, 0) == 0 || name.rfind(kTrash, 0) == 0) stale.push_back(entry.path());
   }
+  // What write_file leaves when it is killed: ".NAME.tmp-PID".
+  for (const fs::path& folder : {run, run / "samples"}) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (name[0] == '.' && name.find(kTemporary) != std::string::npos) {
+        stale.push_back(entry.path());
+      }
+    }
+  }
   for (const fs::path& path : stale) fs::remove_all(path, error);
 }
 

@@ -107,8 +107,11 @@ RunReference find_run(const std::string& reference, const fs::path& runs) {
          found.checkpoint, "'");
   }
   const auto all = list_runs(runs);
-  if (name == "last" && !all.empty()) {
-    found.folder = all.back();
+  if (name == "last") {
+    // A run that was killed before its first checkpoint is none yet.
+    for (const fs::path& run : all) {
+      if (fs::is_directory(run / "checkpoints")) found.folder = run;
+    }
   } else {
     for (const fs::path& run : all) {
       const std::string run_name = run.filename().string();

@@ -508,7 +508,10 @@ void check_request(const TrainRequest& request) {
          "' is not the one this run was trained on (its fingerprint differs)");
   }
   // A family checks its settings where it builds the model.
-  make_model(request.family, request.config.at("model"), request.data->info);
+  const auto model = make_model(request.family, request.config.at("model"), request.data->info);
+  if (request.init) {
+    load_weights(model->module(), request.init->weights, request.init->folder.string());
+  }
 }
 
 TrainResult train(const TrainRequest& request, TrainObserver& observer) {

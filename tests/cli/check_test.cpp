@@ -16,7 +16,7 @@ TEST_F(Check, FindsItsOwnPicturesGoodAndAChangedOneBad) {
   const Outcome good = genai({"check", run_ + "/out"});
   EXPECT_EQ(good.code, 0) << good.err;
   EXPECT_NE(good.err.find("3 of 3"), std::string::npos) << good.err;
-  const std::string sheet = run_ + "/out/seed-3-n20.png";
+  const std::string sheet = run_ + "/out/step-10-seed-3-n20.png";
   EXPECT_EQ(genai({"check", sheet}).out, "ok      " + sheet + "\n");
 
   Png png = read_png(folder / sheet);
@@ -25,7 +25,7 @@ TEST_F(Check, FindsItsOwnPicturesGoodAndAChangedOneBad) {
   const Outcome bad = genai({"check", run_ + "/out", "--quiet"});
   EXPECT_EQ(bad.code, 5);
   EXPECT_NE(bad.out.find("DIFFERS " + sheet), std::string::npos) << bad.out;
-  EXPECT_NE(bad.out.find("ok      " + run_ + "/out/seed-0-n2/1.png"), std::string::npos);
+  EXPECT_NE(bad.out.find("ok      " + run_ + "/out/step-10-seed-0-n2/1.png"), std::string::npos);
   EXPECT_EQ(bad.err, "");
   const Outcome json = genai({"check", sheet, "--json"});
   EXPECT_EQ(json.code, 5);
@@ -41,7 +41,7 @@ TEST_F(Check, FindsItsOwnPicturesGoodAndAChangedOneBad) {
 }
 
 TEST_F(Check, FindsTheWeightsByTheirHash) {
-  const std::string picture = run_ + "/out/seed-0-n2/1.png";
+  const std::string picture = run_ + "/out/step-10-seed-0-n2/1.png";
   fs::copy_file(folder / picture, folder / "x.png");
   expect_error(3, {"check", "x.png"}, {"x.png", weights(run_).substr(0, 12), "--runs"});
   fs::create_directory(folder / "runs");
@@ -65,7 +65,7 @@ TEST_F(Check, PicturesThatDoNotTellAreBadData) {
   put(folder / "torn.png", slurp(folder / "pics/bars/000.png").substr(0, 60));
   expect_error(3, {"check", "torn.png"}, {"torn.png"});
 
-  const Png png = read_png(folder / (run_ + "/out/seed-0-n2/1.png"));
+  const Png png = read_png(folder / (run_ + "/out/step-10-seed-0-n2/1.png"));
   const auto told = [&](const std::string& text) {
     put(folder / "x.png", encode_png(png.image, {{"genai", text, true}}));
     return Arguments{"check", "x.png", "--runs", "kept"};

@@ -31,7 +31,7 @@ class Sample : public Cli {
 };
 
 TEST_F(Sample, TheSameRequestIsTheSameFile) {
-  const std::string name = "runs/001-vae-pics/out/seed-0-n16.png";
+  const std::string name = "runs/001-vae-pics/out/step-20-seed-0-n16.png";
   const Outcome first = genai({"sample", "last"});
   EXPECT_EQ(first.code, 0) << first.err;
   EXPECT_EQ(first.out, name + "\n");
@@ -50,7 +50,7 @@ TEST_F(Sample, TheSameRequestIsTheSameFile) {
   EXPECT_EQ(told["options"]["temperature"], 1);
 
   const Outcome other = genai({"sample", "1", "--temperature", "0.5", "--seed", "9", "-n", "2"});
-  EXPECT_EQ(other.out, "runs/001-vae-pics/out/seed-9-n2-temperature-0.5.png\n");
+  EXPECT_EQ(other.out, "runs/001-vae-pics/out/step-20-seed-9-n2-temperature-0.5.png\n");
 }
 
 TEST_F(Sample, ANumberLooksTheSameInAnyGrid) {
@@ -74,7 +74,7 @@ TEST_F(Sample, ANumberLooksTheSameInAnyGrid) {
   EXPECT_EQ(names_in(folder / "cards"), (std::vector<std::string>{"15.png", "16.png", "17.png"}));
   EXPECT_EQ(read_png(folder / "cards/17.png").image, one);
   EXPECT_EQ(genai({"sample", "last", "--separate", "-n", "2"}).out,
-            "runs/001-vae-pics/out/seed-0-n2\n");
+            "runs/001-vae-pics/out/step-20-seed-0-n2\n");
 }
 
 TEST_F(Sample, PicturesSayHowTheyWereMadeAndNothingElse) {
@@ -153,7 +153,7 @@ TEST_F(Sample, AClassIsDrawnWhereTheModelKnowsClasses) {
   EXPECT_EQ(cell(turns, 1), cell(rings, 1));
   expect_error(2, {"sample", "last", "--class", "2"}, {"--class: 2", "0 to 1"});
   EXPECT_EQ(genai({"sample", "last", "--class", "1", "-n", "1"}).out,
-            "runs/002-vae-class-pics/out/seed-0-n1-class1.png\n");
+            "runs/002-vae-class-pics/out/step-5-seed-0-n1-class1.png\n");
 }
 
 }  // namespace

@@ -40,9 +40,12 @@ SheetLayout parse_grid(const std::string& text, int64_t scale) {
   return layout;
 }
 
-/// "seed-0-n16-class3-temperature-0.7.png": the same request, the same name.
-std::string request_name(const ImageRequest& request, const Json& defaults) {
-  std::string name = concat("seed-", request.first, "-n", request.count);
+/// "step-8438-seed-0-n16-class3-temperature-0.7": the same request, the same name.
+std::string request_name(int64_t step, const ImageRequest& request, const SheetLayout& layout,
+                         const Json& defaults) {
+  std::string name = concat("step-", step, "-seed-", request.first, "-n", request.count);
+  if (layout.rows > 0) name += concat("-grid-", layout.rows, "x", layout.columns);
+  if (layout.scale > 0) name += concat("-scale-", layout.scale);
   if (request.label >= 0) name += concat("-class", request.label);
   for (const auto& [key, value] : request.options.items()) {
     if (defaults.at(key) == value) continue;
@@ -82,7 +85,8 @@ int sample_verb(const Command& command, const SampleOptions& options) {
   const fs::path out = !options.out.empty()
                            ? fs::path(options.out)
                            : reference.folder / "out" /
-                                 (request_name(request, defaults) + (options.separate ? "" : ".png"));
+                                 (request_name(manifest.step, request, layout, defaults) +
+                                  (options.separate ? "" : ".png"));
   if (!to_stdout) check_writable(options.separate ? out / "x" : out);
   const at::Device device = options.compute.resolve(manifest.numerics.threads);
   const LoadedModel loaded = load_model(reference, device);
