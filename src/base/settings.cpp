@@ -55,7 +55,8 @@ void Settings::merge_document(const Json& document, const std::string& origin,
   Json settings = document;
   for (const char* key : {"extends", "about", "expected", "$schema"}) settings.erase(key);
   merge(settings, origin);
-  if (document.contains("expected")) expected_ = document["expected"];
+  // What a preset reaches is not what one that changes it reaches: not inherited.
+  expected_ = document.value("expected", Json());
 }
 
 const Json* Settings::find(const std::string& path) const {

@@ -130,4 +130,19 @@ double parse_duration(const std::string& text) {
   return product;
 }
 
+int64_t planned_steps(const TrainingConfig& config, int64_t train_images) {
+  if (!config.budget.empty()) {
+    parse_duration(config.budget);
+    if (config.steps > 0) {
+      fail(ErrorKind::usage, "training.steps and training.budget exclude each other; give one");
+    }
+    return 0;
+  }
+  if (config.steps > 0) return config.steps;
+  const double steps = std::ceil(config.epochs * static_cast<double>(train_images) /
+                                 static_cast<double>(config.batch));
+  if (!(steps < 1e15)) fail(ErrorKind::usage, "training.epochs: ", config.epochs, " is too many");
+  return std::max<int64_t>(1, static_cast<int64_t>(steps));
+}
+
 }  // namespace genai

@@ -81,7 +81,8 @@ class Trainer {
   void fix_steps_of_budget(int64_t done);
   /// Is something due after `step` steps that happens every `setting` steps, or with each epoch?
   bool due(int64_t step, int64_t setting) const {
-    const auto epoch = [this](int64_t n) { return n * config_.batch / request_.data->train.size(); };
+    const int64_t images = request_.data->train.size();
+    const auto epoch = [&](int64_t n) { return n * config_.batch / images; };
     return setting > 0 ? step % setting == 0 : epoch(step) != epoch(step - 1);
   }
   double seconds() const {
@@ -480,21 +481,6 @@ void Trainer::fix_steps_of_budget(int64_t done) {
 }
 
 }  // namespace
-
-int64_t planned_steps(const TrainingConfig& config, int64_t train_images) {
-  if (!config.budget.empty()) {
-    parse_duration(config.budget);
-    if (config.steps > 0) {
-      fail(ErrorKind::usage, "training.steps and training.budget exclude each other; give one");
-    }
-    return 0;
-  }
-  if (config.steps > 0) return config.steps;
-  const double steps = std::ceil(config.epochs * static_cast<double>(train_images) /
-                                 static_cast<double>(config.batch));
-  if (!(steps < 1e15)) fail(ErrorKind::usage, "training.epochs: ", config.epochs, " is too many");
-  return std::max<int64_t>(1, static_cast<int64_t>(steps));
-}
 
 void check_request(const TrainRequest& request) {
   const auto config =

@@ -11,7 +11,7 @@ extern const std::pair<const char*, const char*> kEmbeddedPresets[] = {
                  "model": {"latent": 8, "encoder": {"hidden": [64, 32]}},
                  "data": {"source": "a"}})"},
     {"child", R"({"extends": "base", "model": {"latent": 16}})"},
-    {"grandchild", R"({"extends": "child", "expected": null, "data": {"source": "b"}})"},
+    {"grandchild", R"({"extends": "child", "data": {"source": "b"}})"},
     {"loop-a", R"({"extends": "loop-b"})"},
     {"loop-b", R"({"extends": "loop-a"})"},
     {"orphan", R"({"extends": "bas"})"},
@@ -143,11 +143,11 @@ TEST(Extends, MergesTheParentsFirst) {
   EXPECT_EQ(settings.origin("data.share"), "my.json");
 }
 
-TEST(Extends, ExpectedIsThatOfTheNearestDocument) {
+TEST(Extends, ExpectedIsNotInherited) {
   Settings settings;
-  settings.merge_document(preset_document("child"), "preset child");
+  settings.merge_document(preset_document("base"), "preset base");
   EXPECT_EQ(settings.expected(), Json({{"loss", {1, 2}}}));
-  settings.merge_document(preset_document("grandchild"), "preset grandchild");
+  settings.merge_document(preset_document("child"), "preset child");
   EXPECT_TRUE(settings.expected().is_null());
 }
 

@@ -26,7 +26,7 @@ class Settings {
 
   const Json* find(const std::string& path) const;
   std::string origin(const std::string& path) const;
-  /// "expected" of the nearest document that has one; null if none.
+  /// "expected" of the document merged last; null if it has none.
   const Json& expected() const { return expected_; }
 
   /// All values, defaults filled in, as {"model": {...}, "data": {...}, ...}.

@@ -41,4 +41,7 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
 /// Seconds of "90s", "3m", "1.5h"; throws Error{usage}.
 double parse_duration(const std::string& text);
 
+/// Steps that the settings ask for; 0 for a time budget.
+int64_t planned_steps(const TrainingConfig& config, int64_t train_images);
+
 }  // namespace genai

@@ -49,7 +49,4 @@ inline constexpr int64_t kMaxSkipped = 5;
 /// Test items that a run keeps.
 inline constexpr int64_t kKeptItems = 64;
 
-/// Steps that the settings ask for; 0 for a time budget.
-int64_t planned_steps(const TrainingConfig& config, int64_t train_images);
-
 }  // namespace genai
