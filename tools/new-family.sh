@@ -84,7 +84,7 @@ class $type : public torch::nn::Module, public Model, public Generator {
                  },
              .loss =
                  [this](LossInput& in) {
-                   const Tensor error = distance(in.draws.at("noise"), in.batch.input);
+                   const Tensor error = distance(in.draws.at("noise"), in.batch.input).mean();
                    return Loss{.value = error, .logs = {{"error", error.detach()}}};
                  }}};
   }
@@ -106,8 +106,9 @@ class $type : public torch::nn::Module, public Model, public Generator {
     return flat.sigmoid().view({-1, info_.channels, info_.height, info_.width});
   }
 
+  /// [B]
   Tensor distance(const Tensor& noise, const Tensor& target) {
-    return (images(noise) - target).square().flatten(1).sum(1).mean();
+    return (images(noise) - target).square().flatten(1).sum(1);
   }
 
   DataInfo info_;

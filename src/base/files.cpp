@@ -203,7 +203,7 @@ std::string sanitize_name(std::string_view text) {
   return name.empty() ? "unnamed" : name;
 }
 
-FileLock FileLock::acquire(const fs::path& path, const std::string& what) {
+FileLock FileLock::acquire(const fs::path& path, const std::string& what, bool wait) {
   FileLock lock(open_file(path, O_RDWR | O_CREAT));
   const int fd = lock.descriptor_;
   if (fd < 0)
@@ -211,7 +211,7 @@ FileLock FileLock::acquire(const fs::path& path, const std::string& what) {
          advice(errno));
   int result = 0;
   do {
-    result = ::flock(fd, LOCK_EX | LOCK_NB);
+    result = ::flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
   } while (result != 0 && errno == EINTR);
   if (result != 0) {
     const int code = errno;

@@ -17,10 +17,28 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kDigitsSeed = 0;
 
-Split to_split(const LabelledImages& images, int64_t limit) {
+Split to_split(const LabelledImages& images) {
   Split split{.images = to_tensor(images), .labels = {}};
   if (!images.labels.empty()) split.labels = at::tensor(images.labels, at::kLong);
-  return limit > 0 && limit < split.size() ? split.first(limit) : split;
+  return split;
+}
+
+/// "mnist" -> "mnist-without-9"
+void leave_out(const std::vector<int64_t>& labels, Dataset& data) {
+  std::string name = data.info.source;
+  const auto classes = static_cast<int64_t>(data.info.classes.size());
+  name += "-without";
+  for (const int64_t label : labels) {
+    if (label >= classes) {
+      fail(ErrorKind::usage, "data.leave_out: ", label, " is not a class of '", data.info.source,
+           "'; expected ", classes ? concat("0 to ", classes - 1) : "a set with labels");
+    }
+    name += concat("-", label);
+  }
+  data.train = data.train.with_labels(labels, false);
+  data.test = data.test.with_labels(labels, false);
+  if (data.train.size() == 0) fail(ErrorKind::usage, "data.leave_out: leaves no training images");
+  data.info.source = name;
 }
 
 ImageSet read_set(const DataConfig& config, bool download) {
@@ -68,10 +86,24 @@ const FieldTable& data_fields() {
                  between(0, 0.9))
           .field("limit", &DataConfig::limit, "train on the first N images only; 0: all",
                  at_least(0))
+          .field("leave_out", &DataConfig::leave_out,
+                 "labels left out of training and test, as 9 or 0,1", at_least(0))
           .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1",
                  kBinarizeNames)
           .table();
   return table;
+}
+
+void check_same_shape(const DataInfo& expected, const DataInfo& found) {
+  if (found.channels == expected.channels && found.height == expected.height &&
+      found.width == expected.width) {
+    return;
+  }
+  const auto shape = [](const DataInfo& info) {
+    return concat(info.width, "x", info.height, info.channels == 1 ? " grey" : " colour");
+  };
+  fail(ErrorKind::data, "expected images of ", shape(expected), " as in '", expected.source,
+       "'; those of '", found.source, "' are ", shape(found));
 }
 
 Json to_json(const DataInfo& info) {
@@ -107,14 +139,20 @@ Split Split::first(int64_t count) const {
           .labels = labels.defined() ? labels.narrow(0, 0, count).clone() : Tensor()};
 }
 
+Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const {
+  const Tensor index =
+      at::isin(labels, at::tensor(wanted, at::kLong), false, !inside).nonzero().squeeze(1);
+  return {.images = images.index_select(0, index), .labels = labels.index_select(0, index)};
+}
+
 Dataset load_dataset(const DataConfig& config, bool download) {
   if (config.channels == 2) {
     fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
   }
   const ImageSet set = read_set(config, download);
   Dataset data;
-  data.train = to_split(set.train, config.limit);
-  data.test = to_split(set.test, 0);
+  data.train = to_split(set.train);
+  data.test = to_split(set.test);
   data.notes = set.notes;
   data.info = {.source = set.name,
                .channels = set.train.channels,
@@ -122,9 +160,15 @@ Dataset load_dataset(const DataConfig& config, bool download) {
                .width = set.train.width,
                .classes = set.classes,
                .binarize = config.binarize,
-               .train_count = data.train.size(),
-               .test_count = data.test.size(),
+               .train_count = 0,
+               .test_count = 0,
                .fingerprint = set.fingerprint};
+  if (!config.leave_out.empty()) leave_out(config.leave_out, data);
+  if (config.limit > 0 && config.limit < data.train.size()) {
+    data.train = data.train.first(config.limit);
+  }
+  data.info.train_count = data.train.size();
+  data.info.test_count = data.test.size();
   return data;
 }
 

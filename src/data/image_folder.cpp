@@ -128,22 +128,24 @@ std::string first_names(const std::vector<std::string>& names, const char* separ
   return names.size() > kNamed ? text + separator + "..." : text;
 }
 
+/// Colour in planes; grey is repeated.
+void append_planes(const Image& image, int64_t channels, std::vector<uint8_t>& out) {
+  const size_t plane = static_cast<size_t>(image.width * image.height);
+  const auto step = static_cast<size_t>(image.channels);
+  for (size_t c = 0; c < static_cast<size_t>(channels); ++c)
+    for (size_t p = 0; p < plane; ++p) out.push_back(image.pixels[p * step + (step == 1 ? 0 : c)]);
+}
+
 LabelledImages pack(std::vector<Picture>& pictures, bool test, int64_t size, int64_t channels) {
   LabelledImages split;
   split.channels = channels;
   split.height = split.width = size;
   split.count = std::ranges::count(pictures, test, &Picture::test);
-  const size_t plane = size * size;
-  split.pixels.resize(split.count * channels * plane);
-  uint8_t* out = split.pixels.data();
+  split.pixels.reserve(static_cast<size_t>(split.count * channels * size * size));
   for (Picture& picture : pictures) {
     if (picture.test != test) continue;
     if (picture.label >= 0) split.labels.push_back(picture.label);
-    const Image image = std::exchange(picture.image, {});
-    const int64_t step = image.channels;
-    for (int64_t c = 0; c < channels; ++c)
-      for (size_t p = 0; p < plane; ++p)
-        *out++ = image.pixels[p * step + (step == 1 ? 0 : c)];
+    append_planes(std::exchange(picture.image, {}), channels, split.pixels);
   }
   return split;
 }
@@ -168,13 +170,9 @@ void check(const FolderOptions& options) {
          options.test_share);
 }
 
-}  // namespace
-
-ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options) {
-  check(options);
+/// All that lies below `folder`, arranged.
+Listing list_pictures(const fs::path& folder) {
   std::error_code ignored;
-  fs::path whole = fs::absolute(folder, ignored).lexically_normal();
-  if (!whole.has_filename()) whole = whole.parent_path();   // "cats/"
   const std::string name = folder.string();
   if (!fs::is_directory(folder, ignored))
     fail(ErrorKind::data, name, ": expected a folder of pictures, found ",
@@ -186,6 +184,52 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
     fail(ErrorKind::data, error.path1().string(), ": cannot be listed: ", error.code().message());
   }
   arrange(listing, name);
+  return listing;
+}
+
+}  // namespace
+
+LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& shape) {
+  const Listing listing = list_pictures(folder);
+  if (listing.pictures.empty())
+    fail(ErrorKind::data, folder.string(), ": expected pictures (.png, .jpg, .jpeg, .bmp), found ",
+         counted(listing.others.size(), "other file"));
+  const auto kind = [](int64_t width, int64_t height, int64_t channels) {
+    return concat(width, "x", height, channels == 1 ? " grey" : " colour");
+  };
+  LabelledImages set{.count = static_cast<int64_t>(listing.pictures.size()),
+                     .channels = shape.channels,
+                     .height = shape.height,
+                     .width = shape.width,
+                     .pixels = {},
+                     .labels = {}};
+  for (const Entry& entry : listing.pictures) {
+    const std::string name = (folder / entry.path).string();
+    const Image image = without_false_colour(read_picture(name, kMaxPicturePixels));
+    if (image.width != shape.width || image.height != shape.height ||
+        image.channels > shape.channels) {
+      fail(ErrorKind::data, name, ": expected every picture to be ",
+           kind(shape.width, shape.height, shape.channels), " like the data set, found ",
+           kind(image.width, image.height, image.channels),
+           "; pictures are measured as they are (`genai sample --separate` writes single ones)");
+    }
+    append_planes(image, shape.channels, set.pixels);
+    if (entry.label.empty()) continue;
+    const auto known = std::ranges::find(shape.classes, entry.label);
+    if (known == shape.classes.end())
+      fail(ErrorKind::data, name, ": its folder '", entry.label, "' is no class of the data set");
+    set.labels.push_back(known - shape.classes.begin());
+  }
+  return set;
+}
+
+ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options) {
+  check(options);
+  std::error_code ignored;
+  fs::path whole = fs::absolute(folder, ignored).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();   // "cats/"
+  const std::string name = folder.string();
+  const Listing listing = list_pictures(folder);
 
   ImageSet set;
   set.name = whole.filename().string();

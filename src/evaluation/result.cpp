@@ -1,29 +1,155 @@
 #include "genai/evaluation/result.h"
 
+#include <ATen/ATen.h>
+
 #include <charconv>
 #include <cmath>
-#include <fstream>
+#include <cstdio>
+#include <sstream>
 
 #include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/core/safetensors.h"
 
 namespace genai {
+namespace {
 
-Json to_json(const Metric& metric) {
-  return {{"name", metric.name},
-          {"value", metric.value},
-          {"standard_error", metric.standard_error},
-          {"count", metric.count},
-          {"unit", metric.unit}};
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxFile = uint64_t{1} << 30;
+
+/// RUN/evaluations/0003 of the third evaluation.
+fs::path stem(const fs::path& run, size_t index) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%04zu", index + 1);
+  return run / "evaluations" / number;
 }
 
-void keep_metrics(const std::filesystem::path& run, int64_t step, const std::string& weights_sha256,
-                  const std::vector<Metric>& metrics) {
-  Json line = {{"step", step}, {"weights_sha256", weights_sha256}, {"metrics", Json::array()}};
-  for (const Metric& metric : metrics) line["metrics"].push_back(to_json(metric));
-  const std::filesystem::path path = run / "evaluations.jsonl";
-  std::ofstream file(path, std::ios::app | std::ios::binary);
-  file << line.dump() << "\n" << std::flush;
-  if (!file) fail(ErrorKind::failure, "cannot write to ", path.string(), "; the results are above");
+Metric metric_from_json(const Json& json) {
+  const auto optional = [&](const char* key) {
+    return json.contains(key) ? std::optional<double>(json.at(key).get<double>()) : std::nullopt;
+  };
+  return {.name = json.at("name"),
+          .value = json.at("value"),
+          .standard_error = json.value("standard_error", 0.0),
+          .spread = json.value("spread", 0.0),
+          .count = json.at("count"),
+          .unit = json.value("unit", ""),
+          .higher_is_better = json.value("higher_is_better", false),
+          .floor = optional("floor"),
+          .real = optional("real")};
+}
+
+double standard_error(const Tensor& items) {
+  const int64_t n = items.numel();
+  return n > 1 ? items.std().item<double>() / std::sqrt(static_cast<double>(n)) : 0;
+}
+
+}  // namespace
+
+std::string Metric::protocol() const {
+  const size_t at = name.find('@');
+  return at == std::string::npos ? "" : name.substr(at + 1);
+}
+
+Metric mean_metric(const std::string& name, const Tensor& items, const std::string& unit,
+                   bool higher_is_better) {
+  const Tensor numbers = items.to(at::kCPU).to(at::kDouble);
+  return {.name = name,
+          .value = numbers.mean().item<double>(),
+          .standard_error = standard_error(numbers),
+          .count = numbers.numel(),
+          .unit = unit,
+          .higher_is_better = higher_is_better,
+          .items = numbers};
+}
+
+Json to_json(const Metric& metric) {
+  Json json = {{"name", metric.name},
+               {"value", metric.value},
+               {"standard_error", metric.standard_error},
+               {"count", metric.count},
+               {"unit", metric.unit},
+               {"higher_is_better", metric.higher_is_better}};
+  if (metric.spread > 0) json["spread"] = metric.spread;
+  if (metric.floor) json["floor"] = *metric.floor;
+  if (metric.real) json["real"] = *metric.real;
+  return json;
+}
+
+Json to_json(const Evaluation& evaluation) {
+  Json json = {{"step", evaluation.step},
+               {"weights_sha256", evaluation.weights_sha256},
+               {"sampling", evaluation.sampling},
+               {"metrics", Json::array()}};
+  for (const Metric& metric : evaluation.metrics) json["metrics"].push_back(to_json(metric));
+  if (!evaluation.details.empty()) json["details"] = evaluation.details;
+  if (!evaluation.notes.empty()) json["notes"] = evaluation.notes;
+  return json;
+}
+
+Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
+  const fs::path files = stem(run, read_evaluations(run).size());
+  fs::create_directories(files.parent_path());
+  Tensors items;
+  for (const Metric& metric : evaluation.metrics) {
+    if (metric.items.defined()) items[metric.name] = metric.items.to(at::kFloat);
+  }
+  if (!items.empty()) write_file(files.string() + ".safetensors", write_safetensors(items));
+  Evaluation kept = evaluation;
+  for (auto& [name, picture] : kept.pictures) {
+    const fs::path file = files.string() + "-" + name + ".png";
+    write_file(file, picture);
+    picture = ("evaluations" / file.filename()).string();
+  }
+  Json line = to_json(evaluation);
+  if (!kept.pictures.empty()) line["pictures"] = kept.pictures;
+  const fs::path path = run / "evaluations.jsonl";
+  const std::string before = fs::exists(path) ? read_file(path, kMaxFile) : "";
+  write_file(path, before + line.dump() + "\n");
+  return kept;
+}
+
+std::vector<Evaluation> read_evaluations(const fs::path& run) {
+  std::vector<Evaluation> all;
+  const fs::path path = run / "evaluations.jsonl";
+  if (!fs::exists(path)) return all;
+  std::istringstream text(read_file(path, kMaxFile));
+  for (std::string line; std::getline(text, line);) {
+    const std::string where = concat(path.string(), ", line ", all.size() + 1);
+    const Json json = parse_json(line, where, ErrorKind::data, {.bytes = kMaxFile});
+    try {
+      Evaluation evaluation{.step = json.at("step"),
+                            .weights_sha256 = json.at("weights_sha256"),
+                            .sampling = json.value("sampling", Json()),
+                            .details = json.value("details", Json::object()),
+                            .notes = json.value("notes", std::vector<std::string>()),
+                            .pictures =
+                                json.value("pictures", std::map<std::string, std::string>())};
+      for (const Json& metric : json.at("metrics")) {
+        evaluation.metrics.push_back(metric_from_json(metric));
+      }
+      all.push_back(std::move(evaluation));
+    } catch (const Json::exception& error) {
+      fail(ErrorKind::data, where, ": not an evaluation: ", error.what());
+    }
+  }
+  return all;
+}
+
+Tensors read_items(const fs::path& run, size_t index) {
+  const fs::path path = stem(run, index).string() + ".safetensors";
+  if (!fs::exists(path)) return {};
+  return read_safetensors(read_file(path, kMaxFile), path.string());
+}
+
+PairedDifference paired_difference(const Metric& a, const Tensor& a_items, const Metric& b,
+                                   const Tensor& b_items) {
+  if (a.name != b.name || a_items.sizes() != b_items.sizes()) {
+    throw std::logic_error("only equal metrics of equal items have a paired difference");
+  }
+  const Tensor difference = b_items.to(at::kDouble) - a_items.to(at::kDouble);
+  return {.value = b.value - a.value, .standard_error = standard_error(difference)};
 }
 
 Requirement parse_requirement(const std::string& text) {

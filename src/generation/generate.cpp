@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <numeric>
 
 #include "genai/base/error.h"
 #include "genai/base/picture.h"
@@ -56,15 +57,6 @@ void check_request(const ImageRequest& request, const Generator& generator, cons
     fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
          "'; expected 0 to ", info.class_count() - 1);
   }
-}
-
-Tensor chunk_labels(const ImageRequest& request, const std::vector<int64_t>& numbers,
-                    int64_t classes) {
-  std::vector<int64_t> labels;
-  for (const int64_t number : numbers) {
-    labels.push_back(request.label >= 0 ? request.label : number % classes);
-  }
-  return at::tensor(labels, at::kLong);
 }
 
 std::string seeds_text(const ImageRequest& request) {
@@ -123,6 +115,10 @@ Image make_sheet(const LoadedModel& loaded, const ImageRequest& request,
 
 }  // namespace
 
+Tensor sample_labels(int64_t first, int64_t count, int64_t classes) {
+  return at::arange(first, first + count, at::kLong).remainder(classes);
+}
+
 Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo& info,
                        at::Device device) {
   auto* generator = dynamic_cast<Generator*>(&model);
@@ -134,12 +130,19 @@ Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo
   for (int64_t chunk = request.first / kChunk * kChunk; chunk < last; chunk += kChunk) {
     std::vector<int64_t> numbers(kChunk);
     std::iota(numbers.begin(), numbers.end(), chunk);
-    const Tensor labels = generator->class_conditional()
-                              ? chunk_labels(request, numbers, info.class_count()).to(device)
-                              : Tensor();
+    Tensor labels;
+    if (generator->class_conditional()) {
+      labels = (request.label >= 0 ? at::full({kChunk}, request.label, at::kLong)
+                                   : sample_labels(chunk, kChunk, info.class_count()))
+                   .to(device);
+    }
     const Tensor images =
         generator->generate(Draw(kGenerationSeed, "generate", numbers, device), labels,
                             request.options);
+    if (!images.isfinite().all().item<bool>()) {
+      fail(ErrorKind::failure, "the model makes pixels that are not numbers (NaN or infinite), ",
+           "among samples ", chunk, " to ", chunk + kChunk - 1);
+    }
     const int64_t from = std::max(chunk, request.first), to = std::min(chunk + kChunk, last);
     parts.push_back(images.clamp(0, 1)
                         .mul(255)

@@ -1,6 +1,7 @@
 #include "genai/models/registry.h"
 
 #include "genai/base/error.h"
+#include "genai/models/classifier.h"
 #include "genai/models/vae.h"
 
 namespace genai {
@@ -8,6 +9,7 @@ namespace genai {
 const std::vector<Family>& families() {
   static const std::vector<Family> all = {
       vae_family(),
+      classifier_family(),
   };
   return all;
 }
@@ -30,6 +32,10 @@ FieldTable model_fields(const Family& family) {
   name.choices = {family.name};
   table.insert(table.begin(), name);
   return table;
+}
+
+std::unique_ptr<Model> make_tiny_model(const Family& family) {
+  return family.make(family.tiny, {.source = "tiny", .classes = std::vector<std::string>(10)});
 }
 
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {

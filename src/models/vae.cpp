@@ -117,9 +117,9 @@ class Vae : public torch::nn::Module,
 
   Tensors validate(const Batch& batch, Draw& draw) override {
     const Terms terms = bound(batch, make_draws(draw));
-    return {{"nelbo", (terms.kl - terms.log_likelihood).mean()},
-            {"reconstruction", -terms.log_likelihood.mean()},
-            {"kl", terms.kl.mean()}};
+    return {{"nelbo", terms.kl - terms.log_likelihood},
+            {"reconstruction", -terms.log_likelihood},
+            {"kl", terms.kl}};
   }
 
   std::string objective() const override { return "nelbo"; }

@@ -10,6 +10,7 @@
 #include "genai/core/philox.h"
 #include "genai/generation/generate.h"
 #include "genai/models/registry.h"
+#include "genai/training/averages.h"
 #include "genai/training/flat_parameters.h"
 #include "genai/training/metrics_log.h"
 
@@ -34,31 +35,6 @@ int64_t count_repeats(const std::vector<Phase>& phases) {
   for (const Phase& phase : phases) most = std::max(most, phase.repeat);
   return most;
 }
-
-/// Means of named 0-d tensors over many calls, summed on the device.
-class Averages {
- public:
-  void add(const Tensors& values, double weight) {
-    for (const auto& [name, value] : values) {
-      Tensor& sum = sums_[name];
-      const Tensor weighted = value.detach().to(at::kDouble) * weight;
-      sum = sum.defined() ? sum + weighted : weighted;
-      weights_[name] += weight;
-    }
-  }
-  /// Reads from the device; the one point where the host waits for it.
-  Json take() {
-    Json means = Json::object();
-    for (const auto& [name, sum] : sums_) means[name] = sum.item<double>() / weights_[name];
-    sums_.clear();
-    weights_.clear();
-    return means;
-  }
-
- private:
-  Tensors sums_;
-  std::map<std::string, double> weights_;
-};
 
 class Trainer {
  public:

@@ -84,7 +84,7 @@ TEST_F(Signal, UserSignalSavesAndGoesOn) {
 }
 
 TEST_F(Signal, VerbsWithoutStateEndAtOnce) {
-  Tool evaluation({"evaluate", "1", "--samples", "1000000"}, here());
+  Tool evaluation({"evaluate", "1", "--only", "likelihood", "--draws", "1000000"}, here());
   std::this_thread::sleep_for(std::chrono::milliseconds(600));
   ASSERT_FALSE(evaluation.ended());
   evaluation.send(SIGINT);

@@ -144,6 +144,7 @@ class Tool {
       all[name] = "http://127.0.0.1:9";
     }
     all["OMP_NUM_THREADS"] = "1";
+    all["GENAI_CACHE"] = "cache";   // in the working folder of the test
     for (const auto& [name, value] : options_.environment) all[name] = value;
     for (const std::string& name : options_.removed) all.erase(name);
     std::vector<std::string> variables;

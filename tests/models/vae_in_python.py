@@ -124,4 +124,5 @@ def main():
         print(f"nll_iw{k}: {value:.4f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -232,7 +232,11 @@ TEST(LinearGaussianVae, ValidationIsTheEvidenceLowerBound) {
   const Batch batch = model.sample(2000);
   Draw draw = make_draw(batch);
   const at::NoGradGuard guard;
-  const Tensors means = model.vae.model->validate(batch, draw);
+  Tensors means = model.vae.model->validate(batch, draw);
+  for (auto& [name, values] : means) {
+    ASSERT_EQ(values.sizes(), (at::IntArrayRef{2000})) << name;
+    values = values.mean();
+  }
   const double nelbo = means.at("nelbo").item<double>();
   EXPECT_NEAR(nelbo, -model.exact(batch).mean().item<double>(), 0.15);  // exact posterior: no gap
   EXPECT_NEAR(nelbo, means.at("reconstruction").item<double>() + means.at("kl").item<double>(),

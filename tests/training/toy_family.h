@@ -111,7 +111,8 @@ class ToyGan : public torch::nn::Module, public Model, public Generator {
                      validations_++ >= config_.validation_nan_from;
     const Tensor fakes = make(draw.normal("noise", {kNoise}));
     const Tensor distance = (fakes.mean() - batch.input.mean() - level).abs();
-    return {{"distance", bad ? distance * std::nan("") : distance}};
+    const Tensor found = bad ? distance * std::nan("") : distance;
+    return {{"distance", found.expand({batch.input.size(0)})}};
   }
   std::string objective() const override { return "distance"; }
   Tensors training_state() override { return {{"path_mean", path_mean}}; }

@@ -4,12 +4,12 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <iostream>
 
 #include "genai/base/error.h"
 #include "genai/base/log.h"
+#include "genai/models/registry.h"
+#include "genai/run/checkpoint.h"
 
 namespace genai::tool {
 namespace {
@@ -52,16 +52,19 @@ std::string typed(const Json& value) {
   return text;
 }
 
-std::string pad(const std::string& text, size_t width) {
-  // Columns are counted in characters, not bytes.
-  size_t columns = 0;
-  for (const char c : text) columns += (c & 0xC0) != 0x80;
-  return text + std::string(columns < width ? width - columns : 0, ' ');
+/// For a shell: in quotes where it would not be one word of its own.
+std::string quoted(const std::string& word) {
+  constexpr const char* kSafe =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+  if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
 }
 
 std::string entry(const std::string& left, const std::string& right) {
   constexpr size_t kLeft = 30;
-  return "  " + pad(left, kLeft - 2) + (left.size() + 2 >= kLeft ? "  " : "") + right + "\n";
+  return "  " + padded(left, kLeft - 2) + (left.size() + 2 >= kLeft ? "  " : "") + right + "\n";
 }
 
 }  // namespace
@@ -108,6 +111,19 @@ void Command::apply_fields(Settings& settings) const {
                                  : *option.text;
     settings.set(option.path, value_from_text(option.field, text), option.option);
   }
+}
+
+std::string Command::options_between(const Json& usual, const Json& wanted) const {
+  std::string text;
+  for (const FieldOption& option : fields_) {
+    const Json* value = find_path(wanted, option.path);
+    const Json* before = find_path(usual, option.path);
+    if (!value || (before && *before == *value)) continue;
+    // Every digit of a number counts here.
+    text += " " + option.option + " " +
+            quoted(value->is_number_float() ? value->dump() : typed(*value));
+  }
+  return text;
 }
 
 std::vector<std::pair<std::string, std::string>> Command::own_options() const {
@@ -259,6 +275,15 @@ RunOption RunOption::peek_from(const Arguments& arguments) {
   return option;
 }
 
+const FieldTable& sampling_table(const Arguments& arguments) {
+  const RunOption run = RunOption::peek_from(arguments);
+  if (!run.given()) return families().front().sampling;
+  const RunReference reference = run.find();
+  const Manifest manifest =
+      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  return find_family(manifest.config.at("model").at("family")).sampling;
+}
+
 void ComputeOption::add(Command& command) {
   command.app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->type_name("DEVICE");
   command.app.add_option("--threads", threads, "CPU threads; 0: as the run was trained with")
@@ -278,50 +303,6 @@ at::Device ComputeOption::resolve(int64_t stored_threads) const {
 
 void print_json(const Json& json) {
   std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
-}
-
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) {
-      size_t columns = 0;
-      for (const char c : row[i]) columns += (c & 0xC0) != 0x80;
-      widths[i] = std::max(widths[i], columns);
-    }
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += i + 1 == row.size() ? row[i] : pad(row[i], widths[i] + 2);
-    }
-    text += line + "\n";
-  }
-  return text;
-}
-
-std::string duration_text(double seconds) {
-  char text[64];
-  if (seconds < 60) {
-    std::snprintf(text, sizeof text, "%.1f s", seconds);
-  } else if (seconds < 3600) {
-    std::snprintf(text, sizeof text, "%d min %02d s", static_cast<int>(seconds) / 60,
-                  static_cast<int>(seconds) % 60);
-  } else {
-    std::snprintf(text, sizeof text, "%d h %02d min", static_cast<int>(seconds) / 3600,
-                  static_cast<int>(seconds) / 60 % 60);
-  }
-  return text;
-}
-
-std::string number_text(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*g", digits, value);
-  if (std::abs(value) >= std::pow(10, digits) && std::abs(value) < 1e9) {
-    std::snprintf(text, sizeof text, "%.0f", value);
-  }
-  return text;
 }
 
 void say(const std::string& text) {

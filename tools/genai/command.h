@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "genai/base/settings.h"
+#include "genai/base/text.h"
 #include "genai/core/numerics.h"
 #include "genai/run/folder.h"
 
@@ -29,6 +30,8 @@ class Command {
   void add_fields(const std::vector<Section>& sections, const Settings& settings = {});
   /// The fields given on the command line, with the option as origin.
   void apply_fields(Settings& settings) const;
+  /// " --latent 2 --seed 3": what to type to get from one resolved configuration to another.
+  std::string options_between(const Json& usual, const Json& wanted) const;
 
   std::string help() const;
   std::string markdown() const;
@@ -65,6 +68,10 @@ struct RunOption {
   bool given() const { return !run.empty() || !model.empty(); }
 };
 
+/// The sampling options of the family of the run that the arguments name; of the first family when
+/// they name none (help).
+const FieldTable& sampling_table(const Arguments& arguments);
+
 /// --device, --threads of verbs that use a trained model.
 struct ComputeOption {
   std::string device = "auto";
@@ -77,14 +84,6 @@ struct ComputeOption {
 /// Prints a JSON object as one line on stdout.
 void print_json(const Json& json);
 
-/// A table with aligned columns; the first row is the head.
-std::string table(const std::vector<std::vector<std::string>>& rows);
-
-/// "1.3 s", "4 min 10 s"
-std::string duration_text(double seconds);
-/// A number with `digits` significant digits, never in exponent form for everyday sizes.
-std::string number_text(double value, int digits = 4);
-
 /// stderr line for people; nothing after --quiet.
 void say(const std::string& text);
 void set_quiet();
@@ -93,6 +92,8 @@ void set_quiet();
 std::unique_ptr<Command> make_train(const Arguments& arguments);
 std::unique_ptr<Command> make_sample(const Arguments& arguments);
 std::unique_ptr<Command> make_evaluate(const Arguments& arguments);
+std::unique_ptr<Command> make_score(const Arguments& arguments);
+std::unique_ptr<Command> make_report(const Arguments& arguments);
 std::unique_ptr<Command> make_data(const Arguments& arguments);
 std::unique_ptr<Command> make_config(const Arguments& arguments);
 std::unique_ptr<Command> make_runs(const Arguments& arguments);

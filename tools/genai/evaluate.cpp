@@ -1,127 +1,212 @@
-#include <unistd.h>
+#include "genai/evaluation/evaluate.h"
 
-#include <chrono>
-#include <cmath>
+#include <algorithm>
 #include <iostream>
+#include <sstream>
 
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/terminal.h"
-#include "genai/evaluation/likelihood.h"
+#include "genai/base/text.h"
+#include "genai/models/registry.h"
+#include "measured.h"
+#include "progress.h"
 
 namespace genai::tool {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct EvaluateOptions {
   RunOption run;
   ComputeOption compute;
-  std::string data, data_dir;
-  int64_t samples = 100, images = 0;
-  bool full = false, json = false;
+  EvaluationRequest request;
+  std::string data, data_dir, only;
+  bool json = false;
   std::vector<std::string> require;
 };
 
-constexpr int64_t kFullSamples = 5000;   // the customary number of draws (Burda et al. 2016)
+/// A folder of pictures, not a run.
+bool is_picture_folder(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error) && !fs::exists(fs::path(path) / "checkpoints", error) &&
+         !fs::exists(fs::path(path) / "config.json", error);
+}
 
-int evaluate_verb(const Command& command, const EvaluateOptions& options) {
-  std::vector<Requirement> requirements;
-  for (const std::string& text : options.require) requirements.push_back(parse_requirement(text));
-  const RunReference reference = options.run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
-  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
-  if (!options.data.empty()) config.source = options.data;
-  if (!options.data_dir.empty()) config.dir = options.data_dir;
-  const Dataset data = load_dataset(config);
-  const bool own_data = data.info.fingerprint == manifest.data.fingerprint;
-  if (options.data.empty() && !own_data) {
-    fail(ErrorKind::data, "the data set '", data.info.source,
-         "' is not the one this run was trained on; name it with --data to measure on it all the ",
-         "same");
-  }
-  const LoadedModel loaded =
-      load_model(reference, options.compute.resolve(manifest.numerics.threads));
-  LikelihoodRequest request{.samples = options.full ? kFullSamples : options.samples,
-                            .images = options.images,
-                            .progress = {}};
-  const auto start = std::chrono::steady_clock::now();
-  auto shown = start;
-  const bool terminal = is_terminal(STDERR_FILENO) && command.app.count("--quiet") == 0;
-  bool estimated = false;
-  request.progress = [&](double done) {
-    const auto now = std::chrono::steady_clock::now();
-    const double spent = std::chrono::duration<double>(now - start).count();
-    if (options.full && !estimated) {
-      estimated = true;
-      say("about " + duration_text(spent / done) + " in all");
+std::set<Part> parse_parts(const std::string& text) {
+  std::set<Part> parts;
+  std::string known, word;
+  for (const auto& [part, name] : kPartNames) known += (known.empty() ? "" : ", ") + name;
+  std::istringstream words(text);
+  while (std::getline(words, word, ',')) {
+    const auto it = std::find_if(kPartNames.begin(), kPartNames.end(),
+                                 [&](const auto& entry) { return entry.second == word; });
+    if (it == kPartNames.end()) {
+      fail(ErrorKind::usage, "--only: no part '", word, "'; expected some of: ", known);
     }
-    if (!terminal || std::chrono::duration<double>(now - shown).count() < 0.2) return;
-    shown = now;
-    std::cerr << "\r\x1b[K" << bar(done, 30) << " " << duration_text(spent / done - spent)
-              << " left" << std::flush;
-  };
-  const auto metrics = evaluate_likelihood(loaded, data, request);
-  if (terminal) std::cerr << "\r\x1b[K" << std::flush;
-  keep_metrics(reference.folder, manifest.step, manifest.weights_sha256(), metrics);
+    parts.insert(it->first);
+  }
+  return parts;
+}
 
+std::string details_text(const Json& details) {
+  std::string text;
+  if (details.contains("class_shares")) {
+    text += "\nclasses of the samples, as the classifier sees them\n";
+    for (const auto& [name, share] : details["class_shares"].items()) {
+      text += concat("  ", padded(name, 12), bar(share, 40), " ",
+                     number_text(100 * share.get<double>(), 3), " %\n");
+    }
+  }
+  if (details.contains("confusion")) {
+    const Json& confusion = details["confusion"];
+    std::vector<std::vector<std::string>> rows{{"true \\ taken for"}};
+    for (const Json& name : confusion["classes"]) rows[0].push_back(name);
+    rows[0].push_back("accuracy");
+    for (size_t i = 0; i < confusion["counts"].size(); ++i) {
+      const std::string name = confusion["classes"][i];
+      rows.push_back({name});
+      for (const Json& count : confusion["counts"][i]) rows.back().push_back(count.dump());
+      const Json& accuracy = details["accuracy_by_class"][name];
+      rows.back().push_back(accuracy.is_null() ? "-" : number_text(100 * accuracy.get<double>(), 4) + " %");
+    }
+    text += "\n" + table(rows);
+  }
+  return text;
+}
+
+/// Bars met and missed; true when all are met.
+bool judge(const std::vector<Requirement>& requirements, const std::vector<Metric>& metrics,
+           Json& json, std::string& text) {
   bool met = true;
-  Json bars = Json::array();
-  std::vector<std::string> lines;
   for (const Requirement& requirement : requirements) {
     const Metric& metric = required_metric(requirement, metrics);
     const bool good = requirement.met_by(metric.value);
     met = met && good;
-    bars.push_back({{"require", requirement.text}, {"value", metric.value}, {"met", good}});
-    lines.push_back(concat(good ? "met:    " : "missed: ", requirement.text, "  (",
-                           number_text(metric.value, 6), ")"));
+    json.push_back({{"require", requirement.text}, {"value", metric.value}, {"met", good}});
+    text += concat(good ? "met:    " : "missed: ", requirement.text, "  (",
+                   number_text(metric.value, 6), ")\n");
   }
+  return met;
+}
+
+/// The data to measure on: the run's own unless another is named.
+EvaluationData load_data(const EvaluateOptions& options, const Manifest& manifest) {
+  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
+  if (!options.data.empty()) config.source = options.data;
+  if (!options.data_dir.empty()) config.dir = options.data_dir;
+  EvaluationData data = load_evaluation_data(config);
+  if (options.data.empty() && data.own.info.fingerprint != manifest.data.fingerprint) {
+    fail(ErrorKind::data, "the data set '", data.own.info.source,
+         "' is not the one this run was trained on; name it with --data to measure on it all the ",
+         "same");
+  }
+  return data;
+}
+
+int evaluate_verb(const Command& command, const EvaluateOptions& options) {
+  std::vector<Requirement> requirements;
+  for (const std::string& text : options.require) requirements.push_back(parse_requirement(text));
+  EvaluationRequest request = options.request;
+  request.parts = parse_parts(options.only);
+  const bool quiet = command.app.count("--quiet") > 0;
+  StageLine line(quiet);
+  const StageProgress progress = line.progress();
+  ProgressPrinter printer(quiet);
+  Evaluation result;
+  std::string subject;
+  if (is_picture_folder(options.run.run)) {
+    if (options.data.empty()) {
+      fail(ErrorKind::usage, "--data: name the data set to measure the pictures in ",
+           options.run.run, " against");
+    }
+    subject = options.run.run;
+    const EvaluationData data =
+        load_evaluation_data({.source = options.data, .dir = options.data_dir});
+    options.compute.resolve(0);
+    result = evaluate_pictures(subject, data, request, printer, progress);
+  } else {
+    const RunReference reference = options.run.find();
+    const Manifest manifest =
+        read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+    const Family& family = find_family(manifest.config.at("model").at("family"));
+    Settings settings;
+    command.apply_fields(settings);
+    request.options = settings.resolve({{"sampling", family.sampling}})["sampling"];
+    const EvaluationData data = load_data(options, manifest);
+    const LoadedModel loaded =
+        load_model(reference, options.compute.resolve(manifest.numerics.threads));
+    result = evaluate_model(loaded, data, request, printer, progress);
+    keep_evaluation(reference.folder, result);
+    subject = reference.folder.string();
+  }
+  printer.close_line();
+  line.clear();
+
+  Json bars = Json::array();
+  std::string bar_lines;
+  const bool met = judge(requirements, result.metrics, bars, bar_lines);
   if (options.json) {
-    Json json = {{"run", reference.folder.string()},
-                 {"step", manifest.step},
-                 {"weights_sha256", manifest.weights_sha256()},
-                 {"metrics", Json::array()}};
-    for (const Metric& metric : metrics) json["metrics"].push_back(to_json(metric));
+    Json json = {{"run", subject}};
+    json.update(to_json(result));
     if (!requirements.empty()) json["requirements"] = bars;
     print_json(json);
   } else {
-    std::vector<std::vector<std::string>> rows{{"metric", "value", "", "protocol"}};
-    for (const Metric& metric : metrics) {
-      rows.push_back({metric.short_name(), number_text(metric.value, 6),
-                      (metric.standard_error > 0
-                           ? "+- " + number_text(metric.standard_error, 2) + " "
-                           : std::string()) + metric.unit,
-                      metric.name.substr(metric.name.find('@') + 1)});
-    }
-    std::cout << table(rows);
-    for (const std::string& line : lines) std::cout << line << "\n";
+    std::cout << metrics_table(result.metrics) << details_text(result.details);
+    for (const std::string& note : result.notes) std::cout << "note: " << note << "\n";
+    std::cout << bar_lines;
+    if (result.step > 0) say("kept; see: genai report " + subject);
   }
   return met ? 0 : static_cast<int>(ErrorKind::bar);
 }
 
+/// The sampling options of the run's family; none for a folder of pictures.
+FieldTable evaluation_fields(const Arguments& arguments) {
+  const RunOption run = RunOption::peek_from(arguments);
+  if (is_picture_folder(run.run)) return {};
+  return sampling_table(arguments);
+}
+
 }  // namespace
 
-std::unique_ptr<Command> make_evaluate(const Arguments&) {
+std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
   auto command = std::make_unique<Command>(
-      "evaluate", "measures a trained model on the test images; results are kept with the run",
-      std::vector<std::string>{"genai evaluate last", "genai evaluate 8@best --full",
-                               "genai evaluate 8 --require 'nll<=95' --json"});
+      "evaluate",
+      "measures a model, or a folder of pictures, against test images (docs/metrics.md)",
+      std::vector<std::string>{"genai evaluate last",
+                               "genai evaluate 8@best --full --require 'fd<=5'",
+                               "genai evaluate path/to/pictures --data mnist"});
   auto options = std::make_shared<EvaluateOptions>();
   options->run.add(*command);
   CLI::App& app = command->app;
-  app.add_option("--samples", options->samples,
-                 "draws per image of the importance-weighted likelihood (100)")
+  EvaluationRequest& request = options->request;
+  app.add_option("-n", request.samples,
+                 "samples to measure (10000, or fewer when they take longer than 30 s)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--seed", request.first, "number of the first sample (0)")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--draws", request.draws,
+                 "draws per image of the importance-weighted likelihood (100; --full: 5000)")
       ->type_name("K")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--images", options->images, "the first N test images; 0: all")
+  app.add_option("--images", request.images,
+                 "likelihood and accuracy on the first N test images; 0: all")
       ->type_name("N")
       ->check(CLI::Range(0, 100000000));
-  app.add_flag("--full", options->full, "5000 draws, as papers report");
+  std::string parts;
+  for (const auto& [part, name] : kPartNames) parts += (parts.empty() ? "" : ", ") + name;
+  app.add_option("--only", options->only, "some of: " + parts)->type_name("PART,...");
+  app.add_flag("--full", request.full,
+               "as papers report: 10000 samples, 5000 draws, the classification score");
   app.add_option("--require", options->require, "a bar: METRIC<=NUMBER; exit code 5 if missed")
       ->type_name("BAR");
   app.add_option("--data", options->data, "another data set than the run's")->type_name("DATA");
   app.add_option("--data-dir", options->data_dir, "folder of the data sets")->type_name("DIR");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
+  command->add_fields({{"sampling", evaluation_fields(arguments)}});
   command->run = [c = command.get(), options] { return evaluate_verb(*c, *options); };
   return command;
 }

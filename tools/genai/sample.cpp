@@ -90,6 +90,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
   if (!to_stdout) check_writable(options.separate ? out / "x" : out);
   const at::Device device = options.compute.resolve(manifest.numerics.threads);
   const LoadedModel loaded = load_model(reference, device);
+  loaded.as<Generator>("sample");
   const Metadata metadata = options.metadata == "none" ? Metadata::none : Metadata::full;
 
   Json files = Json::array();
@@ -137,16 +138,6 @@ int sample_verb(const Command& command, const SampleOptions& options) {
     std::cout << (options.separate ? out.string() : files[0].get<std::string>()) << "\n";
   }
   return 0;
-}
-
-/// The sampling options of the run's family; of the first family when no run is named (help).
-const FieldTable& sampling_table(const Arguments& arguments) {
-  const RunOption run = RunOption::peek_from(arguments);
-  if (!run.given()) return families().front().sampling;
-  const RunReference reference = run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
-  return find_family(manifest.config.at("model").at("family")).sampling;
 }
 
 }  // namespace

@@ -34,9 +34,10 @@ std::string sanitize_name(std::string_view text);
 /// its owner and stays behind; the lock of a process that died is free.
 class FileLock {
  public:
-  /// Never waits. Throws ErrorKind::failure naming `what` ("run 8") and the holder's pid when the
-  /// lock is taken, or when the file cannot be written.
-  static FileLock acquire(const std::filesystem::path& path, const std::string& what);
+  /// Waits for the holder only when asked to. Throws ErrorKind::failure naming `what` ("run 8") and
+  /// the holder's pid when the lock is taken, or when the file cannot be written.
+  static FileLock acquire(const std::filesystem::path& path, const std::string& what,
+                          bool wait = false);
 
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&& other) noexcept;

@@ -27,13 +27,14 @@ struct DataConfig {
   int64_t channels = 0;
   double test_share = 0.1;
   int64_t limit = 0;
+  std::vector<int64_t> leave_out;
   Binarize binarize = Binarize::none;
 };
 const FieldTable& data_fields();
 
 /// Stored with the weights, so that sampling needs no data set.
 struct DataInfo {
-  std::string source;                ///< "mnist", or the name of a folder
+  std::string source;                ///< "mnist", "mnist-without-9", or the name of a folder
   int64_t channels = 1, height = 28, width = 28;
   std::vector<std::string> classes;  ///< names by label; empty: no labels
   Binarize binarize = Binarize::none;
@@ -43,6 +44,8 @@ struct DataInfo {
   int64_t pixels() const { return channels * height * width; }
   int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
 };
+/// Throws Error{data} unless images of `found` have the shape that a model of `expected` takes.
+void check_same_shape(const DataInfo& expected, const DataInfo& found);
 Json to_json(const DataInfo& info);
 DataInfo data_info_from_json(const Json& json);
 
@@ -51,6 +54,8 @@ struct Split {
   Tensor labels;  ///< int64 [N], or undefined
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
   Split first(int64_t count) const;
+  /// The items whose label is in `labels` (or, with `inside` false, is not).
+  Split with_labels(const std::vector<int64_t>& labels, bool inside = true) const;
 };
 
 struct Dataset {

@@ -29,4 +29,17 @@ struct FolderOptions {
 /// beside the class folders, or the pixels would take more than 8 GiB.
 ImageSet read_image_folder(const std::filesystem::path& folder, const FolderOptions& options = {});
 
+/// What a picture must be to be measured beside a data set.
+struct SampleShape {
+  int64_t channels, height, width;
+  std::vector<std::string> classes;   ///< names that sub-folders may have
+};
+
+/// Generated pictures: every one below `folder`, in bytewise order of relative paths, pixels as they
+/// are. Nothing is resized or left out, because that would change what is measured. Labels: the
+/// class named by the first sub-folder, if there are any. A colour file with r = g = b counts as
+/// grey. Throws Error{data} naming the first picture of another size, of colour where grey is
+/// expected (or the reverse), in a sub-folder that is no class, or that cannot be read.
+LabelledImages read_sample_folder(const std::filesystem::path& folder, const SampleShape& shape);
+
 }  // namespace genai

@@ -1,10 +1,17 @@
 // Measured values that say how they were measured, kept with the run.
+//
+//   RUN/evaluations.jsonl               one line for each evaluation
+//   RUN/evaluations/0003.safetensors    values of single items behind the metrics of the third
+//   RUN/evaluations/0003-samples.png    its pictures
 #pragma once
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "genai/base/json.h"
+#include "genai/core/tensors.h"
 
 namespace genai {
 
@@ -13,19 +20,61 @@ namespace genai {
 struct Metric {
   std::string name;
   double value = 0;
-  double standard_error = 0;   ///< of the mean over items
-  int64_t count = 0;           ///< items
-  std::string unit;            ///< "nats", "bits/dim"
+  double standard_error = 0;     ///< over items; 0: unknown
+  double spread = 0;             ///< standard deviation over subsets, where that is customary (KID)
+  int64_t count = 0;             ///< items
+  std::string unit;              ///< "nats", "bits/dim"
+  bool higher_is_better = false;
+  std::optional<double> floor;   ///< what a perfect model is expected to get with as many samples
+  std::optional<double> real;    ///< what real training images get in the place of samples
+  /// One number an item, [count]: their standard deviation / sqrt(count) is the standard error, and
+  /// for the same items and draws two models' may be subtracted in pairs. May be undefined.
+  Tensor items{};
 
   /// "nll_iw100": the name up to the protocol
   std::string short_name() const { return name.substr(0, name.find('@')); }
+  std::string protocol() const;
 };
 
+/// The mean of per-item values with its standard error.
+Metric mean_metric(const std::string& name, const Tensor& items, const std::string& unit = "",
+                   bool higher_is_better = false);
+
+/// Without the items.
 Json to_json(const Metric& metric);
 
-/// Appends one line to RUN/evaluations.jsonl: step, weights and metrics.
-void keep_metrics(const std::filesystem::path& run, int64_t step, const std::string& weights_sha256,
-                  const std::vector<Metric>& metrics);
+/// All that one `evaluate` measured.
+struct Evaluation {
+  int64_t step = 0;
+  std::string weights_sha256;
+  Json sampling;                           ///< {"first": 0, "count": 10000, "options": {...}}, or null
+  std::vector<Metric> metrics;
+  Json details = Json::object();           ///< tables: {"class_shares": {...}, "confusion": [[...]]}
+  std::vector<std::string> notes;          ///< what the reader must know: fallbacks, warnings
+  std::map<std::string, std::string> pictures;   ///< by name ("samples"); PNG bytes when keeping,
+                                                 ///< file names inside RUN when read
+};
+Json to_json(const Evaluation& evaluation);
+
+/// Writes items and pictures, then adds the line to RUN/evaluations.jsonl; each file atomically.
+/// Returns it as it would be read: pictures are file names now.
+Evaluation keep_evaluation(const std::filesystem::path& run, const Evaluation& evaluation);
+
+/// All lines of RUN/evaluations.jsonl, oldest first, without items; no file: none. Throws Error{data}
+/// with the line number for a line that is not one of ours.
+std::vector<Evaluation> read_evaluations(const std::filesystem::path& run);
+
+/// The items behind evaluation number `index` (from 0) of a run, by the metrics' names; empty when
+/// it kept none. Throws Error{data} when they are damaged.
+Tensors read_items(const std::filesystem::path& run, size_t index);
+
+/// b - a with its standard error over pairs of items.
+struct PairedDifference {
+  double value = 0, standard_error = 0;
+};
+/// @param a_items, b_items   of the same items and draws, equally many
+PairedDifference paired_difference(const Metric& a, const Tensor& a_items, const Metric& b,
+                                   const Tensor& b_items);
 
 /// A bar that a metric must reach: "nll<=88".
 struct Requirement {

@@ -22,8 +22,12 @@ struct ImageRequest {
 /// so that its bits depend neither on the count asked for nor on the first number.
 inline constexpr int64_t kChunk = 16;
 
+/// The classes that samples of a class-conditional model show unless told: number modulo classes.
+Tensor sample_labels(int64_t first, int64_t count, int64_t classes);
+
 /// uint8 [count, C, H, W].
-/// Throws Error{usage} for a count < 1, or a label where there are no classes or not that many.
+/// Throws Error{usage} for a count < 1, or a label where there are no classes or not that many;
+/// Error{failure} when the model makes pixels that are not numbers.
 Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo& info,
                        at::Device device);
 

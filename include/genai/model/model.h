@@ -57,9 +57,9 @@ class Model {
   virtual torch::nn::Module& module() = 0;
   virtual std::vector<ParameterSet> parameter_sets() = 0;
   virtual std::vector<Phase> phases() = 0;
-  /// Means over the batch, 0-d, in evaluation mode; objective() is one of them.
+  /// One number for each image of the batch, [B], in evaluation mode; objective() is among them.
   virtual Tensors validate(const Batch& batch, Draw& draw) = 0;
-  /// The entry of validate() that tells a better checkpoint; lower is better.
+  /// The entry of validate() whose mean tells a better checkpoint; lower is better.
   virtual std::string objective() const = 0;
   /// Values that change from step to step, by name: {"kl_weight", 0.3}.
   virtual std::map<std::string, double> scheduled(const Progress&) const { return {}; }
@@ -91,6 +91,16 @@ struct LatentSpace {
   virtual Tensor encode(const Tensor& images, const Tensor& labels) = 0;
   /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].
   virtual Tensor decode(const Tensor& points, const Tensor& labels) = 0;
+};
+
+/// Says which class an image shows.
+struct Classifier {
+  virtual ~Classifier() = default;
+  struct Judgement {
+    Tensor logits;     ///< [B, classes]: log-probabilities before normalization
+    Tensor features;   ///< [B, F]: what the last layer sees
+  };
+  virtual Judgement classify(const Tensor& images) = 0;
 };
 
 /// Says how likely images are.

@@ -15,4 +15,23 @@ FieldTable model_fields(const Family& family);
 /// @param settings  the "model" object of a resolved configuration
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info);
 
+/// Of the family's smallest settings, for small grey images of ten classes.
+std::unique_ptr<Model> make_tiny_model(const Family& family);
+
+/// Is a model of the family a Capability?
+template <class Capability>
+bool offers(const Family& family) {
+  return dynamic_cast<Capability*>(make_tiny_model(family).get()) != nullptr;
+}
+
+/// "vae, gan": the families that offer it.
+template <class Capability>
+std::string families_with() {
+  std::string names;
+  for (const Family& family : families()) {
+    if (offers<Capability>(family)) names += (names.empty() ? "" : ", ") + family.name;
+  }
+  return names.empty() ? "none" : names;
+}
+
 }  // namespace genai

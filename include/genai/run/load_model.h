@@ -1,7 +1,7 @@
 // From a checkpoint to a model that can be used; no trainer needed.
 #pragma once
 #include "genai/base/error.h"
-#include "genai/model/family.h"
+#include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
 #include "genai/run/folder.h"
 
@@ -19,7 +19,8 @@ struct LoadedModel {
   Capability& as(const std::string& verb) const {
     auto* capability = dynamic_cast<Capability*>(model.get());
     if (!capability) {
-      fail(ErrorKind::usage, "'", verb, "' does not apply to the family '", family->name, "'");
+      fail(ErrorKind::usage, "'", verb, "' does not apply to the family '", family->name,
+           "'; to these it does: ", families_with<Capability>());
     }
     return *capability;
   }

@@ -1,0 +1,53 @@
+// Everything that is measured of a model, or of a folder of pictures, in one call.
+#pragma once
+#include <set>
+
+#include "genai/evaluation/extractor.h"
+#include "genai/evaluation/result.h"
+
+namespace genai {
+
+enum class Part {
+  likelihood,             ///< needs a Likelihood
+  distances,              ///< needs samples
+  classes,                ///< needs samples and labels in the data set
+  memorization,           ///< needs samples and training images
+  classification_score,   ///< needs a class-conditional model or labelled pictures
+  classification,         ///< needs a Classifier
+};
+extern const EnumNames<Part> kPartNames;
+
+struct EvaluationRequest {
+  std::set<Part> parts;      ///< empty: all that apply, the classification score only when `full`
+  bool full = false;         ///< as papers report: all samples, kFullDraws, the classification score
+  int64_t samples = 0;       ///< 0: kSamples, or fewer when making them takes longer than kPatience
+  int64_t first = 0;         ///< number of the first sample
+  int64_t draws = 0;         ///< of the importance-weighted likelihood; 0: kDraws or kFullDraws
+  int64_t images = 0;        ///< the first N test images for likelihood and accuracy; 0: all
+  Json options = Json::object();   ///< of the family's sampling table
+
+  static constexpr int64_t kSamples = 10000, kDraws = 100, kFullDraws = 5000;
+  static constexpr double kPatience = 30;   ///< seconds
+};
+
+/// What `evaluate` works on.
+struct EvaluationData {
+  Dataset own;     ///< what the model was trained on: its limit, its classes
+  Dataset whole;   ///< the same set without limit or left-out classes: trains the extractor
+};
+EvaluationData load_evaluation_data(const DataConfig& config);
+
+/// Pictures: "samples", "neighbours", "mistakes".
+/// @param observer   of the trainings that are needed: the extractor, once; classification scores
+/// Throws Error{usage} when a part asked for does not apply, naming families to which it does; what
+/// the parts throw.
+Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
+                          const EvaluationRequest& request, TrainObserver& observer,
+                          const StageProgress& progress = {});
+
+/// The parts that need samples only, on every picture below a folder; sub-folders are classes.
+Evaluation evaluate_pictures(const std::filesystem::path& folder, const EvaluationData& data,
+                             const EvaluationRequest& request, TrainObserver& observer,
+                             const StageProgress& progress = {});
+
+}  // namespace genai

@@ -1,0 +1,81 @@
+#include "genai/base/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace genai {
+namespace {
+
+/// In characters: bytes that continue one are not counted.
+size_t width_of(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string number_text(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*g", digits, value);
+  if (std::abs(value) >= std::pow(10, digits) && std::abs(value) < 1e9) {
+    std::snprintf(text, sizeof text, "%.0f", value);
+  }
+  return text;
+}
+
+std::string count_text(int64_t count) {
+  std::string text = std::to_string(count);
+  const size_t first = text[0] == '-' ? 1 : 0;
+  for (size_t at = text.size(); at > first + 3;) text.insert(at -= 3, ",");
+  return text;
+}
+
+std::pair<std::string, std::string> measured_text(double value, double error) {
+  if (!(error > 0) || !std::isfinite(error)) return {number_text(value, 5), ""};
+  if (error < 1e-8 || std::abs(value) >= 1e9) return {number_text(value, 6), number_text(error, 2)};
+  const int decimals = std::max(0, 1 - static_cast<int>(std::floor(std::log10(error))));
+  char texts[2][64];
+  std::snprintf(texts[0], sizeof texts[0], "%.*f", decimals, value);
+  std::snprintf(texts[1], sizeof texts[1], "%.*f", decimals, error);
+  return {texts[0], texts[1]};
+}
+
+std::string duration_text(double seconds) {
+  char text[64];
+  if (seconds < 60) {
+    std::snprintf(text, sizeof text, "%.1f s", seconds);
+  } else if (seconds < 3600) {
+    std::snprintf(text, sizeof text, "%d min %02d s", static_cast<int>(seconds) / 60,
+                  static_cast<int>(seconds) % 60);
+  } else {
+    std::snprintf(text, sizeof text, "%d h %02d min", static_cast<int>(seconds) / 3600,
+                  static_cast<int>(seconds) / 60 % 60);
+  }
+  return text;
+}
+
+std::string padded(const std::string& text, size_t width) {
+  const size_t used = width_of(text);
+  return text + std::string(used < width ? width - used : 0, ' ');
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    if (row.size() == 1) continue;
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += i + 1 == row.size() ? row[i] : padded(row[i], widths[i] + 2);
+    }
+    text += line + "\n";
+  }
+  return text;
+}
+
+}  // namespace genai

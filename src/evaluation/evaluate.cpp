@@ -1,0 +1,263 @@
+#include "genai/evaluation/evaluate.h"
+
+#include <chrono>
+
+#include "genai/data/image_folder.h"
+#include "genai/evaluation/classification.h"
+#include "genai/evaluation/likelihood.h"
+#include "genai/evaluation/samples.h"
+#include "genai/generation/generate.h"
+#include "genai/training/metrics_log.h"
+
+namespace genai {
+
+const EnumNames<Part> kPartNames = {{Part::likelihood, "likelihood"},
+                                    {Part::distances, "distances"},
+                                    {Part::classes, "classes"},
+                                    {Part::memorization, "memorization"},
+                                    {Part::classification_score, "classification-score"},
+                                    {Part::classification, "classification"}};
+
+namespace {
+
+/// Features of either view: there must be more images than that.
+constexpr int64_t kFeatures = 64;
+/// Counts tried, largest first, when making kSamples would take too long.
+constexpr int64_t kFewer[] = {5000, 2000, 1000};
+constexpr int64_t kTimed = 2 * kChunk;
+constexpr int64_t kSheet = 64;
+/// Seconds that comparing 10,000 samples takes on two cores (docs/results.md).
+constexpr double kComparing = 40;
+
+template <class Function>
+double seconds_of(const Function& function) {
+  const auto start = std::chrono::steady_clock::now();
+  function();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// The measurement of samples, whatever made them.
+class SampleMeasurement {
+ public:
+  SampleMeasurement(const EvaluationData& data, const std::set<Part>& parts,
+                    TrainObserver& observer, const StageProgress& progress)
+      : data_(data), parts_(parts), observer_(observer), progress_(progress) {
+    const bool pca = wanted(Part::distances) || wanted(Part::memorization);
+    if (pca) pca_ = make_pca_view(data.whole);
+    const bool judge = wanted(Part::distances) || wanted(Part::classes) ||
+                       wanted(Part::classification_score);
+    if (judge && data.whole.info.class_count() >= 2) {
+      extractor_ = load_extractor(data.whole, observer);
+    }
+  }
+
+  void measure(const Samples& samples, Evaluation& into) const {
+    if (wanted(Part::distances)) measure_distances(samples, reference(), into, progress_);
+    if (wanted(Part::classes)) measure_classes(samples, reference(), into);
+    if (wanted(Part::memorization)) measure_memorization(samples, reference(), into, progress_);
+  }
+
+  void measure_score(const Samples& samples, Evaluation& into) const {
+    measure_classification_score(samples, reference(), into, observer_);
+  }
+
+ private:
+  bool wanted(Part part) const { return parts_.count(part) > 0; }
+  Reference reference() const {
+    return {.data = data_.own, .extractor = extractor_ ? &*extractor_ : nullptr, .pca = pca_};
+  }
+
+  const EvaluationData& data_;
+  const std::set<Part>& parts_;
+  TrainObserver& observer_;
+  const StageProgress& progress_;
+  std::optional<Extractor> extractor_;
+  PcaView pca_;
+};
+
+bool needs_samples(const std::set<Part>& parts) {
+  return parts.count(Part::distances) || parts.count(Part::classes) ||
+         parts.count(Part::memorization);
+}
+
+/// The parts that apply to a model, or those asked for if each of them does.
+std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& data,
+                            const EvaluationRequest& request, Evaluation& into) {
+  Model* model = loaded.model.get();
+  const auto* generator = dynamic_cast<Generator*>(model);
+  const bool classes = data.whole.info.class_count() >= 2;
+  std::set<Part> parts;
+  if (dynamic_cast<Likelihood*>(model)) parts.insert(Part::likelihood);
+  if (generator) {
+    parts.insert({Part::distances, Part::memorization});
+    if (classes) parts.insert(Part::classes);
+    if (classes && generator->class_conditional()) parts.insert(Part::classification_score);
+  }
+  if (dynamic_cast<Classifier*>(model)) parts.insert(Part::classification);
+  if (request.parts.empty()) {
+    if (!request.full) parts.erase(Part::classification_score);
+    if (data.own.test.size() <= kFeatures && parts.erase(Part::distances)) {
+      into.notes.push_back(concat("no distances: they need more than ", kFeatures,
+                                  " test images, '", data.own.info.source, "' has ",
+                                  data.own.test.size()));
+    }
+    return parts;
+  }
+  for (const Part part : request.parts) {
+    if (parts.count(part)) continue;
+    const std::string what = "evaluate --only " + enum_name(kPartNames, part);
+    if (part == Part::likelihood) loaded.as<Likelihood>(what);
+    if (part == Part::classification) loaded.as<Classifier>(what);
+    loaded.as<Generator>(what);
+    fail(ErrorKind::usage, "'", what, "' needs ",
+         classes ? "a class-conditional model" : "a data set with two or more classes");
+  }
+  return request.parts;
+}
+
+/// The number of samples to make, and the seconds that one takes.
+std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
+                                        const EvaluationRequest& request, Evaluation& into) {
+  generate_samples(loaded, 0, kChunk, request.options);   // the first one allocates
+  const double each =
+      seconds_of([&] { generate_samples(loaded, 0, kTimed, request.options); }) / kTimed;
+  if (request.samples > 0) return {request.samples, each};
+  int64_t count = EvaluationRequest::kSamples;
+  if (!request.full) {
+    for (const int64_t fewer : kFewer) {
+      if (static_cast<double>(count) * each > EvaluationRequest::kPatience) count = fewer;
+    }
+  }
+  if (count < EvaluationRequest::kSamples) {
+    into.notes.push_back(concat(count, " samples instead of ", EvaluationRequest::kSamples,
+                                ", which would take ", std::llround(each * 1e4),
+                                " s; -n or --full makes more"));
+  }
+  return {count, each};
+}
+
+/// Says how long --full will take.
+void estimate(const LoadedModel& loaded, const EvaluationData& data,
+              const std::set<Part>& parts, const EvaluationRequest& request, int64_t samples,
+              double each, const StageProgress& progress) {
+  double seconds = 0;
+  if (needs_samples(parts)) seconds += static_cast<double>(samples) * each + kComparing;
+  if (parts.count(Part::likelihood)) {
+    constexpr int64_t kImages = 100, kDraws = 50;
+    const double one = seconds_of([&] {
+      evaluate_likelihood(loaded, data.own, {.samples = kDraws, .images = kImages});
+    });
+    const double images =
+        static_cast<double>(request.images > 0 ? request.images : data.own.test.size());
+    const double draws = static_cast<double>(request.draws > 0 ? request.draws
+                                                               : EvaluationRequest::kFullDraws);
+    seconds += one * images / kImages * draws / kDraws;
+  }
+  if (parts.count(Part::classification_score)) {
+    constexpr double kTrainings = 3 * 60;
+    seconds += static_cast<double>(data.own.train.size()) * each + kTrainings;
+  }
+  progress(concat("about ", std::max<int64_t>(1, std::llround(seconds / 60)), " min in all"), 0);
+}
+
+}  // namespace
+
+EvaluationData load_evaluation_data(const DataConfig& config) {
+  EvaluationData data{.own = load_dataset(config), .whole = {}};
+  if (config.limit == 0 && config.leave_out.empty()) {
+    data.whole = data.own;   // shares the images
+  } else {
+    DataConfig all = config;
+    all.limit = 0;
+    all.leave_out.clear();
+    data.whole = load_dataset(all);
+  }
+  data.whole.info.binarize = Binarize::none;
+  return data;
+}
+
+Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
+                          const EvaluationRequest& request, TrainObserver& observer,
+                          const StageProgress& progress) {
+  check_same_shape(loaded.manifest.data, data.own.info);
+  if (data.own.test.size() == 0) {
+    fail(ErrorKind::data, "the data set '", data.own.info.source, "' has no test images");
+  }
+  Evaluation result{.step = loaded.manifest.step,
+                    .weights_sha256 = loaded.manifest.weights_sha256()};
+  const std::set<Part> parts = choose_parts(loaded, data, request, result);
+  const bool samples_wanted = needs_samples(parts);
+  int64_t count = 0;
+  double each = 0;
+  if (samples_wanted || parts.count(Part::classification_score)) {
+    std::tie(count, each) = choose_count(loaded, request, result);
+    result.sampling = {{"first", request.first}, {"count", count}, {"options", request.options}};
+  }
+  if (request.full && progress) {
+    estimate(loaded, data, parts, request, count, each, progress);
+  }
+  if (parts.count(Part::likelihood)) {
+    const int64_t usual =
+        request.full ? EvaluationRequest::kFullDraws : EvaluationRequest::kDraws;
+    LikelihoodRequest likelihood{.samples = request.draws > 0 ? request.draws : usual,
+                                 .images = request.images,
+                                 .progress = {}};
+    if (progress) {
+      likelihood.progress = [&](double done) { progress("likelihood", done); };
+    }
+    result.metrics = evaluate_likelihood(loaded, data.own, likelihood);
+  }
+  if (parts.count(Part::classification)) {
+    measure_classification(loaded, data.own, request.images, result, progress);
+  }
+  if (count > 0) {
+    const SampleMeasurement measurement(data, parts, observer, progress);
+    if (samples_wanted) {
+      measurement.measure(
+          generate_samples(loaded, request.first, count, request.options, progress), result);
+    }
+    result.pictures["samples"] =
+        render_sheet(loaded, {.first = request.first, .count = kSheet, .options = request.options},
+                     {}, Metadata::full);
+    if (parts.count(Part::classification_score)) {
+      // As many as there are training images: the score then is of the model, not of their number.
+      measurement.measure_score(generate_samples(loaded, request.first, data.own.train.size(),
+                                                 request.options, progress),
+                                result);
+    }
+  }
+  return result;
+}
+
+Evaluation evaluate_pictures(const std::filesystem::path& folder, const EvaluationData& data,
+                             const EvaluationRequest& request, TrainObserver& observer,
+                             const StageProgress& progress) {
+  const DataInfo& info = data.whole.info;
+  const LabelledImages read = read_sample_folder(folder, {.channels = info.channels,
+                                                          .height = info.height,
+                                                          .width = info.width,
+                                                          .classes = info.classes});
+  Samples samples{.pixels = to_tensor(read), .labels = {}};
+  if (!read.labels.empty()) samples.labels = at::tensor(read.labels, at::kLong);
+  std::set<Part> possible{Part::distances, Part::memorization};
+  if (info.class_count() >= 2) possible.insert(Part::classes);
+  if (samples.labels.defined()) possible.insert(Part::classification_score);
+  std::set<Part> parts = request.parts;
+  for (const Part part : parts) {
+    if (!possible.count(part)) {
+      fail(ErrorKind::usage, "'evaluate --only ", enum_name(kPartNames, part),
+           "' does not apply to ", samples.labels.defined() ? "pictures" : "pictures without labels");
+    }
+  }
+  if (parts.empty()) {
+    parts = possible;
+    if (!request.full) parts.erase(Part::classification_score);
+  }
+  Evaluation result;
+  const SampleMeasurement measurement(data, parts, observer, progress);
+  measurement.measure(samples, result);
+  if (parts.count(Part::classification_score)) measurement.measure_score(samples, result);
+  return result;
+}
+
+}  // namespace genai

@@ -1,0 +1,623 @@
+#include "genai/evaluation/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "genai/base/error.h"
+#include "genai/base/settings.h"
+#include "genai/base/text.h"
+#include "genai/run/folder.h"
+#include "genai/training/metrics_log.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kClear = 2;   // standard errors of a difference that counts
+
+void append_leaves(const Json& value, const std::string& path,
+                   std::vector<std::pair<std::string, Json>>& into) {
+  if (!value.is_object()) {
+    into.emplace_back(path, value);
+    return;
+  }
+  for (const auto& [key, child] : value.items()) {
+    append_leaves(child, path.empty() ? key : path + "." + key, into);
+  }
+}
+
+/// Numbers in a checkpoint's weights, told by the header of the file; 0 when it does not tell.
+int64_t count_weights(const fs::path& checkpoint) {
+  constexpr uint64_t kMaxHeader = 100 << 20;   // as the format says
+  std::ifstream file(checkpoint / "model.safetensors", std::ios::binary);
+  unsigned char bytes[8] = {};
+  file.read(reinterpret_cast<char*>(bytes), sizeof bytes);
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; --i) length = length << 8 | bytes[i];
+  if (!file || length > kMaxHeader) return 0;
+  std::string header(length, ' ');
+  file.read(header.data(), static_cast<std::streamsize>(length));
+  const Json tensors = Json::parse(header, nullptr, false);
+  if (!file || !tensors.is_object()) return 0;
+  double count = 0;   // a damaged file may say anything
+  for (const auto& [name, tensor] : tensors.items()) {
+    if (!tensor.contains("shape")) continue;
+    double numbers = 1;
+    for (const Json& size : tensor["shape"]) numbers *= size.is_number() ? size.get<double>() : 0;
+    count += numbers;
+  }
+  return count >= 0 && count < 1e15 ? static_cast<int64_t>(count) : 0;
+}
+
+/// Where somebody's data lay is nobody else's business.
+Json without_places(Json config, const DataInfo& data) {
+  if (config.contains("data")) {
+    config["data"].erase("dir");
+    config["data"]["source"] = data.source;
+  }
+  return config;
+}
+
+int64_t step_of(const fs::path& run, const std::string& which,
+                const std::vector<Evaluation>& evaluations) {
+  if (which.empty() && !evaluations.empty()) return evaluations.back().step;
+  for (const Evaluation& evaluation : evaluations) {
+    if (std::to_string(evaluation.step) == which) return evaluation.step;
+  }
+  return read_manifest(find_checkpoint(run, which)).step;
+}
+
+/// Adds what the evaluation measured, replacing what was measured before.
+void merge(ReportColumn& column, const Evaluation& evaluation, size_t index) {
+  for (const Metric& metric : evaluation.metrics) {
+    const auto same = std::find_if(column.metrics.begin(), column.metrics.end(),
+                                   [&](const Metric& m) { return m.name == metric.name; });
+    if (same == column.metrics.end()) {
+      column.metrics.push_back(metric);
+      column.sources.push_back(index);
+    } else {
+      *same = metric;
+      column.sources[static_cast<size_t>(same - column.metrics.begin())] = index;
+    }
+  }
+  if (evaluation.details.is_object()) column.details.update(evaluation.details);
+  for (const auto& [name, file] : evaluation.pictures) column.pictures[name] = file;
+}
+
+/// The notes of those evaluations of which something is left.
+void take_notes(ReportColumn& column, const std::vector<Evaluation>& evaluations) {
+  for (const size_t i : std::set<size_t>(column.sources.begin(), column.sources.end())) {
+    for (const std::string& note : evaluations[i].notes) {
+      if (std::find(column.notes.begin(), column.notes.end(), note) == column.notes.end()) {
+        column.notes.push_back(note);
+      }
+    }
+  }
+}
+
+/// The columns of one run: one for each choice of sampling settings, or one when nothing that was
+/// measured needed samples.
+std::vector<ReportColumn> columns_of(size_t run, const ReportedRun& reported,
+                                     const std::vector<Evaluation>& evaluations) {
+  std::vector<ReportColumn> columns;
+  const auto ours = [&](const Evaluation& evaluation) {
+    return evaluation.step == reported.step &&
+           evaluation.weights_sha256 == reported.weights_sha256;
+  };
+  for (const Evaluation& evaluation : evaluations) {
+    if (!ours(evaluation) || evaluation.sampling.is_null()) continue;
+    const bool known = std::any_of(columns.begin(), columns.end(), [&](const ReportColumn& column) {
+      return column.sampling == evaluation.sampling;
+    });
+    if (!known) columns.push_back({.run = run, .sampling = evaluation.sampling});
+  }
+  if (columns.empty() && std::any_of(evaluations.begin(), evaluations.end(), ours)) {
+    columns.push_back({.run = run});
+  }
+  for (size_t i = 0; i < evaluations.size(); ++i) {
+    if (!ours(evaluations[i])) continue;
+    for (ReportColumn& column : columns) {
+      const Json& sampling = evaluations[i].sampling;
+      if (sampling.is_null() || sampling == column.sampling) merge(column, evaluations[i], i);
+    }
+  }
+  for (ReportColumn& column : columns) take_notes(column, evaluations);
+  return columns;
+}
+
+/// The checkpoint of a step, or empty when it is no longer kept.
+fs::path kept_checkpoint(const fs::path& run, int64_t step) {
+  for (const fs::path& checkpoint : list_checkpoints(run)) {
+    if (std::atoll(checkpoint.filename().string().c_str() + 5) == step) return checkpoint;
+  }
+  return {};
+}
+
+ReportedRun describe_run(const RunReference& reference, const std::vector<Evaluation>& evaluations,
+                         std::vector<std::string>& notes) {
+  const fs::path folder = fs::weakly_canonical(reference.folder);
+  ReportedRun run{.name = folder.filename().string(),
+                  .folder = folder,
+                  .step = step_of(folder, reference.checkpoint, evaluations)};
+  const fs::path checkpoint = kept_checkpoint(folder, run.step);
+  run.manifest = read_manifest(checkpoint.empty() ? find_checkpoint(folder, "") : checkpoint);
+  run.config = without_places(run.manifest.config, run.manifest.data);
+  run.weights = checkpoint.empty() ? 0 : count_weights(checkpoint);
+  run.log = read_metrics(folder);
+  for (const Json& line : run.log) {
+    const Json* seconds = find_path(line, "seconds");
+    if (line["step"].get<int64_t>() > run.step || !seconds || !seconds->is_number()) continue;
+    run.seconds = std::max(run.seconds, seconds->get<double>());
+  }
+
+  // A run that was continued from an earlier checkpoint may come to the same step with other
+  // weights. Those that are there count; else those evaluated last.
+  const std::string there = checkpoint.empty() ? "" : run.manifest.weights_sha256();
+  run.weights_sha256 = there;
+  for (const Evaluation& evaluation : evaluations) {
+    if (evaluation.step != run.step) continue;
+    run.weights_sha256 = evaluation.weights_sha256;
+    if (evaluation.weights_sha256 == there) break;
+  }
+  const std::string name = concat(run.name, "@", run.step);
+  if (checkpoint.empty()) {
+    notes.push_back(name + ": the checkpoint is no longer kept; the settings are the newest one's");
+  } else if (run.weights_sha256 != there) {
+    notes.push_back(name + ": the weights that were evaluated are no longer kept; the run was "
+                    "trained again from an earlier step");
+  }
+  return run;
+}
+
+/// Longer where two are alike: by the step where the folder is the same, else by the folder above.
+void make_names_differ(std::vector<ReportedRun>& runs) {
+  std::map<std::string, std::set<fs::path>> folders;
+  std::map<fs::path, int> uses;
+  for (const ReportedRun& run : runs) {
+    folders[run.name].insert(run.folder);
+    ++uses[run.folder];
+  }
+  for (ReportedRun& run : runs) {
+    if (folders[run.name].size() > 1) {
+      run.name = (run.folder.parent_path().filename() / run.name).string();
+    }
+    if (uses[run.folder] > 1) run.name += concat("@", run.step);
+  }
+}
+
+std::string plain(const Json& value) {
+  if (value.is_number_float()) return number_text(value.get<double>(), 6);
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+/// "008-vae-mnist@17000, guidance 2": of the sampling settings those that differ within the report.
+void label_columns(Report& report) {
+  std::map<std::string, std::vector<std::string>> values;
+  size_t sampled = 0;
+  for (const ReportColumn& column : report.columns) {
+    if (!column.sampling.is_null()) ++sampled;
+    for (const auto& [path, value] : setting_leaves(column.sampling)) {
+      values[path].push_back(value.dump());
+    }
+  }
+  const auto differs = [&](const std::string& path) {
+    const auto& all = values[path];
+    return all.size() < sampled || std::set<std::string>(all.begin(), all.end()).size() > 1;
+  };
+  for (ReportColumn& column : report.columns) {
+    const ReportedRun& run = report.runs[column.run];
+    const std::string step = concat("@", run.step);
+    column.label = run.name.ends_with(step) ? run.name : run.name + step;
+    if (column.sampling.is_null()) continue;
+    for (const auto& [path, value] : setting_leaves(column.sampling)) {
+      if (differs(path)) column.label += ", " + last_part(path) + " " + plain(value);
+    }
+  }
+}
+
+/// "a@400; b@400: the extractor was trained anew": what several columns say is said once.
+void gather_notes(Report& report) {
+  std::vector<std::string> texts;
+  std::map<std::string, std::string> labels;
+  for (const ReportColumn& column : report.columns) {
+    for (const std::string& note : column.notes) {
+      if (labels[note].empty()) texts.push_back(note);
+      labels[note] += (labels[note].empty() ? "" : "; ") + column.label;
+    }
+  }
+  for (const std::string& text : texts) report.notes.push_back(labels[text] + ": " + text);
+}
+
+/// Items are read only where there is something to compare.
+void attach_items(Report& report) {
+  if (report.columns.size() < 2) return;
+  std::map<std::pair<fs::path, size_t>, Tensors> read;
+  for (ReportColumn& column : report.columns) {
+    const fs::path& folder = report.runs[column.run].folder;
+    for (size_t i = 0; i < column.metrics.size(); ++i) {
+      const auto key = std::make_pair(folder, column.sources[i]);
+      if (!read.count(key)) read[key] = read_items(folder, column.sources[i]);
+      const auto items = read[key].find(column.metrics[i].name);
+      if (items != read[key].end()) column.metrics[i].items = items->second;
+    }
+  }
+}
+
+/// Two values of a row, each with the evaluation that it is from.
+struct Sourced {
+  const Metric* metric;
+  fs::path folder;
+  size_t evaluation;
+};
+
+/// Why two values have no paired difference, or empty.
+std::string why_unpaired(const Sourced& a, const Sourced& b) {
+  if (a.folder == b.folder && a.evaluation == b.evaluation) return "same measurement";
+  // Subsets of the same samples overlap: their scatter is not the error of the mean.
+  if (a.metric->spread > 0 || b.metric->spread > 0) return "not paired (subsets)";
+  if (!a.metric->items.defined() || !b.metric->items.defined()) return "not paired (no items)";
+  if (a.metric->items.sizes() != b.metric->items.sizes()) return "not paired (other items)";
+  return "";
+}
+
+/// Is b ahead of a by more than two standard errors?
+bool clearly_ahead(const Sourced& b, const Sourced& a) {
+  const double gain = (b.metric->value - a.metric->value) * (a.metric->higher_is_better ? 1 : -1);
+  if (why_unpaired(a, b).empty()) {
+    const auto paired =
+        paired_difference(*a.metric, a.metric->items, *b.metric, b.metric->items);
+    return gain > kClear * paired.standard_error;
+  }
+  const double error_a = a.metric->standard_error, error_b = b.metric->standard_error;
+  return error_a > 0 && error_b > 0 && gain > kClear * std::hypot(error_a, error_b);
+}
+
+void compare(ReportRow& row, const std::vector<std::optional<Sourced>>& values) {
+  std::vector<size_t> there;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i]) there.push_back(i);
+  }
+  for (const size_t i : there) {
+    const bool ahead = std::all_of(there.begin(), there.end(), [&](size_t j) {
+      return i == j || clearly_ahead(*values[i], *values[j]);
+    });
+    if (ahead && there.size() > 1) row.best = i;
+  }
+  if (values.size() != 2 || there.size() != 2) return;
+  row.unpaired = why_unpaired(*values[0], *values[1]);
+  if (row.unpaired.empty()) {
+    const Metric &a = *values[0]->metric, &b = *values[1]->metric;
+    row.difference = paired_difference(a, a.items, b, b.items);
+  }
+}
+
+void make_rows(Report& report) {
+  std::vector<std::string> names, protocols;
+  const auto add = [](std::vector<std::string>& to, const std::string& text) {
+    if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(text);
+  };
+  for (const ReportColumn& column : report.columns) {
+    for (const Metric& metric : column.metrics) {
+      add(names, metric.name);
+      add(protocols, metric.protocol());
+    }
+  }
+  const auto place = [&](const std::string& name) {
+    return std::find(protocols.begin(), protocols.end(), Metric{.name = name}.protocol());
+  };
+  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return place(a) < place(b);
+  });
+  for (const std::string& name : names) {
+    ReportRow row{.name = name};
+    std::vector<std::optional<Sourced>> sourced;
+    for (const ReportColumn& column : report.columns) {
+      row.values.emplace_back();
+      sourced.emplace_back();
+      for (size_t i = 0; i < column.metrics.size(); ++i) {
+        if (column.metrics[i].name != name) continue;
+        row.values.back() = column.metrics[i];
+        sourced.back() = Sourced{&column.metrics[i], report.runs[column.run].folder,
+                                 column.sources[i]};
+      }
+    }
+    compare(row, sourced);
+    report.rows.push_back(std::move(row));
+  }
+}
+
+// --- as text -------------------------------------------------------------------------------------
+
+/// "0.41", or several where the columns differ: "0.41; 0.43".
+std::string reference_text(const ReportRow& row, std::optional<double> Metric::*member) {
+  std::string text;
+  std::set<double> seen;
+  for (const auto& value : row.values) {
+    if (!value || !((*value).*member) || !seen.insert(*((*value).*member)).second) continue;
+    text += (text.empty() ? "" : "; ") + number_text(*((*value).*member), 4);
+  }
+  return text;
+}
+
+const Metric& any_value(const ReportRow& row) {
+  return **std::find_if(row.values.begin(), row.values.end(),
+                        [](const auto& value) { return value.has_value(); });
+}
+
+struct TextStyle {
+  const char* plus_minus;
+  const char *begin_best, *end_best;
+  bool groups;   ///< a line for each protocol, instead of a column
+};
+constexpr TextStyle kTerminal{" +- ", "*", "", true}, kMarkdown{" \u00b1 ", "**", "**", false};
+
+/// The columns are those that hold anything.
+std::vector<std::vector<std::string>> cells(const Report& report, const TextStyle& style) {
+  const bool two = report.columns.size() == 2;
+  const auto holds = [&](std::optional<double> Metric::*member) {
+    return std::any_of(report.rows.begin(), report.rows.end(), [&](const ReportRow& row) {
+      return !reference_text(row, member).empty();
+    });
+  };
+  const bool floors = holds(&Metric::floor), reals = holds(&Metric::real);
+  std::vector<std::string> head{"metric"};
+  for (const ReportColumn& column : report.columns) head.push_back(column.label);
+  if (two) head.push_back("second - first");
+  if (floors) head.push_back("floor");
+  if (reals) head.push_back("real");
+  head.insert(head.end(), {"unit", "better"});
+  if (!style.groups) head.push_back("protocol");
+  std::vector<std::vector<std::string>> rows{head};
+  std::optional<std::string> protocol;
+  for (const ReportRow& row : report.rows) {
+    const Metric& any = any_value(row);
+    if (style.groups && protocol != any.protocol()) rows.push_back({any.protocol()});
+    protocol = any.protocol();
+    std::vector<std::string> line{(style.groups ? "  " : "") + any.short_name()};
+    for (size_t i = 0; i < row.values.size(); ++i) {
+      const std::string text = row.values[i] ? value_text(*row.values[i], style.plus_minus) : "-";
+      line.push_back(row.best == i ? style.begin_best + text + style.end_best : text);
+    }
+    if (two) {
+      const auto& d = row.difference;
+      const auto [value, error] = d ? measured_text(d->value, d->standard_error)
+                                    : std::pair<std::string, std::string>();
+      line.push_back(d ? value + (error.empty() ? "" : style.plus_minus + error)
+                       : row.unpaired.empty() ? "-" : row.unpaired);
+    }
+    if (floors) line.push_back(reference_text(row, &Metric::floor));
+    if (reals) line.push_back(reference_text(row, &Metric::real));
+    line.insert(line.end(), {any.unit, any.higher_is_better ? "higher" : "lower"});
+    if (!style.groups) line.push_back(any.protocol());
+    rows.push_back(std::move(line));
+  }
+  return rows;
+}
+
+bool marks_a_best(const Report& report) {
+  return std::any_of(report.rows.begin(), report.rows.end(),
+                     [](const ReportRow& row) { return row.best.has_value(); });
+}
+
+std::string best_text(const std::string& mark) {
+  return mark + ": ahead of every other value of its row by more than two standard errors of the "
+                "difference";
+}
+
+/// Settings, sampling settings included, of exactly two columns (or runs) that differ.
+std::vector<std::string> two_way_diff(const Report& report) {
+  if (report.columns.size() == 2) {
+    Json settings[2];
+    for (size_t i = 0; i < 2; ++i) {
+      settings[i] = report.runs[report.columns[i].run].config;
+      settings[i]["sampling"] = report.columns[i].sampling;
+    }
+    return settings_diff(settings[0], settings[1]);
+  }
+  if (report.columns.empty() && report.runs.size() == 2) {
+    return settings_diff(report.runs[0].config, report.runs[1].config);
+  }
+  return {};
+}
+
+/// What training saw of the test images, for runs that nobody evaluated.
+std::string validation_text(const ReportedRun& run) {
+  std::string text;
+  if (!run.manifest.validation.is_object()) return "no test images";
+  for (const auto& [name, value] : run.manifest.validation.items()) {
+    if (!value.is_number()) continue;
+    text += (text.empty() ? "" : "  ") + name + " " + number_text(value.get<double>(), 5);
+  }
+  return text;
+}
+
+/// '|' ends a cell, the others would format.
+std::string markdown_text(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') {
+      escaped += ' ';
+    } else {
+      if (std::string_view("\\|`<[&").find(c) != std::string_view::npos) escaped += '\\';
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
+
+/// Shortest text that gives the same number.
+std::string exact(double value) { return Json(value).dump(); }
+
+}  // namespace
+
+bool Report::measured(size_t run) const {
+  return std::any_of(columns.begin(), columns.end(),
+                     [&](const ReportColumn& column) { return column.run == run; });
+}
+
+std::string value_text(const Metric& metric, const std::string& plus_minus) {
+  const double scale = metric.standard_error > 0 ? metric.standard_error : metric.spread;
+  auto [value, error] = measured_text(metric.value, scale);
+  if (metric.standard_error > 0) value += plus_minus + error;
+  if (metric.spread > 0) value += " (sd " + measured_text(0, metric.spread).second + ")";
+  return value;
+}
+
+std::vector<std::pair<std::string, Json>> setting_leaves(const Json& settings) {
+  std::vector<std::pair<std::string, Json>> leaves;
+  append_leaves(settings, "", leaves);
+  return leaves;
+}
+
+Report collect_report(const std::vector<std::string>& references, const fs::path& runs) {
+  Report report;
+  for (const std::string& text : references) {
+    const RunReference reference = find_run(text, runs);
+    const auto evaluations = read_evaluations(reference.folder);
+    std::vector<std::string> notes;
+    ReportedRun run = describe_run(reference, evaluations, notes);
+    run.reference = text.substr(0, text.find('@', text.rfind('/') + 1));
+    const bool known = std::any_of(report.runs.begin(), report.runs.end(), [&](const auto& other) {
+      return other.folder == run.folder && other.step == run.step;
+    });
+    if (known) continue;
+    for (ReportColumn& column : columns_of(report.runs.size(), run, evaluations)) {
+      report.columns.push_back(std::move(column));
+    }
+    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
+    report.runs.push_back(std::move(run));
+  }
+  make_names_differ(report.runs);
+  label_columns(report);
+  gather_notes(report);
+  attach_items(report);
+  make_rows(report);
+  return report;
+}
+
+std::string report_table(const Report& report) {
+  std::string text;
+  if (!report.rows.empty()) {
+    text += table(cells(report, kTerminal));
+    if (marks_a_best(report)) text += "\n" + best_text("*") + "\n";
+  } else {
+    std::vector<std::vector<std::string>> rows{{"run", "data", "step", "test, while training"}};
+    for (const ReportedRun& run : report.runs) {
+      rows.push_back({run.name, run.manifest.data.source, concat(run.step), validation_text(run)});
+    }
+    text += table(rows);
+  }
+  for (size_t i = 0; i < report.runs.size(); ++i) {
+    if (report.measured(i)) continue;
+    text += concat("\n", report.runs[i].name, ": not evaluated yet; genai evaluate ",
+                   report.runs[i].reference);
+  }
+  if (!report.notes.empty()) text += "\nnotes";
+  for (const std::string& note : report.notes) text += "\n  " + note;
+  const auto diff = two_way_diff(report);
+  if (!diff.empty()) text += "\nsettings that differ (first -> second)";
+  for (const std::string& line : diff) text += "\n" + line;
+  return text.ends_with('\n') ? text : text + "\n";
+}
+
+std::string report_markdown(const Report& report) {
+  std::string text;
+  auto rows = cells(report, kMarkdown);
+  if (report.rows.empty()) {
+    rows = {{"run", "data", "step", "test, while training"}};
+    for (const ReportedRun& run : report.runs) {
+      rows.push_back({run.name, run.manifest.data.source, concat(run.step), validation_text(run)});
+    }
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const std::string& cell : rows[i]) text += "| " + markdown_text(cell) + " ";
+    text += "|\n";
+    if (i > 0) continue;
+    for (size_t k = 0; k < rows[0].size(); ++k) text += "| --- ";
+    text += "|\n";
+  }
+  if (marks_a_best(report)) text += "\n" + best_text("**Bold**") + ".\n";
+  std::vector<std::string> notes = report.notes;
+  for (size_t i = 0; i < report.runs.size(); ++i) {
+    if (!report.measured(i)) notes.push_back(report.runs[i].name + ": not evaluated yet");
+  }
+  if (!notes.empty()) text += "\n";
+  for (const std::string& note : notes) text += "- " + markdown_text(note) + "\n";
+  const auto diff = two_way_diff(report);
+  if (!diff.empty()) text += "\nSettings that differ (first -> second):\n\n```\n";
+  for (const std::string& line : diff) text += line.substr(2) + "\n";
+  return diff.empty() ? text : text + "```\n";
+}
+
+std::string report_csv(const Report& report) {
+  std::string text =
+      "run,step,preset,data,sampling,weights_sha256,metric,protocol,value,standard_error,spread,"
+      "count,unit,higher_is_better,floor,real\r\n";
+  for (const ReportColumn& column : report.columns) {
+    const ReportedRun& run = report.runs[column.run];
+    for (const Metric& m : column.metrics) {
+      const std::vector<std::string> fields{
+          run.name, concat(run.step), run.manifest.preset, run.manifest.data.source,
+          column.sampling.is_null() ? "" : column.sampling.dump(), run.weights_sha256,
+          m.short_name(), m.protocol(), exact(m.value),
+          m.standard_error > 0 ? exact(m.standard_error) : "",
+          m.spread > 0 ? exact(m.spread) : "", concat(m.count), m.unit,
+          m.higher_is_better ? "true" : "false", m.floor ? exact(*m.floor) : "",
+          m.real ? exact(*m.real) : ""};
+      for (size_t i = 0; i < fields.size(); ++i) text += (i ? "," : "") + csv_field(fields[i]);
+      text += "\r\n";
+    }
+  }
+  return text;
+}
+
+Json to_json(const Report& report) {
+  Json json = {{"runs", Json::array()}, {"columns", Json::array()}, {"metrics", Json::array()}};
+  for (const ReportedRun& run : report.runs) {
+    json["runs"].push_back({{"run", run.name},
+                            {"step", run.step},
+                            {"preset", run.manifest.preset},
+                            {"data", to_json(run.manifest.data)},
+                            {"weights_sha256", run.weights_sha256},
+                            {"seconds", run.seconds},
+                            {"validation", run.manifest.validation},
+                            {"config", run.config}});
+  }
+  for (const ReportColumn& column : report.columns) {
+    json["columns"].push_back({{"label", column.label},
+                               {"run", report.runs[column.run].name},
+                               {"step", report.runs[column.run].step},
+                               {"sampling", column.sampling},
+                               {"details", column.details},
+                               {"notes", column.notes}});
+  }
+  for (const ReportRow& row : report.rows) {
+    Json entry = {{"name", row.name}, {"values", Json::array()}};
+    for (const auto& value : row.values) {
+      entry["values"].push_back(value ? to_json(*value) : Json());
+    }
+    entry["best"] = row.best ? Json(*row.best) : Json();
+    if (row.difference) {
+      entry["difference"] = {{"value", row.difference->value},
+                             {"standard_error", row.difference->standard_error}};
+    } else if (!row.unpaired.empty()) {
+      entry["unpaired"] = row.unpaired;
+    }
+    json["metrics"].push_back(std::move(entry));
+  }
+  json["notes"] = report.notes;
+  return json;
+}
+
+}  // namespace genai

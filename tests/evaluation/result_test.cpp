@@ -1,0 +1,126 @@
+#include "genai/evaluation/result.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "base/temp_folder.h"
+
+namespace genai {
+namespace {
+
+Evaluation some_evaluation() {
+  Metric nll = mean_metric("nll_iw5@digits-test4/dynbin-seed0/bernoulli",
+                           at::tensor({1.0, 2.0, 3.0, 4.0}), "nats");
+  Metric kid{.name = "kid@digits-4", .value = -1.0 / 3, .spread = 0.25, .count = 4,
+             .higher_is_better = true, .floor = 0.5, .real = 1e-300};
+  return {.step = 7,
+          .weights_sha256 = "f00d",
+          .sampling = {{"first", 0}, {"count", 4}, {"options", {{"temperature", 0.7}}}},
+          .metrics = {nll, kid},
+          .details = {{"class_shares", {{"0", 0.25}, {"1", 0.75}}}},
+          .notes = {"a \"note\"\nof two lines"},
+          .pictures = {{"samples", "not really a PNG"}}};
+}
+
+TEST(Result, KeepsAndReadsTheSame) {
+  TempFolder run;
+  EXPECT_TRUE(read_evaluations(run.path()).empty());
+  const Evaluation kept = some_evaluation();
+  keep_evaluation(run.path(), kept);
+  keep_evaluation(run.path(), {.step = 8, .weights_sha256 = "beef"});
+  const auto all = read_evaluations(run.path());
+  ASSERT_EQ(all.size(), 2u);
+  const Evaluation& found = all[0];
+  EXPECT_EQ(to_json(found), to_json(kept));   // every digit
+  EXPECT_EQ(found.metrics[1].floor, kept.metrics[1].floor);
+  EXPECT_EQ(found.metrics[1].real, kept.metrics[1].real);
+  EXPECT_FALSE(found.metrics[0].floor);
+  EXPECT_FALSE(found.metrics[0].items.defined());
+  EXPECT_EQ(slurp(run / found.pictures.at("samples")), "not really a PNG");
+  EXPECT_EQ(all[1].step, 8);
+  EXPECT_TRUE(all[1].sampling.is_null());
+  EXPECT_TRUE(all[1].details.is_object());
+
+  const Tensors items = read_items(run.path(), 0);
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_TRUE(at::equal(items.at(kept.metrics[0].name), at::tensor({1.0f, 2.0f, 3.0f, 4.0f})));
+  EXPECT_TRUE(read_items(run.path(), 1).empty());
+}
+
+TEST(Result, TornAndForeignLinesAreNamed) {
+  TempFolder run;
+  keep_evaluation(run.path(), some_evaluation());
+  const std::string good = slurp(run / "evaluations.jsonl");
+  for (const std::string& bad :
+       {good.substr(0, good.size() / 2), std::string("{\"step\": 1}\n"), std::string("[1, 2]\n"),
+        std::string("\n"), std::string("{\"step\": \"x\", \"weights_sha256\": \"\", \"metrics\": []}"),
+        std::string("{\"step\": 1, \"weights_sha256\": \"\", \"metrics\": [{\"name\": \"a\"}]}")}) {
+    put(run / "evaluations.jsonl", good + bad);
+    expect_error(ErrorKind::data, "evaluations.jsonl, line 2", [&] {
+      read_evaluations(run.path());
+    });
+  }
+  put(run / "evaluations.jsonl", good);
+  std::string items = slurp(run / "evaluations/0001.safetensors");
+  put(run / "evaluations/0001.safetensors", items.substr(0, items.size() - 1));
+  expect_error(ErrorKind::data, "0001.safetensors", [&] { read_items(run.path(), 0); });
+}
+
+TEST(Result, MeansHaveStandardErrors) {
+  const Metric metric = mean_metric("m", at::tensor({1, 2, 3, 4}, at::kLong), "nats", true);
+  EXPECT_DOUBLE_EQ(metric.value, 2.5);
+  EXPECT_DOUBLE_EQ(metric.standard_error, std::sqrt(5.0 / 3) / 2);   // variance 5/3, 4 items
+  EXPECT_EQ(metric.count, 4);
+  EXPECT_TRUE(metric.higher_is_better);
+  EXPECT_EQ(mean_metric("m", at::ones({1})).standard_error, 0);
+  EXPECT_EQ(Metric{.name = "a@b@c"}.short_name(), "a");
+  EXPECT_EQ(Metric{.name = "a@b@c"}.protocol(), "b@c");
+  EXPECT_EQ(Metric{.name = "a"}.protocol(), "");
+}
+
+TEST(Result, PairedDifferencesHaveTheErrorOfTheDifferences) {
+  const Tensor a = at::tensor({10.0, 200.0, 3000.0, 4.0});
+  const Tensor b = a + at::tensor({0.5, 1.5, 0.5, 1.5});
+  const Metric first = mean_metric("m@p", a), second = mean_metric("m@p", b);
+  const PairedDifference d = paired_difference(first, a, second, b);
+  EXPECT_NEAR(d.value, 1, 1e-12);
+  EXPECT_NEAR(d.standard_error, std::sqrt(1.0 / 3) / 2, 1e-12);   // variance 4 * 0.25 / 3
+  EXPECT_NEAR(paired_difference(second, b, first, a).value, -1, 1e-12);
+  EXPECT_EQ(paired_difference(first, a, first, a).standard_error, 0);
+  EXPECT_THROW(paired_difference(first, a, mean_metric("m@q", b), b), std::logic_error);
+  EXPECT_THROW(paired_difference(first, a, second, b.narrow(0, 0, 3)), std::logic_error);
+}
+
+TEST(Result, BarsAreParsedStrictly) {
+  const Requirement bar = parse_requirement("nll_iw100@digits/x>=-1.5e2");
+  EXPECT_EQ(bar.metric, "nll_iw100@digits/x");
+  EXPECT_EQ(bar.bound, -150);
+  EXPECT_FALSE(bar.at_most);
+  EXPECT_TRUE(bar.met_by(-150));
+  EXPECT_FALSE(bar.met_by(-150.1));
+  for (const char* text : {"", "nll", "nll<", "nll<=", "<=3", "nll<3", "nll==3", "nll<=x", "nll<=3x",
+                           "nll<=inf", "nll<=nan", "nll<= 3"}) {
+    expect_error(ErrorKind::usage, "nll<=88", [&] { parse_requirement(text); });
+  }
+}
+
+TEST(Result, ABarNamesOneMetric) {
+  const std::vector<Metric> metrics{{.name = "nll_iw5@p"}, {.name = "bits_per_dim_iw5@p"},
+                                    {.name = "kl@p"}, {.name = "kl_weighted@p"},
+                                    {.name = "recall_a@p"}, {.name = "recall_b@p"}};
+  const auto found = [&](const std::string& name) {
+    return required_metric(parse_requirement(name + "<=1"), metrics).name;
+  };
+  EXPECT_EQ(found("nll"), "nll_iw5@p");
+  EXPECT_EQ(found("nll_iw5"), "nll_iw5@p");
+  EXPECT_EQ(found("nll_iw5@p"), "nll_iw5@p");
+  EXPECT_EQ(found("kl"), "kl@p");   // the whole name goes before the beginning of another
+  expect_error(ErrorKind::usage, "more than one", [&] { found("recall"); });
+  expect_error(ErrorKind::usage, "none", [&] { found("fid"); });
+  expect_error(ErrorKind::usage, "none", [&] { found("nl"); });
+}
+
+}  // namespace
+}  // namespace genai

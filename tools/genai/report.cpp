@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <iostream>
+
+#include "command.h"
+#include "genai/base/error.h"
+#include "genai/base/files.h"
+#include "genai/base/presets.h"
+#include "genai/evaluation/report_html.h"
+#include "genai/models/registry.h"
+#include "genai/training/config.h"
+
+namespace genai::tool {
+namespace {
+
+struct ReportOptions {
+  std::vector<std::string> references{"last"};
+  std::string format = "table", out, runs;
+  bool json = false;
+};
+
+/// "genai train --model vae --data digits --latent 2": the preset and what differs from it. Empty
+/// when this genai knows the preset or the family no more.
+std::string train_command(const ReportedRun& run) {
+  const std::string& preset = run.manifest.preset;
+  if (preset.empty()) return "genai train --config " + run.name + "/config.json";
+  try {
+    Settings settings;
+    settings.merge_document(preset_document(preset), "preset " + preset);
+    const Family& family = find_family(run.config.at("model").at("family"));
+    return "genai train --model " + preset +
+           make_train({"--model", preset})
+               ->options_between(settings.resolve(run_sections(family)), run.config);
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+std::string formatted(const Report& report, const std::string& format) {
+  if (format == "html") return report_html(report);
+  if (format == "markdown") return report_markdown(report);
+  if (format == "csv") return report_csv(report);
+  return report_table(report);
+}
+
+int report_verb(const ReportOptions& options) {
+  const std::filesystem::path runs = runs_folder(options.runs);
+  Report report = collect_report(options.references, runs);
+  for (ReportedRun& run : report.runs) run.command = train_command(run);
+  const bool html = options.format == "html" && !options.json;
+  const std::string text =
+      options.json ? to_json(report).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
+                   : formatted(report, options.format);
+  std::filesystem::path out = options.out;
+  if (html && out.empty()) out = find_run(options.references[0], runs).folder / "report.html";
+  if (out.empty() || out == "-") {
+    std::cout << text;
+  } else {
+    write_file(out, text);
+    std::cout << out.string() << "\n";
+  }
+  for (size_t i = 0; i < report.runs.size(); ++i) {
+    if (options.format == "table" && !options.json) continue;   // the table has said it
+    if (!report.measured(i)) {
+      say(concat(report.runs[i].name, ": not evaluated yet; genai evaluate ",
+                 report.runs[i].reference));
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_report(const Arguments&) {
+  auto command = std::make_unique<Command>(
+      "report", "what runs have kept, side by side: a table, or a page to show",
+      std::vector<std::string>{"genai report last", "genai report 7 8@best --format html",
+                               "genai report 7 8 9 --format csv --out results.csv"});
+  auto options = std::make_shared<ReportOptions>();
+  CLI::App& app = command->app;
+  app.add_option("RUN", options->references,
+                 "numbers (8), last, names or paths; 8@2000 and 8@best are checkpoints (that "
+                 "evaluated last)");
+  CLI::Option* format =
+      app.add_option("--format", options->format, "table, markdown, csv or html (table)")
+          ->type_name("FORMAT")
+          ->check(CLI::IsMember({"table", "markdown", "csv", "html"}));
+  app.add_option("--out", options->out, "file; - is standard output (html: RUN/report.html)")
+      ->type_name("FILE");
+  app.add_option("--runs", options->runs, "folder of the runs ($GENAI_RUNS, or runs)")
+      ->type_name("DIR");
+  app.add_flag("--json", options->json, "one JSON object as the result")->excludes(format);
+  command->run = [options] { return report_verb(*options); };
+  return command;
+}
+
+}  // namespace genai::tool

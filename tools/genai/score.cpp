@@ -1,0 +1,236 @@
+#include <unistd.h>
+
+#include <iostream>
+
+#include "command.h"
+#include "genai/base/error.h"
+#include "genai/base/picture.h"
+#include "genai/base/terminal.h"
+#include "genai/base/text.h"
+#include "genai/evaluation/outliers.h"
+#include "genai/generation/generate.h"
+#include "measured.h"
+
+namespace genai::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ScoreOptions {
+  RunOption run;
+  ComputeOption compute;
+  std::vector<std::string> what;
+  std::string against, data_dir;
+  int64_t draws = 10, images = 0;
+  bool json = false;
+};
+
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+/// "9" or "0,1,2" after "mnist:"
+std::vector<int64_t> parse_labels(const std::string& source, const std::string& text) {
+  const Field field{.name = "labels", .type = FieldType::integers, .range = at_least(0)};
+  const Json value = value_from_text(field, text);
+  if (const std::string problem = check_value(field, value); !problem.empty()) {
+    fail(ErrorKind::usage, source, ": expected DATA:LABEL,LABEL (mnist:9), found labels '", text, "'");
+  }
+  return value.get<std::vector<int64_t>>();
+}
+
+/// The test images of "mnist", "mnist:9", or a folder; empty: of the run's own data.
+ScoredSet load_set(const std::string& source, const ScoreOptions& options,
+                   const Manifest& manifest) {
+  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
+  if (!options.data_dir.empty()) config.dir = options.data_dir;
+  std::string labels;
+  if (!source.empty()) {
+    config.leave_out.clear();
+    config.source = source;
+    const size_t colon = source.rfind(':');
+    std::error_code error;
+    if (colon != std::string::npos && !fs::exists(source, error)) {
+      config.source = source.substr(0, colon);
+      labels = source.substr(colon + 1);
+    }
+  }
+  Dataset data = load_dataset(config);
+  Split test = data.test;
+  if (!labels.empty()) {
+    if (!test.labels.defined()) fail(ErrorKind::data, "'", config.source, "' has no labels");
+    test = test.with_labels(parse_labels(source, labels));
+  }
+  if (options.images > 0 && options.images < test.size()) test = test.first(options.images);
+  const std::string name =
+      concat(data.info.source, labels.empty() ? "" : ":" + labels, "-test", test.size());
+  return {.name = name, .images = test, .info = data.info};
+}
+
+/// The user's pictures as the model takes them.
+ScoredSet load_pictures(const std::vector<std::string>& files, const DataInfo& info) {
+  LabelledImages read{.count = static_cast<int64_t>(files.size()),
+                      .channels = info.channels,
+                      .height = info.height,
+                      .width = info.width,
+                      .pixels = {},
+                      .labels = {}};
+  for (const std::string& file : files) {
+    const Image whole = resize_to_fit(read_picture(file), info.width, info.height);
+    const Image image = info.channels == 1 ? to_grey(whole) : to_rgb(whole);
+    for (int64_t c = 0; c < info.channels; ++c) {
+      for (size_t p = static_cast<size_t>(c); p < image.pixels.size();
+           p += static_cast<size_t>(info.channels)) {
+        read.pixels.push_back(image.pixels[p]);
+      }
+    }
+  }
+  DataInfo own = info;
+  own.source = "pictures";
+  return {.name = "pictures", .images = {.images = to_tensor(read), .labels = {}}, .info = own};
+}
+
+void show_picture(const ScoredSet& set, int64_t index) {
+  if (!is_terminal(STDOUT_FILENO)) return;
+  std::cout << half_blocks(to_images(set.images.images[index])[0], colour_allowed(STDOUT_FILENO));
+}
+
+/// p(y|x) of each picture, as bars.
+Json print_classes(const LoadedModel& loaded, const ScoredSet& set,
+                   const std::vector<std::string>& files, bool json) {
+  const auto& classes = loaded.manifest.data.classes;
+  const Tensor p = class_probabilities(loaded, set);
+  Json results = Json::array();
+  for (size_t i = 0; i < files.size(); ++i) {
+    Json shares = Json::object();
+    for (size_t c = 0; c < classes.size(); ++c) {
+      shares[classes[c]] = p[static_cast<int64_t>(i)][static_cast<int64_t>(c)].item<double>();
+    }
+    results.push_back({{"file", files[i]}, {"probabilities", shares}});
+    if (json) continue;
+    std::cout << files[i] << "\n";
+    show_picture(set, static_cast<int64_t>(i));
+    for (const auto& [name, share] : shares.items()) {
+      std::cout << "  " << padded(name, 12) << padded(bar(share, 40), 40) << " "
+                << number_text(100 * share.get<double>(), 3) << " %\n";
+    }
+  }
+  return results;
+}
+
+/// log p(x) of each picture, and how many of the run's kept test images are less likely.
+Json print_likelihoods(const LoadedModel& loaded, const ScoredSet& set, const ScoreOptions& options) {
+  const auto scores = score_images(loaded, set, options.draws);
+  const Split kept = load_kept(loaded.run, loaded.manifest);
+  const auto usual = score_images(
+      loaded, {.name = "kept", .images = kept, .info = loaded.manifest.data}, options.draws);
+  Json results = Json::array();
+  for (int64_t i = 0; i < set.images.size(); ++i) {
+    const std::string& file = options.what[static_cast<size_t>(i)];
+    Json one = {{"file", file}};
+    if (!options.json) {
+      std::cout << file << "\n";
+      show_picture(set, i);
+    }
+    for (size_t s = 0; s < scores.size(); ++s) {
+      const double value = scores[s].values[i].item<double>();
+      const auto below = usual[s].values.lt(value).sum().item<int64_t>();
+      one[scores[s].name] = value;
+      if (options.json) continue;
+      std::cout << "  " << padded(scores[s].name, 26) << number_text(value, 5) << " "
+                << scores[s].unit << "; " << below << " of " << kept.size()
+                << " test images have less\n";
+    }
+    results.push_back(one);
+  }
+  return results;
+}
+
+int score_pictures(const LoadedModel& loaded, const ScoreOptions& options) {
+  if (!options.against.empty()) {
+    fail(ErrorKind::usage, "--against compares data sets; name one, not single pictures");
+  }
+  for (const std::string& file : options.what) {
+    if (!is_file(file)) fail(ErrorKind::usage, file, ": no such picture (give pictures or one DATA)");
+  }
+  const ScoredSet set = load_pictures(options.what, loaded.manifest.data);
+  const bool classifier = dynamic_cast<Classifier*>(loaded.model.get()) != nullptr;
+  const Json results = classifier ? print_classes(loaded, set, options.what, options.json)
+                                  : print_likelihoods(loaded, set, options);
+  if (options.json) print_json({{"run", loaded.run.string()}, {"pictures", results}});
+  return 0;
+}
+
+int score_data(const Command& command, const LoadedModel& loaded, const ScoreOptions& options) {
+  if (options.what.size() > 1) {
+    fail(ErrorKind::usage, "score: expected one DATA or some picture files, found '",
+         options.what[0], "' and '", options.what[1], "'");
+  }
+  const std::string source = options.what.empty() ? "" : options.what[0];
+  const ScoredSet set = load_set(source, options, loaded.manifest);
+  std::optional<ScoredSet> against;
+  if (!options.against.empty()) against = load_set(options.against, options, loaded.manifest);
+  Evaluation result{.step = loaded.manifest.step,
+                    .weights_sha256 = loaded.manifest.weights_sha256()};
+  StageLine line(command.app.count("--quiet") > 0);
+  measure_scores(loaded, set, against ? &*against : nullptr, options.draws, result, line.progress());
+  line.clear();
+  const fs::path picture = loaded.run / keep_evaluation(loaded.run, result).pictures.at("worst");
+  if (options.json) {
+    Json json = {{"run", loaded.run.string()}, {"worst", picture.string()}};
+    json.update(to_json(result));
+    print_json(json);
+    return 0;
+  }
+  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture.string() << "\n";
+  return 0;
+}
+
+int score_verb(const Command& command, const ScoreOptions& options) {
+  const RunReference reference = options.run.find();
+  const Manifest manifest =
+      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  const LoadedModel loaded =
+      load_model(reference, options.compute.resolve(manifest.numerics.threads));
+  return !options.what.empty() && is_file(options.what[0]) ? score_pictures(loaded, options)
+                                                           : score_data(command, loaded, options);
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_score(const Arguments&) {
+  auto command = std::make_unique<Command>(
+      "score", "how usual images are: log p(x), or the classes a classifier sees",
+      std::vector<std::string>{"genai score last picture.png",
+                               "genai score last mnist --against fashion-mnist",
+                               "genai score 8 --against mnist:9"});
+  auto options = std::make_shared<ScoreOptions>();
+  options->run.add(*command);
+  CLI::App& app = command->app;
+  app.add_option("WHAT", options->what,
+                 "picture files; or a data set, perhaps with labels (mnist:9): its test images "
+                 "(the run's own)");
+  app.add_option("--against", options->against,
+                 "outliers: how well is this data set told from the first? (AUROC)")
+      ->type_name("DATA");
+  app.add_option("--draws", options->draws, "draws per image of a likelihood (10)")
+      ->type_name("K")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--images", options->images, "the first N test images of each set; 0: all")
+      ->type_name("N")
+      ->check(CLI::Range(0, 100000000));
+  app.add_option("--data-dir", options->data_dir, "folder of the data sets")->type_name("DIR");
+  app.add_flag("--json", options->json, "one JSON object as the result");
+  options->compute.add(*command);
+  command->run = [c = command.get(), options] {
+    // With --model the first argument is already what to score.
+    if (!options->run.model.empty() && !options->run.run.empty()) {
+      options->what.insert(options->what.begin(), std::exchange(options->run.run, ""));
+    }
+    return score_verb(*c, *options);
+  };
+  return command;
+}
+
+}  // namespace genai::tool
