@@ -37,6 +37,16 @@ if(EXISTS ${LIBTORCH_ROOT}/lib/libtorch_cuda.so)
     ${LIBTORCH_ROOT}/lib/libc10_cuda.so -Wl,--as-needed)
 endif()
 
+# at::parallel_for is a serial loop in code compiled without -fopenmp; linked with it, the system's
+# libgomp would be a second pool of threads. So: the flag for compiling only, LibTorch's own libgomp.
+file(GLOB LIBTORCH_OPENMP ${LIBTORCH_ROOT}/lib/libgomp*.so*)
+if(LIBTORCH_OPENMP)
+  list(GET LIBTORCH_OPENMP 0 LIBTORCH_OPENMP)
+  list(APPEND _libraries ${LIBTORCH_OPENMP})
+else()
+  message(STATUS "This LibTorch has no libgomp of its own: a few loops run on one thread")
+endif()
+
 add_library(LibTorch::LibTorch INTERFACE IMPORTED)
 target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE ${LIBTORCH_ROOT}/include
   ${LIBTORCH_ROOT}/include/torch/csrc/api/include)

@@ -1,5 +1,6 @@
 #include "genai/core/draw.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <numeric>

@@ -65,7 +65,7 @@ void measure_classification(const LoadedModel& loaded, const Dataset& data, int6
 
   const std::string protocol = concat("@", data.info.source, "-test", count, "/",
                                       binarize_protocol(data.info.binarize));
-  into.metrics.push_back(mean_metric("accuracy" + protocol, correct, "", true));
+  into.metrics.push_back(mean_metric("accuracy" + protocol, correct, "", Better::higher));
   into.metrics.push_back(mean_metric("cross_entropy" + protocol,
                                      -log_p.gather(1, labels.unsqueeze(1)).squeeze(1), "nats"));
   into.metrics.push_back({.name = "calibration_error" + protocol + concat("/bins", kBins),

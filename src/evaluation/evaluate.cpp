@@ -75,6 +75,19 @@ class SampleMeasurement {
   PcaView pca_;
 };
 
+/// What can be known before the extractor is trained and the samples are made.
+void check_counts(const std::set<Part>& parts, const Dataset& data, int64_t samples) {
+  if (!parts.count(Part::distances)) return;
+  if (data.test.size() <= kFeatures) {
+    fail(ErrorKind::data, "distances need more than ", kFeatures, " test images, '",
+         data.info.source, "' has ", data.test.size());
+  }
+  if (samples > 0 && samples <= kFeatures) {
+    fail(ErrorKind::usage, "distances need more than ", kFeatures, " samples, found ", samples,
+         "; at few they tell of the number of samples rather than of the model (-n)");
+  }
+}
+
 bool needs_samples(const std::set<Part>& parts) {
   return parts.count(Part::distances) || parts.count(Part::classes) ||
          parts.count(Part::memorization);
@@ -186,6 +199,7 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
   const std::set<Part> parts = choose_parts(loaded, data, request, result);
+  check_counts(parts, data.own, request.samples);
   const bool samples_wanted = needs_samples(parts);
   int64_t count = 0;
   double each = 0;
@@ -253,6 +267,7 @@ Evaluation evaluate_pictures(const std::filesystem::path& folder, const Evaluati
     parts = possible;
     if (!request.full) parts.erase(Part::classification_score);
   }
+  check_counts(parts, data.own, samples.pixels.size(0));
   Evaluation result;
   const SampleMeasurement measurement(data, parts, observer, progress);
   measurement.measure(samples, result);

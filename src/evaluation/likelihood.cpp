@@ -49,7 +49,10 @@ std::vector<Metric> evaluate_likelihood(const LoadedModel& loaded, const Dataset
   }
   std::vector<Metric> metrics;
   for (const auto& [name, values] : terms) {
-    metrics.push_back(mean_metric(name + protocol, at::cat(values), "nats"));
+    // Of the parts of a bound neither less nor more is better by itself.
+    const bool whole = name == loaded.model->objective();
+    metrics.push_back(mean_metric(name + protocol, at::cat(values), "nats",
+                                  whole ? Better::lower : Better::neither));
   }
   const Tensor nll = at::cat(bounds);
   const std::string k = concat("_iw", request.samples);

@@ -97,7 +97,7 @@ void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const Score
   const auto scores = score_images(loaded, set, draws, progress);
   for (const Score& score : scores) {
     into.metrics.push_back(mean_metric(concat(score.name, "@", set.name, protocol), score.values,
-                                       score.unit, /*higher_is_better=*/true));
+                                       score.unit, Better::higher));
   }
   into.pictures["worst"] = worst_picture(set.images.images, scores.back().values);
   if (!against) return;
@@ -109,7 +109,7 @@ void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const Score
                             .value = area.value,
                             .standard_error = area.standard_error,
                             .count = set.images.size() + against->images.size(),
-                            .higher_is_better = true,
+                            .better = Better::higher,
                             .floor = 1});
   }
 }

@@ -257,8 +257,6 @@ struct Sourced {
 /// Why two values have no paired difference, or empty.
 std::string why_unpaired(const Sourced& a, const Sourced& b) {
   if (a.folder == b.folder && a.evaluation == b.evaluation) return "same measurement";
-  // Subsets of the same samples overlap: their scatter is not the error of the mean.
-  if (a.metric->spread > 0 || b.metric->spread > 0) return "not paired (subsets)";
   if (!a.metric->items.defined() || !b.metric->items.defined()) return "not paired (no items)";
   if (a.metric->items.sizes() != b.metric->items.sizes()) return "not paired (other items)";
   return "";
@@ -266,7 +264,9 @@ std::string why_unpaired(const Sourced& a, const Sourced& b) {
 
 /// Is b ahead of a by more than two standard errors?
 bool clearly_ahead(const Sourced& b, const Sourced& a) {
-  const double gain = (b.metric->value - a.metric->value) * (a.metric->higher_is_better ? 1 : -1);
+  if (a.metric->better == Better::neither) return false;
+  const double gain = (b.metric->value - a.metric->value) *
+                      (a.metric->better == Better::higher ? 1 : -1);
   if (why_unpaired(a, b).empty()) {
     const auto paired =
         paired_difference(*a.metric, a.metric->items, *b.metric, b.metric->items);
@@ -391,7 +391,7 @@ std::vector<std::vector<std::string>> cells(const Report& report, const TextStyl
     }
     if (floors) line.push_back(reference_text(row, &Metric::floor));
     if (reals) line.push_back(reference_text(row, &Metric::real));
-    line.insert(line.end(), {any.unit, any.higher_is_better ? "higher" : "lower"});
+    line.insert(line.end(), {any.unit, enum_name(kBetterNames, any.better)});
     if (!style.groups) line.push_back(any.protocol());
     rows.push_back(std::move(line));
   }
@@ -563,7 +563,7 @@ std::string report_markdown(const Report& report) {
 std::string report_csv(const Report& report) {
   std::string text =
       "run,step,preset,data,sampling,weights_sha256,metric,protocol,value,standard_error,spread,"
-      "count,unit,higher_is_better,floor,real\r\n";
+      "count,unit,better,floor,real\r\n";
   for (const ReportColumn& column : report.columns) {
     const ReportedRun& run = report.runs[column.run];
     for (const Metric& m : column.metrics) {
@@ -573,7 +573,7 @@ std::string report_csv(const Report& report) {
           m.short_name(), m.protocol(), exact(m.value),
           m.standard_error > 0 ? exact(m.standard_error) : "",
           m.spread > 0 ? exact(m.spread) : "", concat(m.count), m.unit,
-          m.higher_is_better ? "true" : "false", m.floor ? exact(*m.floor) : "",
+          enum_name(kBetterNames, m.better), m.floor ? exact(*m.floor) : "",
           m.real ? exact(*m.real) : ""};
       for (size_t i = 0; i < fields.size(); ++i) text += (i ? "," : "") + csv_field(fields[i]);
       text += "\r\n";

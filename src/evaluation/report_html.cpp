@@ -56,8 +56,10 @@ std::string joined(const std::vector<std::string>& parts, const std::string& bet
 }
 
 std::string metric_hint(const Metric& metric) {
-  return (metric.unit.empty() ? "" : metric.unit + ", ") +
-         (metric.higher_is_better ? "higher is better" : "lower is better");
+  const std::string better = metric.better == Better::neither
+                                 ? ""
+                                 : enum_name(kBetterNames, metric.better) + " is better";
+  return metric.unit + (metric.unit.empty() || better.empty() ? "" : ", ") + better;
 }
 
 // --- pieces of HTML ------------------------------------------------------------------------------

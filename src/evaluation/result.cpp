@@ -12,6 +12,10 @@
 #include "genai/core/safetensors.h"
 
 namespace genai {
+
+const EnumNames<Better> kBetterNames = {
+    {Better::lower, "lower"}, {Better::higher, "higher"}, {Better::neither, "neither"}};
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -25,6 +29,13 @@ fs::path stem(const fs::path& run, size_t index) {
   return run / "evaluations" / number;
 }
 
+Better better_from(const std::string& text) {
+  for (const auto& [value, name] : kBetterNames) {
+    if (name == text) return value;
+  }
+  fail(ErrorKind::data, "expected better to be lower, higher or neither, found '", text, "'");
+}
+
 Metric metric_from_json(const Json& json) {
   const auto optional = [&](const char* key) {
     return json.contains(key) ? std::optional<double>(json.at(key).get<double>()) : std::nullopt;
@@ -35,7 +46,7 @@ Metric metric_from_json(const Json& json) {
           .spread = json.value("spread", 0.0),
           .count = json.at("count"),
           .unit = json.value("unit", ""),
-          .higher_is_better = json.value("higher_is_better", false),
+          .better = better_from(json.value("better", "lower")),
           .floor = optional("floor"),
           .real = optional("real")};
 }
@@ -53,14 +64,14 @@ std::string Metric::protocol() const {
 }
 
 Metric mean_metric(const std::string& name, const Tensor& items, const std::string& unit,
-                   bool higher_is_better) {
+                   Better better) {
   const Tensor numbers = items.to(at::kCPU).to(at::kDouble);
   return {.name = name,
           .value = numbers.mean().item<double>(),
           .standard_error = standard_error(numbers),
           .count = numbers.numel(),
           .unit = unit,
-          .higher_is_better = higher_is_better,
+          .better = better,
           .items = numbers};
 }
 
@@ -70,7 +81,7 @@ Json to_json(const Metric& metric) {
                {"standard_error", metric.standard_error},
                {"count", metric.count},
                {"unit", metric.unit},
-               {"higher_is_better", metric.higher_is_better}};
+               {"better", enum_name(kBetterNames, metric.better)}};
   if (metric.spread > 0) json["spread"] = metric.spread;
   if (metric.floor) json["floor"] = *metric.floor;
   if (metric.real) json["real"] = *metric.real;
@@ -89,8 +100,17 @@ Json to_json(const Evaluation& evaluation) {
 }
 
 Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
+  for (const Metric& metric : evaluation.metrics) {
+    if (!std::isfinite(metric.value)) {
+      fail(ErrorKind::failure, metric.name, " is ", metric.value, "; nothing is kept");
+    }
+  }
+  fs::create_directories(run / "evaluations");
+  const FileLock lock = FileLock::acquire(run / "evaluations" / "lock", "the evaluations",
+                                          /*wait=*/true);
   const fs::path files = stem(run, read_evaluations(run).size());
-  fs::create_directories(files.parent_path());
+  // What a killed process left behind is not ours.
+  fs::remove(files.string() + ".safetensors");
   Tensors items;
   for (const Metric& metric : evaluation.metrics) {
     if (metric.items.defined()) items[metric.name] = metric.items.to(at::kFloat);

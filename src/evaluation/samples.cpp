@@ -106,19 +106,19 @@ void measure_view(const Tensor& samples, const Tensor& test, const Tensor& real,
        .spread = kernel.std().item<double>(),
        .count = n,
        .floor = 0,
-       .real = kernel_distances(real, test, subsets).mean().item<double>(),
-       .items = kernel});
+       .real = kernel_distances(real, test, subsets).mean().item<double>()});
 
   const ManifoldScores scores = manifold_scores(test, samples, kNeighbourhood);
   const ManifoldScores ideal = manifold_scores(test, real, kNeighbourhood);
-  const auto add = [&](const char* name, const Tensor& items, const Tensor& real_items) {
-    into.metrics.push_back(mean_metric(concat(name, suffix, protocol, "/k", kNeighbourhood), items,
-                                       "", /*higher_is_better=*/true));
+  const auto add = [&](const char* name, const Tensor& items, const Tensor& real_items,
+                       Better better = Better::higher) {
+    into.metrics.push_back(
+        mean_metric(concat(name, suffix, protocol, "/k", kNeighbourhood), items, "", better));
     into.metrics.back().real = real_items.mean().item<double>();
   };
   add("precision", scores.precision, ideal.precision);
   add("recall", scores.recall, ideal.recall);
-  add("density", scores.density, ideal.density);
+  add("density", scores.density, ideal.density, Better::neither);
   add("coverage", scores.coverage, ideal.coverage);
 }
 
@@ -228,7 +228,7 @@ void measure_classes(const Samples& samples, const Reference& reference, Evaluat
   Metric least{.name = "min_class_share" + protocol,
                .value = rarest.item<double>(),
                .count = n,
-               .higher_is_better = true};
+               .better = Better::higher};
   least.standard_error = std::sqrt(least.value * (1 - least.value) / static_cast<double>(n));
   least.real = expected.masked_select(present).min().item<double>();
   into.metrics.push_back(least);
@@ -243,7 +243,7 @@ void measure_classes(const Samples& samples, const Reference& reference, Evaluat
                           .floor = freedom});
   if (samples.labels.defined()) {
     into.metrics.push_back(mean_metric(concat("conditional_accuracy@", extractor.name(), "/n", n),
-                                       found.eq(samples.labels), "", true));
+                                       found.eq(samples.labels), "", Better::higher));
     into.metrics.back().real = extractor.test_accuracy();
   }
   Json table = Json::object();
@@ -281,7 +281,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
   memorized.real = copied(nearest_ratio(usual)).to(at::kDouble).mean().item<double>();
   into.metrics.push_back(memorized);
   tell(progress, "searching copies", 0.5);
-  Metric own = mean_metric("authentic_share" + pixels, authentic(near, training), "", true);
+  Metric own = mean_metric("authentic_share" + pixels, authentic(near, training), "", Better::higher);
   own.real = authentic(usual, training).mean().item<double>();
   into.metrics.push_back(own);
   tell(progress, "searching copies", 0.9);
@@ -311,6 +311,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
                  .value = data_copying_score(sample_distance, sample_cell, test_distance, test_cell,
                                              cells),
                  .count = n,
+                 .better = Better::neither,
                  .floor = 0};
   into.metrics.push_back(copying);
   into.pictures["neighbours"] =
@@ -351,7 +352,7 @@ void measure_classification_score(const Samples& samples, const Reference& refer
   }
   Metric score = mean_metric(concat("classification_score@", test_name(real), "/n", n, "/seeds",
                                     kScoreSeeds, "/", recipe_name(recipe)),
-                             correct / kScoreSeeds, "", true);
+                             correct / kScoreSeeds, "", Better::higher);
   score.spread = at::tensor(accuracies, at::kDouble).std().item<double>();
   if (reference.extractor) score.real = reference.extractor->test_accuracy();
   into.metrics.push_back(score);

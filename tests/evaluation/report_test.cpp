@@ -132,14 +132,11 @@ TEST_F(Reports, DifferencesAreOfEqualItems) {
   no_items.items = Tensor();
   // The scatter of overlapping subsets is no standard error.
   const auto subsets = [&](double mean) {
-    Metric kid = mean_metric("kid@p", eight(mean) * 1e-3);
-    kid.standard_error = 0;
-    kid.spread = 1e-3;
-    return kid;
+    return Metric{.name = "kid@p", .value = mean, .spread = 1e-3};
   };
   const auto better = [](double value, double error) {
     return Metric{.name = "recall@p", .value = value, .standard_error = error,
-                  .higher_is_better = true};
+                  .better = Better::higher};
   };
   keep("a", {nll(eight(1)), no_items, better(0.5, 0.01), mean_metric("x@p", eight(0)),
              subsets(1)});
@@ -157,7 +154,7 @@ TEST_F(Reports, DifferencesAreOfEqualItems) {
   EXPECT_EQ(two.rows.at(2).best, 1u);                      // 0.1 against 0.014
   EXPECT_EQ(two.rows.at(3).unpaired, "not paired (other items)");
   EXPECT_FALSE(two.rows.at(3).best);
-  EXPECT_EQ(two.rows.at(4).unpaired, "not paired (subsets)");
+  EXPECT_EQ(two.rows.at(4).unpaired, "not paired (no items)");
   EXPECT_FALSE(two.rows.at(4).best);
 
   keep("c", {nll(eight(0.5)), better(0.605, 0.01)});
@@ -202,7 +199,7 @@ TEST_F(Reports, AsText) {
   const std::string csv = report_csv(found);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 4);
   EXPECT_NE(csv.find("\r\na,10,vae,pics,,"), std::string::npos) << csv;
-  EXPECT_NE(csv.find(",kid,p|q,0.00312,,0.00041,8,,false,0.0,0.0001\r\n"), std::string::npos)
+  EXPECT_NE(csv.find(",kid,p|q,0.00312,,0.00041,8,,lower,0.0,0.0001\r\n"), std::string::npos)
       << csv;
 
   const Json json = to_json(found);
@@ -271,8 +268,8 @@ void expect_balanced(const std::string& page) {
 }
 
 void expect_self_contained(const std::string& page) {
-  for (const char* part : {"http:", "https:", "//", "<script", "<link", "<iframe", "@import", "url(",
-                           "javascript:", "/secret", " style="}) {
+  for (const char* part : {"http:", "https:", "//", "<script", "<link", "<iframe", "@import",
+                           "url(", "javascript:", "/secret", " style="}) {
     EXPECT_EQ(page.find(part), std::string::npos) << part;
   }
   static const std::regex source(R"(\bsrc="(?!data:image/png;base64,)|\son[a-z]+=")");

@@ -14,7 +14,7 @@ Evaluation some_evaluation() {
   Metric nll = mean_metric("nll_iw5@digits-test4/dynbin-seed0/bernoulli",
                            at::tensor({1.0, 2.0, 3.0, 4.0}), "nats");
   Metric kid{.name = "kid@digits-4", .value = -1.0 / 3, .spread = 0.25, .count = 4,
-             .higher_is_better = true, .floor = 0.5, .real = 1e-300};
+             .better = Better::higher, .floor = 0.5, .real = 1e-300};
   return {.step = 7,
           .weights_sha256 = "f00d",
           .sampling = {{"first", 0}, {"count", 4}, {"options", {{"temperature", 0.7}}}},
@@ -53,10 +53,11 @@ TEST(Result, TornAndForeignLinesAreNamed) {
   TempFolder run;
   keep_evaluation(run.path(), some_evaluation());
   const std::string good = slurp(run / "evaluations.jsonl");
-  for (const std::string& bad :
-       {good.substr(0, good.size() / 2), std::string("{\"step\": 1}\n"), std::string("[1, 2]\n"),
-        std::string("\n"), std::string("{\"step\": \"x\", \"weights_sha256\": \"\", \"metrics\": []}"),
-        std::string("{\"step\": 1, \"weights_sha256\": \"\", \"metrics\": [{\"name\": \"a\"}]}")}) {
+  const std::vector<std::string> all_bad{
+      good.substr(0, good.size() / 2), "{\"step\": 1}\n", "[1, 2]\n", "\n",
+      R"({"step": "x", "weights_sha256": "", "metrics": []})",
+      R"({"step": 1, "weights_sha256": "", "metrics": [{"name": "a"}]})"};
+  for (const std::string& bad : all_bad) {
     put(run / "evaluations.jsonl", good + bad);
     expect_error(ErrorKind::data, "evaluations.jsonl, line 2", [&] {
       read_evaluations(run.path());
@@ -69,11 +70,11 @@ TEST(Result, TornAndForeignLinesAreNamed) {
 }
 
 TEST(Result, MeansHaveStandardErrors) {
-  const Metric metric = mean_metric("m", at::tensor({1, 2, 3, 4}, at::kLong), "nats", true);
+  const Metric metric = mean_metric("m", at::tensor({1, 2, 3, 4}, at::kLong), "nats", Better::higher);
   EXPECT_DOUBLE_EQ(metric.value, 2.5);
   EXPECT_DOUBLE_EQ(metric.standard_error, std::sqrt(5.0 / 3) / 2);   // variance 5/3, 4 items
   EXPECT_EQ(metric.count, 4);
-  EXPECT_TRUE(metric.higher_is_better);
+  EXPECT_EQ(metric.better, Better::higher);
   EXPECT_EQ(mean_metric("m", at::ones({1})).standard_error, 0);
   EXPECT_EQ(Metric{.name = "a@b@c"}.short_name(), "a");
   EXPECT_EQ(Metric{.name = "a@b@c"}.protocol(), "b@c");
@@ -100,8 +101,8 @@ TEST(Result, BarsAreParsedStrictly) {
   EXPECT_FALSE(bar.at_most);
   EXPECT_TRUE(bar.met_by(-150));
   EXPECT_FALSE(bar.met_by(-150.1));
-  for (const char* text : {"", "nll", "nll<", "nll<=", "<=3", "nll<3", "nll==3", "nll<=x", "nll<=3x",
-                           "nll<=inf", "nll<=nan", "nll<= 3"}) {
+  for (const char* text : {"", "nll", "nll<", "nll<=", "<=3", "nll<3", "nll==3", "nll<=x",
+                           "nll<=3x", "nll<=inf", "nll<=nan", "nll<= 3"}) {
     expect_error(ErrorKind::usage, "nll<=88", [&] { parse_requirement(text); });
   }
 }
@@ -120,6 +121,22 @@ TEST(Result, ABarNamesOneMetric) {
   expect_error(ErrorKind::usage, "more than one", [&] { found("recall"); });
   expect_error(ErrorKind::usage, "none", [&] { found("fid"); });
   expect_error(ErrorKind::usage, "none", [&] { found("nl"); });
+}
+
+TEST(Result, WhatIsNoNumberIsNotKept) {
+  const TempFolder folder;
+  expect_error(ErrorKind::failure, "x@p", [&] {
+    keep_evaluation(folder.path(), {.metrics = {{.name = "x@p", .value = std::nan("")}}});
+  });
+  EXPECT_TRUE(read_evaluations(folder.path()).empty());
+}
+
+TEST(Result, ItemsThatAKilledProcessLeftAreNotTakenForOnesOwn) {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder / "evaluations");
+  put(folder / "evaluations/0001.safetensors", "torn");
+  keep_evaluation(folder.path(), {.metrics = {{.name = "x@p", .value = 1}}});
+  EXPECT_TRUE(read_items(folder.path(), 0).empty());
 }
 
 }  // namespace

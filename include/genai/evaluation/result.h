@@ -10,10 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "genai/base/json.h"
+#include "genai/base/fields.h"
 #include "genai/core/tensors.h"
 
 namespace genai {
+
+/// Which of two values of a metric is the better one.
+enum class Better { lower, higher, neither };
+extern const EnumNames<Better> kBetterNames;
 
 /// The name holds the whole protocol: "nll_iw100@mnist-test10000/dynbin-seed0/bernoulli".
 /// Values whose names differ are never compared.
@@ -24,7 +28,7 @@ struct Metric {
   double spread = 0;             ///< standard deviation over subsets, where that is customary (KID)
   int64_t count = 0;             ///< items
   std::string unit;              ///< "nats", "bits/dim"
-  bool higher_is_better = false;
+  Better better = Better::lower;
   std::optional<double> floor;   ///< what a perfect model is expected to get with as many samples
   std::optional<double> real;    ///< what real training images get in the place of samples
   /// One number an item, [count]: their standard deviation / sqrt(count) is the standard error, and
@@ -38,7 +42,7 @@ struct Metric {
 
 /// The mean of per-item values with its standard error.
 Metric mean_metric(const std::string& name, const Tensor& items, const std::string& unit = "",
-                   bool higher_is_better = false);
+                   Better better = Better::lower);
 
 /// Without the items.
 Json to_json(const Metric& metric);
@@ -56,8 +60,9 @@ struct Evaluation {
 };
 Json to_json(const Evaluation& evaluation);
 
-/// Writes items and pictures, then adds the line to RUN/evaluations.jsonl; each file atomically.
-/// Returns it as it would be read: pictures are file names now.
+/// Writes items and pictures, then adds the line to RUN/evaluations.jsonl; each file atomically, one
+/// process at a time. Returns it as it would be read: pictures are file names now.
+/// Throws Error{failure} for a metric that is not a finite number: nothing is kept then.
 Evaluation keep_evaluation(const std::filesystem::path& run, const Evaluation& evaluation);
 
 /// All lines of RUN/evaluations.jsonl, oldest first, without items; no file: none. Throws Error{data}
