@@ -383,6 +383,20 @@ TEST(GeneratePixels, NeedAGenerator) {
                [&] { generate_pixels(mute, {}, echo_info({}), at::kCPU); });
 }
 
+TEST(GeneratePixels, RefuseWhatIsNoNumber) {
+  class Broken : public Echo {
+   public:
+    Broken() : Echo(false) {}
+    Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
+      Tensor images = Echo::generate(draw, labels, options);
+      images[3].fill_(std::nan(""));
+      return images;
+    }
+  } broken;
+  expect_error(ErrorKind::failure, "among samples 16 to 31",
+               [&] { generate_pixels(broken, {.first = 20}, echo_info({}), at::kCPU); });
+}
+
 TEST(ToImages, InterleavesChannels) {
   // Value = 100 n + 10 c + position.
   const Tensor pixels =
