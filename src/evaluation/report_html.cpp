@@ -316,11 +316,6 @@ std::string difference_cell(const ReportRow& row) {
   return number_cell(escape_html(typeset(value) + (error.empty() ? "" : " \u00b1 " + error)));
 }
 
-const Metric& any_value(const ReportRow& row) {
-  return **std::find_if(row.values.begin(), row.values.end(),
-                        [](const auto& value) { return value.has_value(); });
-}
-
 std::string results_table(const Report& report) {
   const bool two = report.columns.size() == 2;
   std::string head = column_head("metric");
@@ -339,7 +334,7 @@ std::string results_table(const Report& report) {
     rows.clear();
   };
   for (const ReportRow& row : report.rows) {
-    const Metric& any = any_value(row);
+    const Metric& any = row.any();
     if (protocol != any.protocol()) {
       end_group();
       protocol = any.protocol();
@@ -423,7 +418,7 @@ std::string result_charts(const Report& report) {
       seen.push_back(column.label + " " + value_text(m));
     }
     if (marks.size() < 2 && !references) continue;   // the table has said it
-    const Metric& any = any_value(row);
+    const Metric& any = row.any();
     ++count;
     charts += figure(any.short_name(), metric_hint(any) + " \u00b7 " + any.protocol(),
                      mark_chart(marks, any.short_name() + ": " + joined(seen, "; ")));

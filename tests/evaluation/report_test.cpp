@@ -11,6 +11,7 @@
 #include "genai/base/files.h"
 #include "genai/base/png.h"
 #include "genai/evaluation/report_html.h"
+#include "genai/evaluation/report_text.h"
 
 namespace genai {
 namespace {

@@ -6,6 +6,7 @@
 #include "genai/base/files.h"
 #include "genai/base/presets.h"
 #include "genai/evaluation/report_html.h"
+#include "genai/evaluation/report_text.h"
 #include "genai/models/registry.h"
 #include "genai/training/config.h"
 

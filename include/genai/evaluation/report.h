@@ -49,6 +49,8 @@ struct ReportRow {
   /// Of exactly two columns with values: the second less the first, in pairs.
   std::optional<PairedDifference> difference;
   std::string unpaired;          ///< of two columns: why there is no difference
+
+  const Metric& any() const;     ///< one of the values: they share name, unit and direction
 };
 
 struct Report {
@@ -70,13 +72,5 @@ std::string value_text(const Metric& metric, const std::string& plus_minus = " +
 
 /// Leaves of nested settings with their paths, in order: {"training.seed", 1}.
 std::vector<std::pair<std::string, Json>> setting_leaves(const Json& settings);
-
-/// For a terminal, with hints what to do next.
-std::string report_table(const Report& report);
-/// The same for a README or an issue.
-std::string report_markdown(const Report& report);
-/// One line for each value, all digits (RFC 4180).
-std::string report_csv(const Report& report);
-Json to_json(const Report& report);
 
 }  // namespace genai
