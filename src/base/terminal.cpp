@@ -52,6 +52,14 @@ std::string plain_line(const Image& image, int64_t y) {
   return line + "\n";
 }
 
+int size_from_environment(const char* name, int usual) {
+  const char* text = std::getenv(name);
+  if (!text) return usual;
+  char* end = nullptr;
+  const long size = std::strtol(text, &end, 10);
+  return end != text && *end == '\0' && size >= 1 && size <= 10000 ? static_cast<int>(size) : usual;
+}
+
 }  // namespace
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
@@ -59,13 +67,13 @@ bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 int terminal_columns(int fd) {
   winsize size{};
   if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  if (const char* text = std::getenv("COLUMNS")) {
-    char* end = nullptr;
-    const long columns = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && columns >= 1 && columns <= 10000)
-      return static_cast<int>(columns);
-  }
-  return 80;
+  return size_from_environment("COLUMNS", 80);
+}
+
+int terminal_lines(int fd) {
+  winsize size{};
+  if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+  return size_from_environment("LINES", 24);
 }
 
 bool colour_allowed(int fd) {

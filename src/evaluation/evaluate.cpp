@@ -4,6 +4,7 @@
 
 #include "genai/data/image_folder.h"
 #include "genai/evaluation/classification.h"
+#include "genai/evaluation/editing.h"
 #include "genai/evaluation/likelihood.h"
 #include "genai/evaluation/samples.h"
 #include "genai/generation/generate.h"
@@ -16,7 +17,8 @@ const EnumNames<Part> kPartNames = {{Part::likelihood, "likelihood"},
                                     {Part::classes, "classes"},
                                     {Part::memorization, "memorization"},
                                     {Part::classification_score, "classification-score"},
-                                    {Part::classification, "classification"}};
+                                    {Part::classification, "classification"},
+                                    {Part::editing, "editing"}};
 
 namespace {
 
@@ -26,6 +28,7 @@ constexpr int64_t kFeatures = 64;
 constexpr int64_t kFewer[] = {5000, 2000, 1000};
 constexpr int64_t kTimed = 2 * kChunk;
 constexpr int64_t kSheet = 64;
+constexpr int64_t kEdited = 100;
 /// Seconds that comparing 10,000 samples takes on two cores (docs/results.md).
 constexpr double kComparing = 40;
 
@@ -45,7 +48,7 @@ class SampleMeasurement {
     const bool pca = wanted(Part::distances) || wanted(Part::memorization);
     if (pca) pca_ = make_pca_view(data.whole);
     const bool judge = wanted(Part::distances) || wanted(Part::classes) ||
-                       wanted(Part::classification_score);
+                       wanted(Part::classification_score) || wanted(Part::editing);
     if (judge && data.whole.info.class_count() >= 2) {
       extractor_ = load_extractor(data.whole, observer);
     }
@@ -55,6 +58,10 @@ class SampleMeasurement {
     if (wanted(Part::distances)) measure_distances(samples, reference(), into, progress_);
     if (wanted(Part::classes)) measure_classes(samples, reference(), into);
     if (wanted(Part::memorization)) measure_memorization(samples, reference(), into, progress_);
+  }
+
+  void measure_edits(const LoadedModel& loaded, int64_t images, Evaluation& into) const {
+    measure_editing(loaded, data_.own, *extractor_, images > 0 ? images : kEdited, into, progress_);
   }
 
   void measure_score(const Samples& samples, Evaluation& into) const {
@@ -107,7 +114,9 @@ std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& dat
     if (classes && generator->class_conditional()) parts.insert(Part::classification_score);
   }
   if (dynamic_cast<Classifier*>(model)) parts.insert(Part::classification);
+  if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(Part::editing);
   if (request.parts.empty()) {
+    parts.erase(Part::editing);   // of interest to few: only when asked for
     if (!request.full) parts.erase(Part::classification_score);
     if (data.own.test.size() <= kFeatures && parts.erase(Part::distances)) {
       into.notes.push_back(concat("no distances: they need more than ", kFeatures,
@@ -121,6 +130,7 @@ std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& dat
     const std::string what = "evaluate --only " + enum_name(kPartNames, part);
     if (part == Part::likelihood) loaded.as<Likelihood>(what);
     if (part == Part::classification) loaded.as<Classifier>(what);
+    if (part == Part::editing) loaded.as<Denoiser>(what);
     loaded.as<Generator>(what);
     fail(ErrorKind::usage, "'", what, "' needs ",
          classes ? "a class-conditional model" : "a data set with two or more classes");
@@ -158,12 +168,13 @@ void estimate(const LoadedModel& loaded, const EvaluationData& data,
   if (parts.count(Part::likelihood)) {
     constexpr int64_t kImages = 100, kDraws = 50;
     const double one = seconds_of([&] {
-      evaluate_likelihood(loaded, data.own, {.samples = kDraws, .images = kImages});
+      Evaluation unused;
+      measure_likelihood(loaded, data.own, {.samples = kDraws, .images = kImages}, unused);
     });
     const double images =
         static_cast<double>(request.images > 0 ? request.images : data.own.test.size());
-    const double draws = static_cast<double>(request.draws > 0 ? request.draws
-                                                               : EvaluationRequest::kFullDraws);
+    const double draws = static_cast<double>(
+        request.draws > 0 ? request.draws : loaded.as<Likelihood>("evaluate").usual_draws(true));
     seconds += one * images / kImages * draws / kDraws;
   }
   if (parts.count(Part::classification_score)) {
@@ -211,18 +222,20 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
     estimate(loaded, data, parts, request, count, each, progress);
   }
   if (parts.count(Part::likelihood)) {
-    const int64_t usual =
-        request.full ? EvaluationRequest::kFullDraws : EvaluationRequest::kDraws;
+    const int64_t usual = loaded.as<Likelihood>("evaluate").usual_draws(request.full);
     LikelihoodRequest likelihood{.samples = request.draws > 0 ? request.draws : usual,
                                  .images = request.images,
                                  .progress = {}};
     if (progress) {
       likelihood.progress = [&](double done) { progress("likelihood", done); };
     }
-    result.metrics = evaluate_likelihood(loaded, data.own, likelihood);
+    measure_likelihood(loaded, data.own, likelihood, result);
   }
   if (parts.count(Part::classification)) {
     measure_classification(loaded, data.own, request.images, result, progress);
+  }
+  if (parts.count(Part::editing)) {
+    SampleMeasurement(data, parts, observer, progress).measure_edits(loaded, request.images, result);
   }
   if (count > 0) {
     const SampleMeasurement measurement(data, parts, observer, progress);

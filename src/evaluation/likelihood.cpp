@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <numbers>
+#include <optional>
 
 #include "genai/base/error.h"
 #include "genai/data/batcher.h"
+#include "genai/sampling/bound.h"
 
 namespace genai {
 namespace {
@@ -13,10 +15,64 @@ namespace {
 constexpr uint64_t kProtocolSeed = 0;
 constexpr int64_t kImagesAtOnce = 100;
 
+/// Ranges of levels in the curve of a bound.
+constexpr int64_t kRanges = 20;
+
+/// Adds up, over batches, what steps of a bound contribute.
+class BoundCurve {
+ public:
+  explicit BoundCurve(std::vector<NoiseLevel> levels)
+      : levels_(std::move(levels)),
+        sum_(at::zeros({kRanges}, at::kDouble)),
+        count_(at::zeros({kRanges}, at::kDouble)) {}
+
+  /// @param step, nats  [B], as variational_bound tells them
+  void add(const Tensor& step, const Tensor& nats) {
+    const Tensor range = (step.cpu() * kRanges).div(steps(), "floor");
+    sum_.index_add_(0, range, nats.to(at::kDouble).cpu());
+    count_.index_add_(0, range, at::ones_like(nats, at::kDouble).cpu());
+  }
+
+  /// One entry a range, noisiest first: the noise-to-signal ratio where it begins, nats per image.
+  Json to_json() const {
+    Json curve = Json::array();
+    for (int64_t i = 0; i < kRanges; ++i) {
+      const int64_t first = (i * steps() + kRanges - 1) / kRanges,
+                    last = ((i + 1) * steps() + kRanges - 1) / kRanges;
+      if (last == first || count_[i].item<double>() == 0) continue;
+      curve.push_back({{"ratio", levels_[static_cast<size_t>(first)].ratio()},
+                       {"nats", static_cast<double>(last - first) *
+                                    (sum_[i] / count_[i]).item<double>()}});
+    }
+    return curve;
+  }
+
+ private:
+  int64_t steps() const { return static_cast<int64_t>(levels_.size()) - 2; }
+
+  std::vector<NoiseLevel> levels_;
+  Tensor sum_, count_;
+};
+
+/// [B] in nats, and the parts of the sum by name.
+Tensors bound_of_denoiser(Denoiser& denoiser, const Batch& batch, const Draw& draw, int64_t draws,
+                          BoundCurve& curve) {
+  const auto predict = [&](const Tensor& x, const Mixture& level) {
+    return denoiser.predict(x, level, batch.target);
+  };
+  const Bound bound =
+      variational_bound(batch.input * 2 - 1, denoiser.bound_levels(), predict, draw, draws,
+                        [&](const Tensor& step, const Tensor& nats) { curve.add(step, nats); });
+  return {{"", bound.total()},
+          {"prior", bound.prior},
+          {"denoising", bound.steps},
+          {"decoder", bound.decoder}};
+}
+
 }  // namespace
 
-std::vector<Metric> evaluate_likelihood(const LoadedModel& loaded, const Dataset& data,
-                                        const LikelihoodRequest& request) {
+void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
+                        const LikelihoodRequest& request, Evaluation& into) {
   auto& likelihood = loaded.as<Likelihood>("evaluate");
   const DataInfo& info = loaded.manifest.data;
   const DataInfo& found = data.info;
@@ -32,35 +88,43 @@ std::vector<Metric> evaluate_likelihood(const LoadedModel& loaded, const Dataset
   const std::string protocol =
       concat("@", found.source, "-test", images, "/", binarize_protocol(found.binarize), "/",
              likelihood.pixel_model());
+  const std::string estimator = likelihood.estimator(request.samples);
+  auto* denoiser = dynamic_cast<Denoiser*>(loaded.model.get());
+  std::optional<BoundCurve> curve;
+  if (denoiser) curve.emplace(denoiser->bound_levels());
   const at::NoGradGuard no_grad;
-  std::map<std::string, std::vector<Tensor>> terms;   // [B] each
-  std::vector<Tensor> bounds;
+  std::map<std::string, std::vector<Tensor>> terms;   // [B] each; "" is the bound itself
   for (int64_t first = 0; first < images; first += kImagesAtOnce) {
     const int64_t count = std::min(kImagesAtOnce, images - first);
     const Batch batch = items_batch(data.test, found, first, count, loaded.device);
     Draw draw(kProtocolSeed, "validate", batch.sample_ids, loaded.device);
-    for (const auto& [name, values] : loaded.model->validate(batch, draw)) {
-      terms[name].push_back(values);
+    Tensors values;
+    if (denoiser) {
+      values = bound_of_denoiser(*denoiser, batch, draw, request.samples, *curve);
+    } else {
+      const Tensors validation = loaded.model->validate(batch, draw);
+      for (const std::string& name : likelihood.parts()) values[name] = validation.at(name);
+      values[""] = -likelihood.log_likelihood(batch, draw, request.samples);
     }
-    bounds.push_back(-likelihood.log_likelihood(batch, draw, request.samples));
+    for (const auto& [name, value] : values) terms[name].push_back(value);
     if (request.progress) {
       request.progress(static_cast<double>(first + count) / static_cast<double>(images));
     }
   }
-  std::vector<Metric> metrics;
+  const Tensor nll = at::cat(terms.at(""));
+  terms.erase("");
   for (const auto& [name, values] : terms) {
     // Of the parts of a bound neither less nor more is better by itself.
     const bool whole = name == loaded.model->objective();
-    metrics.push_back(mean_metric(name + protocol, at::cat(values), "nats",
-                                  whole ? Better::lower : Better::neither));
+    const std::string full_name = denoiser ? name + "_" + estimator : name;
+    into.metrics.push_back(mean_metric(full_name + protocol, at::cat(values), "nats",
+                                       whole ? Better::lower : Better::neither));
   }
-  const Tensor nll = at::cat(bounds);
-  const std::string k = concat("_iw", request.samples);
-  metrics.push_back(mean_metric("nll" + k + protocol, nll, "nats"));
-  metrics.push_back(mean_metric("bits_per_dim" + k + protocol,
-                                nll / (static_cast<double>(info.pixels()) * std::numbers::ln2),
-                                "bits/dim"));
-  return metrics;
+  into.metrics.push_back(mean_metric("nll_" + estimator + protocol, nll, "nats"));
+  into.metrics.push_back(
+      mean_metric("bits_per_dim_" + estimator + protocol,
+                  nll / (static_cast<double>(info.pixels()) * std::numbers::ln2), "bits/dim"));
+  if (curve) into.details["bound_by_level"] = curve->to_json();
 }
 
 }  // namespace genai

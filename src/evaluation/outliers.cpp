@@ -46,7 +46,7 @@ std::vector<Score> likelihood_scores(const LoadedModel& loaded, Likelihood& like
     bits.push_back(compressed_bits(batch.input.mul(255).round().to(at::kByte).cpu()));
   });
   const Tensor bound = at::cat(bounds);
-  const std::string k = concat("_iw", draws);
+  const std::string k = "_" + likelihood.estimator(draws);
   return {{.name = "log_likelihood" + k, .unit = "nats", .values = bound},
           {.name = "complexity_corrected" + k,
            .unit = "bits",

@@ -8,11 +8,9 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <numeric>
 
 #include "genai/base/error.h"
 #include "genai/base/picture.h"
-#include "genai/base/png.h"
 #include "genai/core/numerics.h"
 
 namespace genai {
@@ -27,16 +25,20 @@ constexpr uint64_t kGenerationSeed = 0;
 constexpr int64_t kVisibleWidth = 512;
 constexpr int64_t kMaxScale = 8;
 
-/// IPTC digital source type of pictures made by a trained model.
-constexpr const char* kXmpPacket =
-    "<?xpacket begin=\"\xEF\xBB\xBF\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>"
-    "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">"
-    "<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">"
-    "<rdf:Description rdf:about=\"\" "
-    "xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" "
-    "Iptc4xmpExt:DigitalSourceType="
-    "\"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia\"/>"
-    "</rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>";
+/// IPTC digital source type of pictures that a trained model had a part in.
+std::string xmp_packet(Origin origin) {
+  return concat(
+      "<?xpacket begin=\"\xEF\xBB\xBF\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>"
+      "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">"
+      "<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">"
+      "<rdf:Description rdf:about=\"\" "
+      "xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" "
+      "Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/",
+      origin == Origin::model ? "trainedAlgorithmicMedia" : "compositeWithTrainedAlgorithmicMedia",
+      "\"/></rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>");
+}
+
+}  // namespace
 
 void check_request(const ImageRequest& request, const Generator& generator, const DataInfo& info) {
   constexpr int64_t kMost = 1'000'000;
@@ -59,68 +61,16 @@ void check_request(const ImageRequest& request, const Generator& generator, cons
   }
 }
 
-std::string seeds_text(const ImageRequest& request) {
-  return request.count == 1 ? concat(request.first)
-                            : concat(request.first, "-", request.first + request.count - 1);
-}
-
-/// Numerics without what tells of the machine: the kind of device, not its number.
-Json numerics_provenance(const LoadedModel& loaded) {
-  return {{"device", loaded.device.is_cuda() ? "cuda" : "cpu"},
-          {"cpu", at::get_cpu_capability()},
-          {"precision", "float32"},
-          {"threads", at::get_num_threads()},
-          {"libtorch", TORCH_VERSION}};
-}
-
-std::vector<PngText> provenance(const LoadedModel& loaded, const ImageRequest& request,
-                                const SheetLayout& layout, const Image& sheet) {
-  const Manifest& manifest = loaded.manifest;
-  const Json json = {{"genai", GENAI_VERSION},
-                     {"family", loaded.family->name},
-                     {"preset", manifest.preset},
-                     {"run", loaded.run.filename().string()},
-                     {"step", manifest.step},
-                     {"weights_sha256", manifest.weights_sha256()},
-                     {"request",
-                      {{"first", request.first},
-                       {"count", request.count},
-                       {"class", request.label},
-                       {"options", request.options},
-                       {"rows", layout.rows},
-                       {"columns", layout.columns},
-                       {"scale", layout.scale}}},
-                     {"numerics", numerics_provenance(loaded)}};
-  std::string line = concat("Steps: 1, Sampler: ", loaded.family->name,
-                            ", Seed: ", seeds_text(request), ", Size: ", sheet.width, "x",
-                            sheet.height,
-                            ", Model hash: ", manifest.weights_sha256().substr(0, 10),
-                            ", Model: ", loaded.run.filename().string());
-  for (const auto& [name, value] : request.options.items()) {
-    line += concat(", ", name, ": ", value.dump());
-  }
-  return {{kParameters, line, false}, {kKeyword, json.dump(), true}, {kXmp, kXmpPacket, true}};
-}
-
-Image make_sheet(const LoadedModel& loaded, const ImageRequest& request,
-                 const SheetLayout& layout) {
-  const Tensor pixels =
-      generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device);
-  const auto images = to_images(pixels);
-  const Image sheet = images.size() == 1 && layout.rows * layout.columns == 1
-                          ? images[0]
-                          : grid(images, layout.rows, layout.columns);
-  return scale_up(sheet, layout.scale);
-}
-
-}  // namespace
-
 Tensor sample_labels(int64_t first, int64_t count, int64_t classes) {
   return at::arange(first, first + count, at::kLong).remainder(classes);
 }
 
+Tensor quantized(const Tensor& images) {
+  return images.clamp(0, 1).mul(255).round().to(at::kByte).to(at::kCPU);
+}
+
 Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo& info,
-                       at::Device device) {
+                       at::Device device, const MakeChunk& make) {
   auto* generator = dynamic_cast<Generator*>(&model);
   if (!generator) fail(ErrorKind::usage, "this family does not make images");
   check_request(request, *generator, info);
@@ -136,20 +86,16 @@ Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo
                                    : sample_labels(chunk, kChunk, info.class_count()))
                    .to(device);
     }
-    const Tensor images =
-        generator->generate(Draw(kGenerationSeed, "generate", numbers, device), labels,
-                            request.options);
+    const Draw draw(kGenerationSeed, "generate", numbers, device);
+    const int64_t from = std::max(chunk, request.first) - chunk;
+    const int64_t count = std::min(kChunk, last - chunk) - from;
+    const Tensor images = make ? make(draw, labels, from, count)
+                               : generator->generate(draw, labels, request.options);
     if (!images.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model makes pixels that are not numbers (NaN or infinite), ",
            "among samples ", chunk, " to ", chunk + kChunk - 1);
     }
-    const int64_t from = std::max(chunk, request.first), to = std::min(chunk + kChunk, last);
-    parts.push_back(images.clamp(0, 1)
-                        .mul(255)
-                        .round()
-                        .to(at::kByte)
-                        .to(at::kCPU)
-                        .narrow(0, from - chunk, to - from));
+    parts.push_back(quantized(images).narrow(0, from, count));
   }
   return at::cat(parts);
 }
@@ -166,6 +112,17 @@ std::vector<Image> to_images(const Tensor& pixels) {
     images.push_back(std::move(image));
   }
   return images;
+}
+
+Tensor from_images(const std::vector<Image>& images, int64_t channels) {
+  std::vector<Tensor> parts;
+  for (const Image& image : images) {
+    const Image fitted = channels == 1 ? to_grey(image) : to_rgb(image);
+    parts.push_back(at::tensor(at::ArrayRef<uint8_t>(fitted.pixels), at::kByte)
+                        .view({fitted.height, fitted.width, channels})
+                        .permute({2, 0, 1}));
+  }
+  return at::stack(parts);
 }
 
 SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int64_t height) {
@@ -186,14 +143,65 @@ SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int
   return layout;
 }
 
+Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
+                 const SheetLayout& layout) {
+  const auto images =
+      to_images(generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device));
+  const Image sheet = images.size() == 1 && layout.rows * layout.columns == 1
+                          ? images[0]
+                          : grid(images, layout.rows, layout.columns);
+  return scale_up(sheet, layout.scale);
+}
+
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, Metadata metadata) {
   const DataInfo& info = loaded.manifest.data;
   const SheetLayout resolved = resolve_layout(layout, request.count, info.width, info.height);
-  const Image sheet = make_sheet(loaded, request, resolved);
-  return encode_png(sheet, metadata == Metadata::none
-                               ? std::vector<PngText>{}
-                               : provenance(loaded, request, resolved, sheet));
+  const Image sheet = draw_sheet(loaded, request, resolved);
+  if (metadata == Metadata::none) return encode_png(sheet);
+  const Json wanted = {{"first", request.first},
+                       {"count", request.count},
+                       {"class", request.label},
+                       {"options", request.options},
+                       {"rows", resolved.rows},
+                       {"columns", resolved.columns},
+                       {"scale", resolved.scale}};
+  return encode_png(sheet, provenance(loaded, wanted, sheet));
+}
+
+Json numerics_provenance(const LoadedModel& loaded) {
+  return {{"device", loaded.device.is_cuda() ? "cuda" : "cpu"},
+          {"cpu", at::get_cpu_capability()},
+          {"precision", "float32"},
+          {"threads", at::get_num_threads()},
+          {"libtorch", TORCH_VERSION}};
+}
+
+std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
+                                const Image& picture, Origin origin) {
+  const Manifest& manifest = loaded.manifest;
+  const std::string run = loaded.run.filename().string(), weights = manifest.weights_sha256();
+  const Json json = {{"genai", GENAI_VERSION},
+                     {"family", loaded.family->name},
+                     {"preset", manifest.preset},
+                     {"run", run},
+                     {"step", manifest.step},
+                     {"weights_sha256", weights},
+                     {"request", request},
+                     {"numerics", numerics_provenance(loaded)}};
+  const int64_t first = request.at("first"), count = request.at("count");
+  const Json& options = request.at("options");
+  const std::string seeds = count == 1 ? concat(first) : concat(first, "-", first + count - 1);
+  std::string line = concat("Steps: ", options.value("steps", int64_t{1}),
+                            ", Sampler: ", options.value("sampler", loaded.family->name),
+                            ", Seed: ", seeds, ", Size: ", picture.width, "x", picture.height,
+                            ", Model hash: ", weights.substr(0, 10), ", Model: ", run);
+  for (const auto& [name, value] : options.items()) {
+    if (name != "steps" && name != "sampler") line += concat(", ", name, ": ", value.dump());
+  }
+  return {{kParameters, line, false},
+          {kKeyword, json.dump(), true},
+          {kXmp, xmp_packet(origin), true}};
 }
 
 Json read_provenance(const std::string& png, const std::string& name) {
@@ -201,51 +209,6 @@ Json read_provenance(const std::string& png, const std::string& name) {
     if (text.keyword == kKeyword) return parse_json(text.text, name, ErrorKind::data);
   }
   return nullptr;
-}
-
-Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded) {
-  const Json made = read_provenance(png, name);
-  if (!made.is_object() || !made.contains("request")) {
-    fail(ErrorKind::data, name, ": does not say how it was made (no 'genai' text)");
-  }
-  ImageRequest request;
-  SheetLayout layout;
-  bool exact = false;
-  try {
-    if (made.at("weights_sha256") != loaded.manifest.weights_sha256()) {
-      fail(ErrorKind::data, name, ": was made with other weights than ", loaded.run.string());
-    }
-    const Json& wanted = made.at("request");
-    request = {.first = wanted.at("first"),
-               .count = wanted.at("count"),
-               .label = wanted.at("class"),
-               .options = wanted.at("options")};
-    layout = {.rows = wanted.at("rows"),
-              .columns = wanted.at("columns"),
-              .scale = wanted.at("scale")};
-    exact = made.at("numerics") == numerics_provenance(loaded);
-  } catch (const Json::exception& error) {
-    fail(ErrorKind::data, name, ": its 'genai' text is not one of ours: ", error.what());
-  }
-  const Image expected = decode_png(png, name).image;
-  const Image again = make_sheet(loaded, request, layout);
-  Recreation result;
-  if (expected.width != again.width || expected.height != again.height ||
-      expected.channels != again.channels) {
-    result.worst = 255;
-    result.differing = static_cast<int64_t>(again.pixels.size());
-    result.tolerance = "equal sizes";
-    return result;
-  }
-  for (size_t i = 0; i < again.pixels.size(); ++i) {
-    const int difference = std::abs(int{expected.pixels[i]} - int{again.pixels[i]});
-    result.differing += difference != 0;
-    result.worst = std::max(result.worst, static_cast<double>(difference));
-  }
-  result.tolerance = exact ? "equal pixels" : concat("differences up to ", kTolerance,
-                                                     " of 255 (made on another kind of machine)");
-  result.same = result.worst <= (exact ? 0 : kTolerance);
-  return result;
 }
 
 }  // namespace genai

@@ -91,9 +91,7 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
   torch::nn::Module& module() override { return *this; }
 
   std::vector<ParameterSet> parameter_sets() override {
-    ParameterSet all{.name = "all", .parameters = {}};
-    for (const auto& parameter : named_parameters()) all.parameters.push_back(parameter.key());
-    return {all};
+    return {all_parameters(*this)};
   }
 
   std::vector<Phase> phases() override {

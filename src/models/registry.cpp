@@ -2,6 +2,7 @@
 
 #include "genai/base/error.h"
 #include "genai/models/classifier.h"
+#include "genai/models/diffusion.h"
 #include "genai/models/vae.h"
 
 namespace genai {
@@ -9,6 +10,7 @@ namespace genai {
 const std::vector<Family>& families() {
   static const std::vector<Family> all = {
       vae_family(),
+      diffusion_family(),
       classifier_family(),
   };
   return all;

@@ -96,9 +96,7 @@ class Vae : public torch::nn::Module,
   torch::nn::Module& module() override { return *this; }
 
   std::vector<ParameterSet> parameter_sets() override {
-    ParameterSet all{.name = "all", .parameters = {}};
-    for (const auto& parameter : named_parameters()) all.parameters.push_back(parameter.key());
-    return {all};
+    return {all_parameters(*this)};
   }
 
   std::vector<Phase> phases() override {
@@ -155,6 +153,12 @@ class Vae : public torch::nn::Module,
     const Tensor pixels = decoder_->forward(with_class(points, labels));
     return config_.pixels == PixelModel::bernoulli ? pixels.sigmoid() : pixels.clamp(0, 1);
   }
+
+  std::string estimator(int64_t samples) const override { return concat("iw", samples); }
+
+  int64_t usual_draws(bool full) const override { return full ? 5000 : 100; }
+
+  std::vector<std::string> parts() const override { return {"nelbo", "reconstruction", "kl"}; }
 
   std::string pixel_model() const override {
     return config_.pixels == PixelModel::bernoulli ? "bernoulli" : "gaussian-dequantized";

@@ -56,6 +56,10 @@ TEST(Terminal, NotATerminal) {
     const Environment set("COLUMNS", columns);
     EXPECT_EQ(terminal_columns(fd), expected) << (columns ? columns : "unset");
   }
+  for (const auto& [lines, expected] : {std::pair{"50", 50}, {"-5", 24}, {nullptr, 24}}) {
+    const Environment set("LINES", lines);
+    EXPECT_EQ(terminal_lines(fd), expected) << (lines ? lines : "unset");
+  }
   ::close(fd);
 }
 
@@ -65,8 +69,10 @@ TEST(Terminal, PseudoTerminal) {
   EXPECT_TRUE(is_terminal(pty.slave));
   winsize size{};
   size.ws_col = 123;
+  size.ws_row = 45;
   ASSERT_EQ(::ioctl(pty.slave, TIOCSWINSZ, &size), 0);
   EXPECT_EQ(terminal_columns(pty.slave), 123);
+  EXPECT_EQ(terminal_lines(pty.slave), 45);
   const auto allowed = [&](const char* term, const char* no_color) {
     const Environment set_term("TERM", term), set_no_color("NO_COLOR", no_color);
     return colour_allowed(pty.slave);

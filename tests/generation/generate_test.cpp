@@ -1,4 +1,4 @@
-#include "genai/generation/generate.h"
+#include "genai/generation/recreate.h"
 
 #include <gtest/gtest.h>
 #include <pwd.h>

@@ -8,7 +8,7 @@
 #include "base/temp_folder.h"
 #include "data/small_digits.h"
 #include "genai/base/settings.h"
-#include "genai/generation/generate.h"
+#include "genai/generation/recreate.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
 

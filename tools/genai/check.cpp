@@ -6,7 +6,7 @@
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
-#include "genai/generation/generate.h"
+#include "genai/generation/recreate.h"
 
 namespace genai::tool {
 namespace {
@@ -29,7 +29,8 @@ std::vector<fs::path> pictures_of(const fs::path& path) {
   }
   std::vector<fs::path> found;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file() && entry.path().extension() == ".png") {
+    const fs::path extension = entry.path().extension();
+    if (entry.is_regular_file() && (extension == ".png" || extension == ".apng")) {
       found.push_back(entry.path());
     }
   }
@@ -118,7 +119,7 @@ int check_verb(const CheckOptions& options) {
   const auto pictures = pictures_of(options.path);
   const WeightFinder finder(pictures, runs_folder(options.runs));
   std::map<std::string, LoadedModel> models;
-  int64_t bad = 0;
+  int64_t bad = 0, skipped = 0;
   Json results = Json::array();
   for (const fs::path& path : pictures) {
     const std::string png = read_file(path, kMaxPicture);
@@ -133,6 +134,17 @@ int check_verb(const CheckOptions& options) {
     const at::Device device = options.compute.resolve(claim.threads);
     if (model.device != device) model = load_model(finder.find(hash, path.string()), device);
     const Recreation again = make_again(png, path.string(), model);
+    if (!again.impossible.empty()) {
+      if (pictures.size() == 1) {
+        fail(ErrorKind::data, path.string(), ": cannot be made again; ", again.impossible);
+      }
+      ++skipped;
+      results.push_back({{"file", path.string()}, {"skipped", again.impossible}});
+      if (!options.json) {
+        std::cout << "skipped " << path.string() << "  (" << again.impossible << ")\n";
+      }
+      continue;
+    }
     bad += !again.same;
     results.push_back({{"file", path.string()},
                        {"same", again.same},
@@ -148,9 +160,15 @@ int check_verb(const CheckOptions& options) {
       std::cout << "\n";
     }
   }
-  if (options.json) print_json({{"checked", pictures.size()}, {"bad", bad}, {"files", results}});
-  say(concat(pictures.size() - static_cast<size_t>(bad), " of ", pictures.size(),
-             " pictures are what their own request gives"));
+  const int64_t checked = static_cast<int64_t>(pictures.size()) - skipped;
+  if (checked == 0) {
+    fail(ErrorKind::data, options.path, ": none of its ", skipped, " pictures can be made again");
+  }
+  if (options.json) {
+    print_json({{"checked", checked}, {"bad", bad}, {"skipped", skipped}, {"files", results}});
+  }
+  say(concat(checked - bad, " of ", checked, " pictures are what their own request gives",
+             skipped ? concat("; ", skipped, " skipped") : ""));
   return bad ? static_cast<int>(ErrorKind::bar) : 0;
 }
 

@@ -91,6 +91,8 @@ void set_quiet();
 // The verbs.
 std::unique_ptr<Command> make_train(const Arguments& arguments);
 std::unique_ptr<Command> make_sample(const Arguments& arguments);
+std::unique_ptr<Command> make_show(const Arguments& arguments);
+std::unique_ptr<Command> make_edit(const Arguments& arguments);
 std::unique_ptr<Command> make_evaluate(const Arguments& arguments);
 std::unique_ptr<Command> make_score(const Arguments& arguments);
 std::unique_ptr<Command> make_report(const Arguments& arguments);

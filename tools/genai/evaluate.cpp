@@ -58,6 +58,16 @@ std::string details_text(const Json& details) {
                      number_text(100 * share.get<double>(), 3), " %\n");
     }
   }
+  if (details.contains("bound_by_level")) {
+    text += "\nthe bound by the noise that is removed (noise / signal), nats per image\n";
+    double most = 1e-9;
+    for (const Json& range : details["bound_by_level"]) most = std::max(most, range["nats"].get<double>());
+    for (const Json& range : details["bound_by_level"]) {
+      const double nats = range["nats"];
+      text += concat("  ", padded(number_text(range["ratio"].get<double>(), 3), 12),
+                     bar(nats / most, 40), " ", number_text(nats, 3), "\n");
+    }
+  }
   if (details.contains("confusion")) {
     const Json& confusion = details["confusion"];
     std::vector<std::vector<std::string>> rows{{"true \\ taken for"}};
@@ -188,7 +198,7 @@ std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--draws", request.draws,
-                 "draws per image of the importance-weighted likelihood (100; --full: 5000)")
+                 "draws per image of the likelihood (as the family advises; --full: more)")
       ->type_name("K")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--images", request.images,
@@ -199,7 +209,7 @@ std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
   for (const auto& [part, name] : kPartNames) parts += (parts.empty() ? "" : ", ") + name;
   app.add_option("--only", options->only, "some of: " + parts)->type_name("PART,...");
   app.add_flag("--full", request.full,
-               "as papers report: 10000 samples, 5000 draws, the classification score");
+               "as papers report: 10000 samples, more draws, the classification score");
   app.add_option("--require", options->require, "a bar: METRIC<=NUMBER; exit code 5 if missed")
       ->type_name("BAR");
   app.add_option("--data", options->data, "another data set than the run's")->type_name("DATA");

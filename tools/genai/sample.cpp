@@ -12,6 +12,7 @@
 #include "genai/generation/generate.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
+#include "output.h"
 
 namespace genai::tool {
 namespace {
@@ -41,30 +42,13 @@ SheetLayout parse_grid(const std::string& text, int64_t scale) {
 }
 
 /// "step-8438-seed-0-n16-class3-temperature-0.7": the same request, the same name.
-std::string request_name(int64_t step, const ImageRequest& request, const SheetLayout& layout,
-                         const Json& defaults) {
+std::string sheet_name(int64_t step, const ImageRequest& request, const SheetLayout& layout,
+                       const Json& defaults) {
   std::string name = concat("step-", step, "-seed-", request.first, "-n", request.count);
   if (layout.rows > 0) name += concat("-grid-", layout.rows, "x", layout.columns);
   if (layout.scale > 0) name += concat("-scale-", layout.scale);
   if (request.label >= 0) name += concat("-class", request.label);
-  for (const auto& [key, value] : request.options.items()) {
-    if (defaults.at(key) == value) continue;
-    name += "-" + key + "-" + (value.is_string() ? value.get<std::string>() : value.dump());
-  }
-  return sanitize_name(name);
-}
-
-void check_writable(const fs::path& path) {
-  std::error_code error;
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  fs::create_directories(parent, error);
-  if (error || !fs::is_directory(parent) || ::access(parent.c_str(), W_OK) != 0) {
-    fail(ErrorKind::failure, "--out: cannot write into ", parent.string(), "/",
-         error ? ": " + error.message() : std::string());
-  }
-  if (fs::is_directory(path, error)) {
-    fail(ErrorKind::usage, "--out: ", path.string(), " is a folder; name a .png file in it");
-  }
+  return request_name(name + options_name(request.options, defaults));
 }
 
 int sample_verb(const Command& command, const SampleOptions& options) {
@@ -85,7 +69,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
   const fs::path out = !options.out.empty()
                            ? fs::path(options.out)
                            : reference.folder / "out" /
-                                 (request_name(manifest.step, request, layout, defaults) +
+                                 (sheet_name(manifest.step, request, layout, defaults) +
                                   (options.separate ? "" : ".png"));
   if (!to_stdout) check_writable(options.separate ? out / "x" : out);
   const at::Device device = options.compute.resolve(manifest.numerics.threads);

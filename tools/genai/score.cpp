@@ -70,25 +70,13 @@ ScoredSet load_set(const std::string& source, const ScoreOptions& options,
 
 /// The user's pictures as the model takes them.
 ScoredSet load_pictures(const std::vector<std::string>& files, const DataInfo& info) {
-  LabelledImages read{.count = static_cast<int64_t>(files.size()),
-                      .channels = info.channels,
-                      .height = info.height,
-                      .width = info.width,
-                      .pixels = {},
-                      .labels = {}};
+  std::vector<Image> pictures;
   for (const std::string& file : files) {
-    const Image whole = resize_to_fit(read_picture(file), info.width, info.height);
-    const Image image = info.channels == 1 ? to_grey(whole) : to_rgb(whole);
-    for (int64_t c = 0; c < info.channels; ++c) {
-      for (size_t p = static_cast<size_t>(c); p < image.pixels.size();
-           p += static_cast<size_t>(info.channels)) {
-        read.pixels.push_back(image.pixels[p]);
-      }
-    }
+    pictures.push_back(resize_to_fit(read_picture(file), info.width, info.height));
   }
   DataInfo own = info;
   own.source = "pictures";
-  return {.name = "pictures", .images = {.images = to_tensor(read), .labels = {}}, .info = own};
+  return {.name = "pictures", .images = {.images = from_images(pictures, info.channels), .labels = {}}, .info = own};
 }
 
 void show_picture(const ScoredSet& set, int64_t index) {

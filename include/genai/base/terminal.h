@@ -12,6 +12,9 @@ bool is_terminal(int fd);
 /// Width in characters: the terminal's, else $COLUMNS, else 80.
 int terminal_columns(int fd);
 
+/// Height in lines: the terminal's, else $LINES, else 24.
+int terminal_lines(int fd);
+
 /// A terminal, NO_COLOR unset or empty (no-color.org), TERM set and not "dumb".
 bool colour_allowed(int fd);
 

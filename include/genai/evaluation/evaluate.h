@@ -14,19 +14,20 @@ enum class Part {
   memorization,           ///< needs samples and training images
   classification_score,   ///< needs a class-conditional model or labelled pictures
   classification,         ///< needs a Classifier
+  editing,                ///< needs a Denoiser and labels in the data set; only when asked for
 };
 extern const EnumNames<Part> kPartNames;
 
 struct EvaluationRequest {
   std::set<Part> parts;      ///< empty: all that apply, the classification score only when `full`
-  bool full = false;         ///< as papers report: all samples, kFullDraws, the classification score
+  bool full = false;         ///< as papers report: all samples, more draws, the classification score
   int64_t samples = 0;       ///< 0: kSamples, or fewer when making them takes longer than kPatience
   int64_t first = 0;         ///< number of the first sample
-  int64_t draws = 0;         ///< of the importance-weighted likelihood; 0: kDraws or kFullDraws
+  int64_t draws = 0;         ///< of the likelihood; 0: as the model advises
   int64_t images = 0;        ///< the first N test images for likelihood and accuracy; 0: all
   Json options = Json::object();   ///< of the family's sampling table
 
-  static constexpr int64_t kSamples = 10000, kDraws = 100, kFullDraws = 5000;
+  static constexpr int64_t kSamples = 10000;
   static constexpr double kPatience = 30;   ///< seconds
 };
 
@@ -37,7 +38,7 @@ struct EvaluationData {
 };
 EvaluationData load_evaluation_data(const DataConfig& config);
 
-/// Pictures: "samples", "neighbours", "mistakes".
+/// Pictures: "samples", "neighbours", "mistakes", "editing".
 /// @param observer   of the trainings that are needed: the extractor, once; classification scores
 /// Throws Error{usage} when a part asked for does not apply, naming families to which it does; what
 /// the parts throw.

@@ -1,5 +1,5 @@
-// How likely a model finds test images: the evidence lower bound and the importance-weighted
-// log-likelihood (Y. Burda et al., "Importance weighted autoencoders", 2016, equation 8).
+// How likely a model finds test images: bounds of log p(x), such as the importance-weighted one (Y. Burda
+// et al., "Importance weighted autoencoders", 2016, equation 8) and that of diffusion (sampling/bound.h).
 #pragma once
 #include <functional>
 
@@ -10,17 +10,19 @@
 namespace genai {
 
 struct LikelihoodRequest {
-  int64_t samples = 100;   ///< draws of z per image ("k"); the bound rises with it
+  int64_t samples = 100;   ///< draws per image (Likelihood::estimator)
   int64_t images = 0;      ///< the first N of the split; 0: all
   /// Told the share done, 0 to 1.
   std::function<void(double)> progress;
 };
 
-/// nelbo, its parts, nll_iwK and bits/dim on the test split, each with the standard error over
-/// images. The same draws at every call.
+/// The bound of -log p(x) on the test split ("nll_iw100", "nll_vlb1000x8": the estimate is part of the
+/// name), the same in bits/dim, and its parts, each with the standard error over images. The same draws
+/// at every call. Of a Denoiser also details["bound_by_level"]: what the steps from each range of noise
+/// levels contribute.
 /// Throws Error{usage} when the model is no Likelihood, Error{data} when there are no test images
 /// or their shape is not the model's.
-std::vector<Metric> evaluate_likelihood(const LoadedModel& loaded, const Dataset& data,
-                                        const LikelihoodRequest& request);
+void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
+                        const LikelihoodRequest& request, Evaluation& into);
 
 }  // namespace genai

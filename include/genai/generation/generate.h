@@ -1,9 +1,11 @@
 // From a request to pictures, the same pictures whatever else is asked for beside them.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "genai/base/image.h"
+#include "genai/base/png.h"
 #include "genai/run/load_model.h"
 
 namespace genai {
@@ -25,14 +27,27 @@ inline constexpr int64_t kChunk = 16;
 /// The classes that samples of a class-conditional model show unless told: number modulo classes.
 Tensor sample_labels(int64_t first, int64_t count, int64_t classes);
 
+/// Throws Error{usage} for a count < 1, or a label where there are no classes or not that many.
+void check_request(const ImageRequest& request, const Generator& generator, const DataInfo& info);
+
+/// Makes the images of one chunk, of which rows first .. first + count - 1 were asked for.
+using MakeChunk =
+    std::function<Tensor(const Draw& draw, const Tensor& labels, int64_t first, int64_t count)>;
+
 /// uint8 [count, C, H, W].
-/// Throws Error{usage} for a count < 1, or a label where there are no classes or not that many;
-/// Error{failure} when the model makes pixels that are not numbers.
+/// @param make  for those who look at how images come about; else Generator::generate
+/// Throws what check_request does; Error{failure} when the model makes pixels that are not numbers.
 Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo& info,
-                       at::Device device);
+                       at::Device device, const MakeChunk& make = {});
+
+/// Images in [0, 1] to uint8 on the CPU.
+Tensor quantized(const Tensor& images);
 
 /// [C, H, W] or [N, C, H, W] uint8 to pictures.
 std::vector<Image> to_images(const Tensor& pixels);
+
+/// Pictures of one size to uint8 [N, C, H, W]; grey or in three colours as `channels` says.
+Tensor from_images(const std::vector<Image>& images, int64_t channels);
 
 /// How pictures become one file.
 struct SheetLayout {
@@ -45,26 +60,28 @@ SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int
 
 enum class Metadata { full, none };
 
-/// A sheet of generated pictures as a PNG that says how it was made (docs/cli.md, `inspect`).
+/// The sheet itself, and as a PNG that says how it was made (docs/cli.md, `inspect`).
+/// @param layout   of draw_sheet: resolved
+Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
+                 const SheetLayout& layout);
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, Metadata metadata);
 
-/// The "genai" text of a PNG of ours; null when it has none.
-Json read_provenance(const std::string& png, const std::string& name);
-
-struct Recreation {
-  bool same = false;
-  double worst = 0;       ///< largest difference of a pixel, of 255
-  int64_t differing = 0;  ///< numbers (pixels times channels) that differ
-  std::string tolerance;  ///< "equal bytes", or what was allowed and why
+/// Where the pixels of a picture come from.
+enum class Origin {
+  model,   ///< all of them from a trained model
+  mixed,   ///< from the user's picture and a model
 };
 
-/// Makes the picture again from its own provenance and compares the pixels: exactly where device
-/// kind, CPU code, threads, precision and LibTorch are those of the file; else up to kTolerance.
-/// Throws Error{data} when the file tells nothing or the weights are not `loaded`'s.
-Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded);
+/// The texts of a PNG of ours.
+/// @param request  with which the same pixels are made again; holds "first", "count", "options"
+std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
+                                const Image& picture, Origin origin = Origin::model);
 
-/// Largest difference of a grey value between machines that we measured (docs/results.md).
-inline constexpr double kTolerance = 2;
+/// Numerics without what tells of the machine: the kind of device, not its number.
+Json numerics_provenance(const LoadedModel& loaded);
+
+/// The "genai" text of a PNG of ours; null when it has none.
+Json read_provenance(const std::string& png, const std::string& name);
 
 }  // namespace genai

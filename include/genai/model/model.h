@@ -8,6 +8,7 @@
 #include "genai/core/draw.h"
 #include "genai/core/tensors.h"
 #include "genai/data/batch.h"
+#include "genai/sampling/solvers.h"
 
 namespace torch::nn {
 class Module;
@@ -35,6 +36,9 @@ struct ParameterSet {
   std::vector<std::string> parameters;  ///< names of Module::named_parameters
   bool ema = true;                      ///< averaged when the run asks for an average
 };
+
+/// One set of them all, for models with one optimizer.
+ParameterSet all_parameters(const torch::nn::Module& module);
 
 /// One kind of update within a step.
 struct Phase {
@@ -93,6 +97,26 @@ struct LatentSpace {
   virtual Tensor decode(const Tensor& points, const Tensor& labels) = 0;
 };
 
+/// Predicts the image behind a noisy one: what diffusion sampling, its pictures and editing are made
+/// of. Images in -1..1.
+struct Denoiser {
+  virtual ~Denoiser() = default;
+  /// From noise to images.
+  struct Course {
+    std::vector<NoiseLevel> levels;   ///< most noise first, none last
+    Denoise denoise;                  ///< told the class, guided and held to the range as asked
+    SolverOptions solver;
+  };
+  /// @param labels   int64 [B]; undefined unless class_conditional()
+  /// @param options  fields of the family's sampling table, checked
+  /// Throws Error{usage} for options that do not fit the model or each other.
+  virtual Course course(const Tensor& labels, const Json& options) = 0;
+  /// The levels of the variational bound of log p(x): most noise first, none last.
+  virtual std::vector<NoiseLevel> bound_levels() const = 0;
+  /// The plain prediction of x0 from x [B, C, H, W], each row at a level of its own.
+  virtual Tensor predict(const Tensor& x, const Mixture& level, const Tensor& labels) = 0;
+};
+
 /// Says which class an image shows.
 struct Classifier {
   virtual ~Classifier() = default;
@@ -109,6 +133,12 @@ struct Likelihood {
   /// An unbiased-in-expectation bound of log p(x) in nats for each image, [B], by `samples` draws:
   /// the evidence lower bound for 1, tighter for more.
   virtual Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) = 0;
+  /// The estimate by so many draws, for the name of a metric: "iw100".
+  virtual std::string estimator(int64_t samples) const = 0;
+  /// Draws that are worth their time when nobody says how many; `full`: for numbers to publish.
+  virtual int64_t usual_draws(bool full) const = 0;
+  /// The entries of Model::validate that are nats as well: the bound by one draw and its parts.
+  virtual std::vector<std::string> parts() const { return {}; }
   /// How pixels are modelled: "bernoulli", "gaussian-dequantized"; part of a metric's name.
   virtual std::string pixel_model() const = 0;
 };

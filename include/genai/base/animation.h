@@ -1,0 +1,27 @@
+// Pictures that move: APNG keeps every colour and tells how it was made, GIF plays everywhere.
+#pragma once
+#include "genai/base/png.h"
+
+namespace genai {
+
+struct Frame {
+  Image image;
+  int64_t milliseconds = 100;   ///< shown for, 20 to 65,535; GIF: to the nearest 10
+};
+
+/// An APNG that plays for ever; programs that know none show its first frame. Equal arguments give
+/// equal bytes, as with encode_png. Throws ErrorKind::usage for no frames, frames of different
+/// sizes or channel counts, an impossible image, time or text.
+std::string encode_apng(const std::vector<Frame>& frames, const std::vector<PngText>& text = {});
+
+/// The frames of an APNG of whole frames, as encode_apng makes them; of a PNG that does not move
+/// its image. Throws ErrorKind::data like decode_png; `max_pixels` bounds all frames together.
+std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
+                               int64_t max_pixels = 256 << 20);
+
+/// A GIF89a that plays for ever. Grey pictures keep their 256 values. Colours become the nearest of
+/// 6 x 7 x 6 (red, green, blue), equally spaced, whatever the frames hold: use encode_apng where
+/// that is too coarse. Throws ErrorKind::usage as encode_apng does, or beyond 65,535 pixels a side.
+std::string encode_gif(const std::vector<Frame>& frames);
+
+}  // namespace genai

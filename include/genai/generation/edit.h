@@ -1,0 +1,35 @@
+// A trained model applied to the user's own pictures: inpaint, upscale, vary, blend.
+#pragma once
+#include "genai/generation/generate.h"
+
+namespace genai {
+
+enum class Edit {
+  inpaint,   ///< fills what a mask covers
+  upscale,   ///< finds a picture of the model's size whose reduction the given one is
+  vary,      ///< makes pictures like the given one
+  blend,     ///< goes from one picture to another
+};
+extern const EnumNames<Edit> kEditNames;
+
+struct EditRequest {
+  Edit edit = Edit::vary;
+  int64_t first = 0;       ///< number of the first version ("seed")
+  int64_t label = -1;      ///< class; -1: none, also with a conditional model
+  int64_t repeats = 4;     ///< inpaint, upscale: times that each step is taken
+  double strength = 0.5;   ///< vary: share of the path from noise to image that is gone again
+  Json options = Json::object();   ///< those of the family's sampling fields that are not to be chosen
+                                   ///< for the edit (steps, levels)
+};
+
+/// `count` versions of each picture, numbered on from request.first: uint8 [N * count, C, H, W], the
+/// versions of a picture one after the other; of blend, `count` steps from a picture to its other (1: the
+/// middle). Equal requests give equal pixels.
+/// @param pictures  uint8 [N, C, H, W] of the model's size; upscale: smaller by a whole factor
+/// @param others    blend: the second pictures
+/// @param mask      inpaint: uint8 [H, W], 255 where to fill, 0 where the picture stays as it is
+/// Throws Error{usage} for sizes or options that do not fit, and for models that are no Denoiser.
+Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
+                   const Tensor& pictures, const Tensor& others = {}, const Tensor& mask = {});
+
+}  // namespace genai

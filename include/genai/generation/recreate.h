@@ -1,0 +1,24 @@
+// Makes pictures again from what they say of themselves: golden tests.
+#pragma once
+#include "genai/generation/generate.h"
+
+namespace genai {
+
+struct Recreation {
+  std::string impossible; ///< why it cannot be made again; else empty
+  bool same = false;
+  double worst = 0;       ///< largest difference of a pixel, of 255
+  int64_t differing = 0;  ///< numbers (pixels times channels) that differ
+  std::string tolerance;  ///< "equal bytes", or what was allowed and why
+};
+
+/// Makes a picture of `sample` or `show` again from its own provenance, every frame of an
+/// animation, and compares the pixels: exactly where device kind, CPU code, threads, precision and
+/// LibTorch are those of the file; else up to kTolerance.
+/// Throws Error{data} when the file tells nothing or the weights are not `loaded`'s.
+Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded);
+
+/// Largest difference of a grey value between machines that we measured (docs/results.md).
+inline constexpr double kTolerance = 2;
+
+}  // namespace genai

@@ -1,0 +1,177 @@
+#include "genai/generation/edit.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include "genai/base/error.h"
+#include "genai/sampling/editing.h"
+
+namespace genai {
+
+const EnumNames<Edit> kEditNames = {{Edit::inpaint, "inpaint"},
+                                    {Edit::upscale, "upscale"},
+                                    {Edit::vary, "vary"},
+                                    {Edit::blend, "blend"}};
+
+namespace {
+
+constexpr uint64_t kGenerationSeed = 0;
+constexpr int64_t kRestoringSteps = 30, kTravellingSteps = 18;
+
+std::string size_text(int64_t width, int64_t height) { return concat(width, "x", height); }
+
+/// uint8 to -1..1
+Tensor to_model(const Tensor& pixels, at::Device device) {
+  return pixels.to(device).to(at::kFloat) / 127.5 - 1;
+}
+
+Tensor to_pixels(const Tensor& images) {
+  return ((images + 1) * 127.5).round().clamp(0, 255).to(at::kByte).cpu();
+}
+
+/// The whole factor by which pictures are smaller than the model's images.
+int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
+  const int64_t h = pictures.size(2), w = pictures.size(3), factor = info.height / h;
+  if (factor < 2 || h * factor != info.height || w * factor != info.width) {
+    fail(ErrorKind::usage, "upscale: expected a picture that is a whole number of times smaller than ",
+         size_text(info.width, info.height), " (", size_text(info.width / 2, info.height / 2),
+         "), found ", size_text(w, h));
+  }
+  return factor;
+}
+
+void check(const EditRequest& request, const Generator& generator, const DataInfo& info,
+           int64_t count, const Tensor& pictures, const Tensor& mask) {
+  if (count < 1) fail(ErrorKind::usage, "-n: expected at least 1, found ", count);
+  if (request.repeats < 1) {
+    fail(ErrorKind::usage, "--repeats: expected at least 1, found ", request.repeats);
+  }
+  if (!(request.strength > 0 && request.strength <= 1)) {
+    fail(ErrorKind::usage, "--strength: expected more than 0 and at most 1, found ",
+         request.strength);
+  }
+  if (request.label >= 0 && !generator.class_conditional()) {
+    fail(ErrorKind::usage, "--class: this model was not trained with classes");
+  }
+  if (request.label >= info.class_count() && request.label >= 0) {
+    fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
+         "'; expected 0 to ", info.class_count() - 1);
+  }
+  if (request.edit == Edit::upscale) {
+    upscaling_factor(pictures, info);
+  } else if (pictures.size(2) != info.height || pictures.size(3) != info.width) {
+    fail(ErrorKind::usage, enum_name(kEditNames, request.edit), ": expected a picture ",
+         size_text(info.width, info.height), " as the model makes, found ",
+         size_text(pictures.size(3), pictures.size(2)));
+  }
+  if (request.edit == Edit::inpaint) {
+    if (mask.size(0) != info.height || mask.size(1) != info.width) {
+      fail(ErrorKind::usage, "--mask: expected the picture's size ",
+           size_text(info.width, info.height), ", found ", size_text(mask.size(1), mask.size(0)));
+    }
+    if (!mask.any().item<bool>()) {
+      fail(ErrorKind::usage, "--mask: covers nothing; white is where to fill");
+    }
+  }
+}
+
+/// One chunk of rows, each with the number of its version.
+class Editor {
+ public:
+  Editor(const LoadedModel& loaded, const EditRequest& request, const Tensor& mask)
+      : request_(request), denoiser_(loaded.as<Denoiser>("edit")), info_(loaded.manifest.data),
+        device_(loaded.device) {
+    if (mask.defined()) keep_ = mask.lt(128).to(at::kFloat).to(device_);
+  }
+
+  /// @param pictures  uint8 [kChunk, C, H, W]; `others` alike or undefined
+  /// @param share     [kChunk], of the way from a picture to its other
+  Tensor edit(const Tensor& pictures, const Tensor& others, const Tensor& share,
+              const std::vector<int64_t>& numbers) {
+    const Draw draw(kGenerationSeed, "edit", numbers, device_);
+    const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
+    const Tensor noise = draw.normal("noise", shape);
+    const auto fresh = [&](int64_t step) { return draw.normal(concat("step ", step), shape); };
+    const Denoiser::Course course = denoiser_.course(labels(pictures.size(0)), options());
+    const Tensor images = to_model(pictures, device_);
+    switch (request_.edit) {
+      case Edit::inpaint:
+      case Edit::upscale: {
+        const Measurement known =
+            request_.edit == Edit::inpaint
+                ? keep_pixels(images, keep_)
+                : average_pixels(images, upscaling_factor(pictures, info_));
+        const Tensor found =
+            to_pixels(restore(noise * course.levels.front().sigma, course.levels, course.denoise,
+                              known, request_.repeats, fresh));
+        if (request_.edit == Edit::upscale) return found;
+        return at::where(keep_.cpu().gt(0), pictures, found);
+      }
+      case Edit::vary: {
+        const auto levels = last_levels(course.levels, request_.strength);
+        const Tensor x = levels.front().alpha * images + levels.front().sigma * noise;
+        return to_pixels(solve(x, levels, course.denoise, fresh, course.solver));
+      }
+      case Edit::blend: {
+        const Tensor from = noise_of_image(images, course.levels, course.denoise);
+        const Tensor to =
+            noise_of_image(to_model(others, device_), course.levels, course.denoise);
+        const Tensor x = spherical_mix(from, to, share.to(device_));
+        return to_pixels(solve(x, course.levels, course.denoise, fresh, course.solver));
+      }
+    }
+    throw std::logic_error("an edit without a method");
+  }
+
+ private:
+  /// Without a class the model's unconditional half is asked.
+  Tensor labels(int64_t count) const {
+    if (request_.label < 0) return {};
+    return at::full({count}, request_.label, at::TensorOptions(at::kLong).device(device_));
+  }
+
+  /// Editing wants more steps than sampling does, and no path that begins without any signal.
+  Json options() const {
+    const bool restores = request_.edit == Edit::inpaint || request_.edit == Edit::upscale;
+    Json options = {{"steps", restores ? kRestoringSteps : kTravellingSteps}, {"levels", "karras"}};
+    options.update(request_.options);
+    return options;
+  }
+
+  const EditRequest& request_;
+  Denoiser& denoiser_;
+  const DataInfo& info_;
+  at::Device device_;
+  Tensor keep_;   // [H, W], 1 where the picture stays
+};
+
+}  // namespace
+
+Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
+                   const Tensor& pictures, const Tensor& others, const Tensor& mask) {
+  check(request, loaded.as<Generator>("edit"), loaded.manifest.data, count, pictures, mask);
+  const c10::InferenceMode no_autograd;
+  Editor editor(loaded, request, mask);
+  // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size: matrix
+  // products round differently at other numbers of rows.
+  const int64_t rows = pictures.size(0) * count;
+  std::vector<Tensor> parts;
+  for (int64_t begin = 0; begin < rows; begin += kChunk) {
+    std::vector<int64_t> numbers, picture;
+    std::vector<float> share;
+    for (int64_t r = begin; r < begin + kChunk; ++r) {
+      const int64_t row = std::min(r, rows - 1);
+      numbers.push_back(request.first + row);
+      picture.push_back(row / count);
+      share.push_back(count > 1 ? static_cast<float>(row % count) / static_cast<float>(count - 1) : 0.5f);
+    }
+    const Tensor chosen = at::tensor(picture);
+    const Tensor edited = editor.edit(
+        pictures.index_select(0, chosen),
+        others.defined() ? others.index_select(0, chosen) : Tensor(), at::tensor(share), numbers);
+    parts.push_back(edited.narrow(0, 0, std::min(kChunk, rows - begin)));
+  }
+  return at::cat(parts);
+}
+
+}  // namespace genai

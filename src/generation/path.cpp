@@ -1,0 +1,285 @@
+#include "genai/generation/path.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "genai/base/error.h"
+#include "genai/base/figure.h"
+#include "genai/base/text.h"
+#include "genai/sampling/from_noise.h"
+
+namespace genai {
+
+const EnumNames<PathView> kPathViewNames = {
+    {PathView::noisy, "noisy"}, {PathView::clean, "clean"}, {PathView::both, "both"}};
+
+namespace {
+
+constexpr int64_t kPerRow = 8;   // images side by side in a picture of one moment
+/// Strips and pictures of one moment are enlarged to about these widths.
+constexpr int64_t kStripWidth = 1600, kFrameWidth = 640, kMostHeight = 2400, kMaxScale = 8;
+
+/// Places 0 .. total - 1, or `most` of them.
+std::vector<int64_t> chosen(int64_t total, int64_t most) {
+  if (most < 0 || most == 1) {
+    fail(ErrorKind::usage, "--moments: expected 0 (all) or at least 2, found ", most);
+  }
+  const int64_t count = most == 0 ? total : std::min(total, most);
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < count; ++i) {
+    places.push_back((i * (total - 1) + (count - 1) / 2) / std::max<int64_t>(1, count - 1));
+  }
+  return places;
+}
+
+/// x, at equal variance of signal and noise whatever the level, as a picture.
+Tensor picture_of(const Tensor& x, const NoiseLevel& level) {
+  return quantized((x / std::hypot(level.alpha, level.sigma) + 1) / 2);
+}
+
+Tensor picture_of(const Tensor& clean) { return quantized((clean + 1) / 2); }
+
+/// The moments of all chunks as if they were one.
+std::vector<Moment> joined(const std::vector<std::vector<Moment>>& chunks) {
+  std::vector<Moment> all;
+  for (size_t i = 0; i < chunks[0].size(); ++i) {
+    std::vector<Tensor> noisy, clean;
+    for (const auto& moments : chunks) {
+      noisy.push_back(moments[i].noisy);
+      clean.push_back(moments[i].clean);
+    }
+    all.push_back({.level = chunks[0][i].level, .noisy = at::cat(noisy), .clean = at::cat(clean)});
+  }
+  return all;
+}
+
+std::vector<Moment> path_of_samples(const LoadedModel& loaded, const PathRequest& request,
+                                    const MomentWatch& watch) {
+  auto& denoiser = loaded.as<Denoiser>("show path");
+  const DataInfo& info = loaded.manifest.data;
+  const std::vector<int64_t> shape{info.channels, info.height, info.width};
+  std::vector<std::vector<Moment>> chunks;
+  const auto make = [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
+    const Denoiser::Course course = denoiser.course(labels, request.images.options);
+    const auto places = chosen(static_cast<int64_t>(course.levels.size()), request.moments);
+    const std::set<int64_t> shown(places.begin(), places.end());
+    std::vector<Moment>& moments = chunks.emplace_back();
+    const auto add = [&](const NoiseLevel& level, const Tensor& x, const Tensor& clean) {
+      moments.push_back({.level = level,
+                         .noisy = picture_of(x, level).narrow(0, first, count),
+                         .clean = picture_of(clean).narrow(0, first, count)});
+      if (watch && chunks.size() == 1) watch(moments.back());
+    };
+    const Tensor x = solve_from_noise(
+        draw, shape, course.levels, course.denoise, course.solver,
+        [&](int64_t step, const Estimate& at) {
+          if (shown.count(step)) add(at.level, at.x, at.clean);
+        });
+    add(course.levels.back(), x, x);
+    return (x + 1) / 2;
+  };
+  generate_pixels(*loaded.model, request.images, info, loaded.device, make);
+  return joined(chunks);
+}
+
+/// What the model is told of the pictures' classes: int64 [N] or undefined.
+Tensor told_labels(const LoadedModel& loaded, const PathRequest& request) {
+  const auto& generator = loaded.as<Generator>("show path");
+  check_request(request.images, generator, loaded.manifest.data);
+  if (!generator.class_conditional()) return {};
+  const int64_t label = request.images.label;
+  if (label >= 0) return at::full({request.images.count}, label, at::kLong).to(loaded.device);
+  return request.labels.defined() ? request.labels.to(loaded.device) : Tensor();
+}
+
+std::vector<Moment> path_of_pictures(const LoadedModel& loaded, const PathRequest& request,
+                                     const MomentWatch& watch) {
+  const c10::InferenceMode no_autograd;
+  auto& denoiser = loaded.as<Denoiser>("show path");
+  const DataInfo& info = loaded.manifest.data;
+  const std::vector<int64_t> shape{info.channels, info.height, info.width};
+  const int64_t count = request.pictures.size(0);
+  if (request.pictures.sizes().slice(1) != shape || count != request.images.count) {
+    throw std::logic_error("pictures that do not fit the model or the request");
+  }
+  const Tensor labels = told_labels(loaded, request);
+  std::vector<NoiseLevel> levels = denoiser.course(labels, request.images.options).levels;
+  std::reverse(levels.begin(), levels.end());
+  std::vector<int64_t> numbers(static_cast<size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), request.images.first);
+  const Tensor noise = Draw(/*seed=*/0, "forward", numbers, loaded.device).normal("noise", shape);
+  const Tensor x0 = request.pictures.to(loaded.device).to(at::kFloat) / 255 * 2 - 1;
+  std::vector<Moment> moments;
+  for (const int64_t place : chosen(static_cast<int64_t>(levels.size()), request.moments)) {
+    const NoiseLevel& level = levels[static_cast<size_t>(place)];
+    const Tensor x = level.alpha * x0 + level.sigma * noise;
+    const auto all = [&](double value) { return at::full({count}, value, x.options()); };
+    const Tensor clean =
+        level.sigma == 0
+            ? x0
+            : denoiser.predict(x, {.alpha = all(level.alpha), .sigma = all(level.sigma)}, labels);
+    if (!clean.isfinite().all().item<bool>()) {
+      fail(ErrorKind::failure, "the model predicts pixels that are not numbers (NaN or infinite)");
+    }
+    moments.push_back({.level = level, .noisy = picture_of(x, level), .clean = picture_of(clean)});
+    if (watch) watch(moments.back());
+  }
+  return moments;
+}
+
+std::string noise_text(const NoiseLevel& level) {
+  return number_text(100 * noise_share(level), 2) + "%";
+}
+
+/// Rows of images: those views that are drawn, with their names.
+struct Rows {
+  std::vector<std::string> names;
+  std::vector<std::vector<Image>> images;   // one list a name
+};
+
+Rows rows_of(const Moment& moment, PathView view) {
+  Rows rows;
+  if (view != PathView::clean) {
+    rows.names.push_back("noisy");
+    rows.images.push_back(to_images(moment.noisy));
+  }
+  if (view != PathView::noisy) {
+    rows.names.push_back("predicted");
+    rows.images.push_back(to_images(moment.clean));
+  }
+  return rows;
+}
+
+/// For each image its rows, from the first moment to the last.
+Image draw_strip(const std::vector<Moment>& path, const PathLayout& layout) {
+  Figure figure{.columns = static_cast<int64_t>(path.size()),
+                .scale = layout.scale,
+                .title = "noise"};
+  std::vector<Rows> columns;
+  for (const Moment& moment : path) {
+    columns.push_back(rows_of(moment, layout.view));
+    figure.column_names.push_back(noise_text(moment.level));
+  }
+  std::vector<Image> cells;
+  for (size_t image = 0; image < columns[0].images[0].size(); ++image) {
+    for (size_t row = 0; row < columns[0].names.size(); ++row) {
+      figure.row_names.push_back(columns[0].names[row]);
+      for (const Rows& column : columns) cells.push_back(column.images[row][image]);
+    }
+  }
+  figure.rows = static_cast<int64_t>(figure.row_names.size());
+  return draw_figure(figure, cells);
+}
+
+Image draw_moment(const Moment& moment, const PathLayout& layout) {
+  const Rows rows = rows_of(moment, layout.view);
+  const auto count = static_cast<int64_t>(rows.images[0].size());
+  Figure figure{.columns = std::min(count, kPerRow),
+                .scale = layout.scale,
+                .title = "noise " + noise_text(moment.level)};
+  Image black = rows.images[0][0];
+  std::fill(black.pixels.begin(), black.pixels.end(), 0);
+  std::vector<Image> cells;
+  for (int64_t first = 0; first < count; first += figure.columns) {
+    for (size_t row = 0; row < rows.names.size(); ++row) {
+      figure.row_names.push_back(rows.names[row]);
+      for (int64_t i = first; i < first + figure.columns; ++i) {
+        cells.push_back(i < count ? rows.images[row][static_cast<size_t>(i)] : black);
+      }
+    }
+  }
+  figure.rows = static_cast<int64_t>(figure.row_names.size());
+  return draw_figure(figure, cells);
+}
+
+PathView view_of(const std::string& name) {
+  for (const auto& [view, known] : kPathViewNames) {
+    if (known == name) return view;
+  }
+  fail(ErrorKind::usage, "no view of a path: '", name, "'");
+}
+
+}  // namespace
+
+double noise_share(const NoiseLevel& level) { return level.sigma / (level.alpha + level.sigma); }
+
+void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
+  const Manifest& manifest = loaded.manifest;
+  if (manifest.kept_sha256.empty()) {
+    fail(ErrorKind::data, loaded.run.string(), ": this run keeps no test images");
+  }
+  const Split kept = load_kept(loaded.run, manifest);
+  const int64_t first = request.test, count = request.images.count;
+  if (first < 0 || count < 1 || count > kept.size() || first > kept.size() - count) {
+    fail(ErrorKind::usage, "--test: this run keeps ", kept.size(), " test images, 0 to ",
+         kept.size() - 1, "; found ", first, count == 1 ? "" : concat(" to ", first + count - 1));
+  }
+  request.pictures = kept.images.narrow(0, first, count);
+  request.labels = kept.labels.defined() ? kept.labels.narrow(0, first, count) : Tensor();
+}
+
+std::vector<Moment> find_path(const LoadedModel& loaded, const PathRequest& request,
+                              const MomentWatch& watch) {
+  return request.pictures.defined() ? path_of_pictures(loaded, request, watch)
+                                    : path_of_samples(loaded, request, watch);
+}
+
+PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t moments, const DataInfo& info) {
+  if (layout.scale > 0) return layout;
+  constexpr int64_t kPadding = 2;
+  const int64_t views = layout.view == PathView::both ? 2 : 1;
+  const int64_t columns = layout.strip ? moments : std::min(count, kPerRow);
+  const int64_t rows = views * (layout.strip ? count : (count + kPerRow - 1) / kPerRow);
+  const int64_t width = columns * (info.width + kPadding), height = rows * (info.height + kPadding);
+  const int64_t wanted = layout.strip ? kStripWidth : kFrameWidth;
+  layout.scale = std::clamp<int64_t>(std::min(wanted / width, kMostHeight / height), 1, kMaxScale);
+  return layout;
+}
+
+std::vector<Image> draw_path(const std::vector<Moment>& path, const PathLayout& layout) {
+  if (layout.strip) return {draw_strip(path, layout)};
+  std::vector<Image> pictures;
+  for (const Moment& moment : path) pictures.push_back(draw_moment(moment, layout));
+  return pictures;
+}
+
+Json path_json(const PathRequest& request, const PathLayout& layout, int64_t frame) {
+  Json json = {{"show", "path"},
+               {"direction", request.pictures.defined() ? "forward" : "reverse"},
+               {"first", request.images.first},
+               {"count", request.images.count},
+               {"class", request.images.label},
+               {"options", request.images.options},
+               {"moments", request.moments},
+               {"view", enum_name(kPathViewNames, layout.view)},
+               {"strip", layout.strip},
+               {"scale", layout.scale}};
+  if (request.test >= 0) json["test"] = request.test;
+  if (frame >= 0) json["frame"] = frame;
+  return json;
+}
+
+std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) {
+  PathRequest request{.images = {.first = json.at("first"),
+                                 .count = json.at("count"),
+                                 .label = json.at("class"),
+                                 .options = json.at("options")},
+                      .test = json.value("test", int64_t{-1}),
+                      .moments = json.at("moments")};
+  const PathLayout layout{.view = view_of(json.at("view")),
+                          .strip = json.at("strip"),
+                          .scale = json.at("scale")};
+  if (json.at("show") != "path" || layout.scale < 1) fail(ErrorKind::usage, "no request of ours");
+  if (request.test >= 0) take_test_pictures(loaded, request);
+  std::vector<Image> pictures = draw_path(find_path(loaded, request), layout);
+  if (!json.contains("frame")) return pictures;
+  const size_t frame = json.at("frame");
+  if (frame >= pictures.size()) fail(ErrorKind::usage, "a path without a frame ", frame);
+  return {pictures[frame]};
+}
+
+}  // namespace genai

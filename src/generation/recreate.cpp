@@ -1,0 +1,90 @@
+#include "genai/generation/recreate.h"
+
+#include <cstdlib>
+
+#include "genai/base/animation.h"
+#include "genai/base/error.h"
+#include "genai/generation/path.h"
+
+namespace genai {
+namespace {
+
+Image draw_sheet_again(const LoadedModel& loaded, const Json& request) {
+  return draw_sheet(loaded,
+                    {.first = request.at("first"),
+                     .count = request.at("count"),
+                     .label = request.at("class"),
+                     .options = request.at("options")},
+                    {.rows = request.at("rows"),
+                     .columns = request.at("columns"),
+                     .scale = request.at("scale")});
+}
+
+std::vector<Image> make_again(const LoadedModel& loaded, const Json& request) {
+  if (request.contains("show")) return draw_path_again(loaded, request);
+  return {draw_sheet_again(loaded, request)};
+}
+
+/// Why the request alone cannot make the picture.
+std::string lacks(const Json& request) {
+  if (request.contains("edit") ||
+      (request.value("direction", "") == "forward" && !request.contains("test"))) {
+    return "it was made from a picture that it does not hold";
+  }
+  return "";
+}
+
+bool same_shapes(const std::vector<Image>& a, const std::vector<Image>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].width != b[i].width || a[i].height != b[i].height || a[i].channels != b[i].channels) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded) {
+  const Json made = read_provenance(png, name);
+  if (!made.is_object() || !made.contains("request")) {
+    fail(ErrorKind::data, name, ": does not say how it was made (no 'genai' text)");
+  }
+  const std::vector<Image> found = decode_apng(png, name);
+  Recreation result;
+  std::vector<Image> again;
+  bool exact = false;
+  try {
+    if (made.at("weights_sha256") != loaded.manifest.weights_sha256()) {
+      fail(ErrorKind::data, name, ": was made with other weights than ", loaded.run.string());
+    }
+    exact = made.at("numerics") == numerics_provenance(loaded);
+    const Json& request = made.at("request");
+    result.impossible = lacks(request);
+    if (!result.impossible.empty()) return result;
+    again = make_again(loaded, request);
+  } catch (const Json::exception& error) {
+    fail(ErrorKind::data, name, ": its 'genai' text is not one of ours: ", error.what());
+  }
+  if (!same_shapes(found, again)) {
+    result.worst = 255;
+    for (const Image& image : again) result.differing += static_cast<int64_t>(image.pixels.size());
+    result.tolerance = "equal sizes";
+    return result;
+  }
+  for (size_t frame = 0; frame < again.size(); ++frame) {
+    for (size_t i = 0; i < again[frame].pixels.size(); ++i) {
+      const int difference =
+          std::abs(int{found[frame].pixels[i]} - int{again[frame].pixels[i]});
+      result.differing += difference != 0;
+      result.worst = std::max(result.worst, static_cast<double>(difference));
+    }
+  }
+  result.tolerance = exact ? "equal pixels" : concat("differences up to ", kTolerance,
+                                                     " of 255 (made on another kind of machine)");
+  result.same = result.worst <= (exact ? 0 : kTolerance);
+  return result;
+}
+
+}  // namespace genai

@@ -1,0 +1,384 @@
+#include "genai/models/diffusion.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "genai/base/error.h"
+#include "genai/base/text.h"
+#include "genai/sampling/bound.h"
+#include "genai/sampling/from_noise.h"
+
+namespace genai {
+
+Preconditioning precondition(Prediction prediction, double data_std, const Mixture& level) {
+  const Tensor alpha = level.alpha.to(at::kDouble), sigma = level.sigma.to(at::kDouble);
+  const Tensor square = alpha.square() + sigma.square(), length = square.sqrt();
+  Preconditioning c{.skip = {}, .out = {}, .in = 1 / length, .target_x0 = {}, .target_noise = {}};
+  switch (prediction) {
+    case Prediction::epsilon:
+      c.skip = 1 / alpha;
+      c.out = -sigma / alpha;
+      break;
+    case Prediction::x0:
+      c.skip = at::zeros_like(alpha);
+      c.out = at::ones_like(alpha);
+      break;
+    case Prediction::v:
+      c.skip = alpha / square;
+      c.out = -sigma / length;
+      break;
+    case Prediction::edm: {
+      const Tensor variance = alpha.square() * (data_std * data_std) + sigma.square();   // of x
+      c.skip = alpha * (data_std * data_std) / variance;
+      c.out = sigma * data_std / variance.sqrt();
+      c.in = 1 / variance.sqrt();
+      break;
+    }
+    case Prediction::velocity:
+      c.skip = 1 / (alpha + sigma);
+      c.out = -sigma / (alpha + sigma);
+      break;
+  }
+  // D = x0 solved for F.
+  c.target_x0 = (1 - c.skip * alpha) / c.out;
+  c.target_noise = -c.skip * sigma / c.out;
+  return c;
+}
+
+Tensor loss_weights(const DiffusionConfig& config, const Mixture& level) {
+  const double data_std = config.process.data_std;
+  const Tensor snr = (level.alpha.to(at::kDouble) / level.sigma.to(at::kDouble)).square();
+  const Tensor out = precondition(config.prediction, data_std, level).out;
+  switch (config.loss_weight) {
+    case LossWeight::uniform:
+      return at::ones_like(snr);
+    case LossWeight::min_snr:
+      return snr.clamp_max(config.snr_limit) * out.square();
+    case LossWeight::edm:
+      return (snr + 1 / (data_std * data_std)) * out.square();
+  }
+  throw std::logic_error("a loss weight without a formula");
+}
+
+namespace {
+
+const EnumNames<Prediction> kPredictionNames = {{Prediction::epsilon, "epsilon"},
+                                                {Prediction::x0, "x0"},
+                                                {Prediction::v, "v"},
+                                                {Prediction::edm, "edm"},
+                                                {Prediction::velocity, "velocity"}};
+const EnumNames<LossWeight> kLossWeightNames = {{LossWeight::uniform, "uniform"},
+                                                {LossWeight::min_snr, "min-snr"},
+                                                {LossWeight::edm, "edm"}};
+
+const FieldTable& diffusion_fields() {
+  static const FieldTable table =
+      describe<DiffusionConfig>()
+          .nest("process", &DiffusionConfig::process, process_fields())
+          .field("prediction", &DiffusionConfig::prediction, "what the network's output stands for",
+                 kPredictionNames)
+          .field("loss_weight", &DiffusionConfig::loss_weight,
+                 "what errors at different levels of noise count", kLossWeightNames)
+          .field("snr_limit", &DiffusionConfig::snr_limit,
+                 "min-snr: signal-to-noise ratio from which on errors count the same", above(0))
+          .field("self_conditioning", &DiffusionConfig::self_conditioning,
+                 "the network sees its own earlier prediction")
+          .field("conditional", &DiffusionConfig::conditional, "the network is told the class")
+          .field("class_dropout", &DiffusionConfig::class_dropout,
+                 "conditional: share of images whose class it is not told, for guidance",
+                 between(0, 1))
+          .nest("network", &DiffusionConfig::network, unet_fields())
+          .table();
+  return table;
+}
+
+struct DiffusionSampling {
+  Solver sampler = Solver::ipndm;
+  int64_t steps = 10;
+  Spacing levels = Spacing::karras;
+  double guidance = 0;
+  double eta = 0;
+  double churn = 0;
+  bool clip = true;
+};
+
+const FieldTable& diffusion_sampling_fields() {
+  static const FieldTable table =
+      describe<DiffusionSampling>()
+          .field("sampler", &DiffusionSampling::sampler, "how a step is made", kSolverNames)
+          .field("steps", &DiffusionSampling::steps, "steps from noise to image",
+                 between(0, 100000))
+          .field("levels", &DiffusionSampling::levels, "spacing of the levels of noise",
+                 kSpacingNames)
+          .field("guidance", &DiffusionSampling::guidance,
+                 "conditional: how much more of the class than it has by itself; -1: no class",
+                 between(-1, 100))
+          .field("eta", &DiffusionSampling::eta, "ddim: share of fresh noise; 1: as ddpm",
+                 between(0, 1))
+          .field("churn", &DiffusionSampling::churn,
+                 "euler, heun: noise added on the way, summed over the steps", between(0, 1000))
+          .field("clip", &DiffusionSampling::clip,
+                 "predicted images are held to the range of pixels")
+          .table();
+  return table;
+}
+
+/// Numbers in [0, 1), one for each item, that any run of consecutive items spreads evenly: multiples
+/// of the golden ratio (H. Weyl 1916). Levels of noise drawn so make the gradient less noisy.
+Tensor evenly_spread(const std::vector<int64_t>& items, at::Device device) {
+  constexpr uint64_t kGoldenRatio = 0x9E3779B97F4A7C15;
+  std::vector<float> numbers;
+  for (const int64_t item : items) {
+    numbers.push_back(static_cast<float>((static_cast<uint64_t>(item) * kGoldenRatio) >> 40) * 0x1p-24f);
+  }
+  return at::tensor(numbers).to(device);
+}
+
+/// [B] along the images of x.
+Tensor rows(const Tensor& values, const Tensor& x) {
+  return values.to(x.dtype()).view({-1, 1, 1, 1});
+}
+
+class Diffusion : public torch::nn::Module,
+                  public Model,
+                  public Generator,
+                  public Denoiser,
+                  public Likelihood {
+ public:
+  Diffusion(const DiffusionConfig& config, const DataInfo& info)
+      : config_(config),
+        info_(info),
+        classes_(config.conditional ? info.class_count() : 0),
+        process_(config.process) {
+    const int64_t in = info.channels * (config.self_conditioning ? 2 : 1);
+    network_ = register_module("network", UNet(config.network, in, info.channels, classes_));
+  }
+
+  torch::nn::Module& module() override { return *this; }
+  std::vector<ParameterSet> parameter_sets() override { return {all_parameters(*this)}; }
+
+  std::vector<Phase> phases() override {
+    return {{.name = "denoise",
+             .updates = "all",
+             .draw = [this](const Batch& batch, Draw& draw) { return make_draws(batch, draw); },
+             .loss = [this](LossInput& in) {
+               return Loss{.value = errors(in.batch, in.draws).mean(), .logs = {}};
+             }}};
+  }
+
+  Tensors validate(const Batch& batch, Draw& draw) override {
+    return {{"loss", errors(batch, make_draws(batch, draw))}};
+  }
+
+  std::string objective() const override { return "loss"; }
+
+  std::string health(const Batch& batch) override {
+    const Tensor x0 = to_model(batch.input);
+    const Draw draw(0, "health", batch.sample_ids, x0.device());
+    const Tensor one = at::full({x0.size(0)}, std::numbers::sqrt2 / 2, x0.options());
+    const Tensor x = rows(one, x0) * (x0 + draw.normal("noise", x0.sizes().slice(1)));
+    const Tensor clean = predict(x, {.alpha = one, .sigma = one}, batch.target);
+    const double unexplained =
+        ((clean - x0).square().mean() / x0.var(0, false).mean()).item<double>();
+    return concat("under as much noise as signal the network finds ",
+                  number_text(100 * (1 - unexplained), 3), " % of what images differ in");
+  }
+
+  bool class_conditional() const override { return classes_ > 0; }
+
+  Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
+    const Course course = this->course(labels, options);
+    const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
+    return (solve_from_noise(draw, shape, course.levels, course.denoise, course.solver) + 1) / 2;
+  }
+
+  Course course(const Tensor& labels, const Json& options) override {
+    const auto sampling =
+        from_json<DiffusionSampling>(diffusion_sampling_fields(), options, "sampling");
+    check(sampling);
+    const double guidance = sampling.guidance;
+    if (guidance != 0 && guidance != -1 && !labels.defined()) {
+      fail(ErrorKind::usage, "sampling.guidance: towards which class? expected --class beside it");
+    }
+    const auto earlier = std::make_shared<Tensor>();   // for self-conditioning
+    return {.levels = process_.sampling_levels(sampling.levels, sampling.steps),
+            .denoise =
+                [=, this](const Tensor& x, const NoiseLevel& at) {
+                  Tensor clean = guided(x, at, labels, guidance, *earlier);
+                  if (sampling.clip) clean = clean.clamp(-1, 1);
+                  if (config_.self_conditioning) *earlier = clean;
+                  return clean;
+                },
+            .solver = {.solver = sampling.sampler, .eta = sampling.eta, .churn = sampling.churn}};
+  }
+
+  std::vector<NoiseLevel> bound_levels() const override {
+    return process_.steps() > 0 ? process_.sampling_levels(Spacing::uniform, process_.steps())
+                                : process_.sampling_levels(Spacing::log_snr, kBoundLevels);
+  }
+
+  Tensor predict(const Tensor& x, const Mixture& level, const Tensor& labels) override {
+    return prediction(x, level, known(labels, x.size(0)), {}).clamp(-1, 1);
+  }
+
+  Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
+    const auto predictions = [&](const Tensor& x, const Mixture& level) {
+      return predict(x, level, batch.target);
+    };
+    return -variational_bound(to_model(batch.input), bound_levels(), predictions, draw, samples)
+                .total();
+  }
+
+  std::string estimator(int64_t samples) const override {
+    const auto levels = static_cast<int64_t>(bound_levels().size()) - 1;
+    return concat("vlb", levels, samples < levels - 1 ? concat("x", samples) : "");
+  }
+
+  int64_t usual_draws(bool full) const override { return full ? 100 : 8; }
+
+  std::string pixel_model() const override { return "8-bit"; }
+
+ private:
+  /// Levels of the bound where training knows a continuum of them.
+  static constexpr int64_t kBoundLevels = 1000;
+
+  static Tensor to_model(const Tensor& images) { return images * 2 - 1; }
+
+  void check(const DiffusionSampling& sampling) const {
+    const SolverOptions solver{.solver = sampling.sampler, .eta = sampling.eta,
+                               .churn = sampling.churn};
+    if (sampling.guidance != 0 && classes_ == 0) {
+      fail(ErrorKind::usage, "sampling.guidance: this model was not trained with classes; ",
+           "expected 0, found ", sampling.guidance, " (train one with --conditional)");
+    }
+    if (sampling.guidance != 0 && config_.class_dropout == 0) {
+      fail(ErrorKind::usage, "sampling.guidance: this model always knew the class ",
+           "(class_dropout 0); expected 0, found ", sampling.guidance);
+    }
+    if (process_.kind() == Process::flow && needs_signal(solver)) {
+      fail(ErrorKind::usage, "sampling.sampler: a flow begins without any signal; expected ",
+           "ipndm, or euler, heun or ddim without --churn and --eta, found ",
+           enum_name(kSolverNames, sampling.sampler),
+           sampling.sampler == Solver::ddim ? " with eta" : sampling.churn > 0 ? " with churn" : "");
+    }
+    if (sampling.eta > 0 && sampling.sampler != Solver::ddim) {
+      fail(ErrorKind::usage, "sampling.eta: only ddim has it, found ",
+           enum_name(kSolverNames, sampling.sampler));
+    }
+    if (sampling.churn > 0 && sampling.sampler != Solver::euler &&
+        sampling.sampler != Solver::heun) {
+      fail(ErrorKind::usage, "sampling.churn: only euler and heun have it, found ",
+           enum_name(kSolverNames, sampling.sampler));
+    }
+  }
+
+  Tensors make_draws(const Batch& batch, const Draw& draw) const {
+    Tensors draws{{"level", evenly_spread(batch.sample_ids, draw.device())},
+                  {"noise", draw.normal("noise", batch.input.sizes().slice(1))}};
+    if (classes_) draws["class"] = draw.uniform("class", {});
+    if (config_.self_conditioning) draws["self"] = draw.uniform("self", {});
+    return draws;
+  }
+
+  /// The labels, or "no class" for all.
+  Tensor known(const Tensor& labels, int64_t count) const {
+    if (labels.defined() || classes_ == 0) return labels;
+    return at::full({count}, classes_, at::TensorOptions(at::kLong).device(network_->parameters()[0].device()));
+  }
+
+  /// F of the U-Net at x [B, C, H, W].
+  Tensor network(const Tensor& x, const Mixture& level, const Preconditioning& c,
+                 const Tensor& labels, const Tensor& earlier) {
+    Tensor input = x * rows(c.in, x);
+    if (config_.self_conditioning) {
+      input = at::cat({input, earlier.defined() ? earlier : at::zeros_like(x)}, 1);
+    }
+    // The angle between signal and noise: 0 without noise, 1000 without signal. For the cosine
+    // schedule it is the time.
+    const Tensor time = at::atan2(level.sigma, level.alpha) * (2000 / std::numbers::pi);
+    return network_->forward(input, time, labels);
+  }
+
+  /// D
+  Tensor prediction(const Tensor& x, const Mixture& level, const Tensor& labels,
+                    const Tensor& earlier) {
+    const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
+    return rows(c.skip, x) * x + rows(c.out, x) * network(x, level, c, labels, earlier);
+  }
+
+  /// D with classifier-free guidance: J. Ho, T. Salimans 2022, equation 6.
+  Tensor guided(const Tensor& x, const NoiseLevel& at, const Tensor& labels, double guidance,
+                const Tensor& earlier) {
+    const int64_t count = x.size(0);
+    const auto level = [&](int64_t n) {
+      return Mixture{.alpha = at::full({n}, at.alpha, x.options()),
+                     .sigma = at::full({n}, at.sigma, x.options())};
+    };
+    if (guidance == 0) return prediction(x, level(count), known(labels, count), earlier);
+    const Tensor none = known({}, count);
+    if (guidance == -1) return prediction(x, level(count), none, earlier);
+    const auto twice = [](const Tensor& t) { return t.defined() ? at::cat({t, t}) : t; };
+    const auto both = prediction(twice(x), level(2 * count), at::cat({labels, none}), twice(earlier)).chunk(2);
+    return both[0] + guidance * (both[0] - both[1]);
+  }
+
+  /// The weighted squared error of F, a mean over pixels: [B].
+  Tensor errors(const Batch& batch, const Tensors& draws) {
+    const Tensor x0 = to_model(batch.input), noise = draws.at("noise");
+    const Mixture level = process_.training_levels(draws.at("level"));
+    const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
+    const Tensor x = rows(level.alpha, x0) * x0 + rows(level.sigma, x0) * noise;
+    Tensor labels = batch.target;
+    if (classes_) labels = at::where(draws.at("class").lt(config_.class_dropout), at::full_like(labels, classes_), labels);
+    Tensor earlier;
+    if (config_.self_conditioning) {
+      // Half of the images see what a first look would have told (T. Chen et al., "Analog bits", 2023).
+      const at::NoGradGuard no_grad;
+      earlier = prediction(x, level, labels, {}) * rows(draws.at("self").lt(0.5), x);
+    }
+    const Tensor target = rows(c.target_x0, x0) * x0 + rows(c.target_noise, x0) * noise;
+    const Tensor found = network(x, level, c, labels, earlier).to(at::kFloat);
+    return loss_weights(config_, level).to(at::kFloat) *
+           (found - target).square().flatten(1).mean(1);
+  }
+
+  DiffusionConfig config_;
+  DataInfo info_;
+  int64_t classes_;
+  NoiseProcess process_;
+  UNet network_{nullptr};
+};
+
+std::unique_ptr<Model> make_diffusion(const Json& settings, const DataInfo& info) {
+  const auto config = from_json<DiffusionConfig>(diffusion_fields(), settings, "model");
+  check_unet(config.network, info.height, info.width);
+  if (info.binarize != Binarize::none) {
+    fail(ErrorKind::usage, "data.binarize: diffusion models grey or coloured pixels; expected none, found ",
+         enum_name(kBinarizeNames, info.binarize));
+  }
+  if (config.conditional && info.classes.empty()) {
+    fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");
+  }
+  if (config.process.kind == Process::flow && config.prediction == Prediction::epsilon) {
+    fail(ErrorKind::usage, "model.prediction: a flow begins without any signal, where noise tells ",
+         "nothing of the image; expected velocity, x0, v or edm, found epsilon");
+  }
+  return std::make_unique<Diffusion>(config, info);
+}
+
+}  // namespace
+
+Family diffusion_family() {
+  return {.name = "diffusion",
+          .summary = "diffusion and rectified flow: removes noise step by step until an image is left",
+          .settings = diffusion_fields(),
+          .sampling = diffusion_sampling_fields(),
+          .make = make_diffusion,
+          .tiny = {{"conditional", true},
+                   {"self_conditioning", true},
+                   {"network",
+                    {{"width", 8}, {"multipliers", {1, 2}}, {"blocks", 1}, {"attention", {1}},
+                     {"head_width", 8}, {"patch", 4}}}}};
+}
+
+}  // namespace genai
