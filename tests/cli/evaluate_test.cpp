@@ -112,7 +112,9 @@ TEST_F(SlowEvaluate, EveryMetricOfAModelAndOfItsPictures) {
   }
   ASSERT_EQ(genai(conditional).code, 0);
   ToolOptions patient = here();
-  patient.timeout = 400;
+  patient.timeout = 800;
+  // Trains on two threads, perhaps beside another test: waiting threads must not spin.
+  patient.environment["OMP_WAIT_POLICY"] = "passive";
   const Outcome full = genai({"evaluate", "last", "--full", "-n", "320", "--draws", "20"}, patient);
   ASSERT_EQ(full.code, 0) << full.err;
   for (const char* metric : {"nll_iw20", "fd ", "fd_pca", "fd_train", "kid", "precision", "coverage",

@@ -198,6 +198,24 @@ TEST(UNet, DropsActivationsInTrainingOnly) {
   EXPECT_TRUE(at::equal(without->forward(x, time, {}), without->forward(x, time, {})));
 }
 
+TEST(Norm, IsScaledAndShiftedByItsWeightsAndByTheCondition) {
+  Norm norm(8);   // two groups of four channels
+  ASSERT_EQ(norm->groups, 2);
+  const at::NoGradGuard no_grad;
+  norm->weight.copy_(random("weight", {8}));
+  norm->bias.copy_(random("bias", {8}));
+  const Tensor x = random("x", {3, 8, 5, 4});
+  const Tensor scale = random("scale", {3, 8}), shift = random("shift", {3, 8});
+  const auto rows = [](const Tensor& v) { return v.view({-1, 8, 1, 1}); };
+  const Tensor normal = at::group_norm(x, 2, norm->weight, norm->bias, 1e-5);
+  EXPECT_LT(relative(norm->forward(x), at::silu(normal)), 1e-5);
+  EXPECT_LT(relative(norm->forward(x, scale, shift),
+                     at::silu(normal * (1 + rows(scale)) + rows(shift))), 1e-5);
+  for (const auto& [channels, groups] : {std::pair{4, 1}, {32, 8}, {128, 32}, {256, 32}, {12, 3}}) {
+    EXPECT_EQ(Norm(channels)->groups, groups);   // of at least four channels, at most 32
+  }
+}
+
 TEST(ResidualBlock, OfAFreshNetworkPassesOnItsInput) {
   torch::manual_seed(1);
   ResidualBlock block(8, 8, 16, 0.0);
