@@ -1,7 +1,6 @@
 #include "genai/generation/edit.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
 
 #include "genai/base/error.h"
 #include "genai/sampling/editing.h"
@@ -15,7 +14,6 @@ const EnumNames<Edit> kEditNames = {{Edit::inpaint, "inpaint"},
 
 namespace {
 
-constexpr uint64_t kGenerationSeed = 0;
 constexpr int64_t kRestoringSteps = 30, kTravellingSteps = 18;
 
 std::string size_text(int64_t width, int64_t height) { return concat(width, "x", height); }
@@ -25,9 +23,7 @@ Tensor to_model(const Tensor& pixels, at::Device device) {
   return pixels.to(device).to(at::kFloat) / 127.5 - 1;
 }
 
-Tensor to_pixels(const Tensor& images) {
-  return ((images + 1) * 127.5).round().clamp(0, 255).to(at::kByte).cpu();
-}
+Tensor to_pixels(const Tensor& images) { return quantized((images + 1) / 2); }
 
 /// The whole factor by which pictures are smaller than the model's images.
 int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
@@ -42,20 +38,10 @@ int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
 
 void check(const EditRequest& request, const Generator& generator, const DataInfo& info,
            int64_t count, const Tensor& pictures, const Tensor& mask) {
-  if (count < 1) fail(ErrorKind::usage, "-n: expected at least 1, found ", count);
-  if (request.repeats < 1) {
-    fail(ErrorKind::usage, "--repeats: expected at least 1, found ", request.repeats);
-  }
+  check_request({.first = request.first, .count = count, .label = request.label}, generator, info);
   if (!(request.strength > 0 && request.strength <= 1)) {
     fail(ErrorKind::usage, "--strength: expected more than 0 and at most 1, found ",
          request.strength);
-  }
-  if (request.label >= 0 && !generator.class_conditional()) {
-    fail(ErrorKind::usage, "--class: this model was not trained with classes");
-  }
-  if (request.label >= info.class_count() && request.label >= 0) {
-    fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
-         "'; expected 0 to ", info.class_count() - 1);
   }
   if (request.edit == Edit::upscale) {
     upscaling_factor(pictures, info);
@@ -103,7 +89,7 @@ class Editor {
                 : average_pixels(images, upscaling_factor(pictures, info_));
         const Tensor found =
             to_pixels(restore(noise * course.levels.front().sigma, course.levels, course.denoise,
-                              known, request_.repeats, fresh));
+                              known, fresh));
         if (request_.edit == Edit::upscale) return found;
         return at::where(keep_.cpu().gt(0), pictures, found);
       }
@@ -150,7 +136,7 @@ class Editor {
 Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                    const Tensor& pictures, const Tensor& others, const Tensor& mask) {
   check(request, loaded.as<Generator>("edit"), loaded.manifest.data, count, pictures, mask);
-  const c10::InferenceMode no_autograd;
+  const at::NoGradGuard no_autograd;   // not InferenceMode: restoring asks for gradients
   Editor editor(loaded, request, mask);
   // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size: matrix
   // products round differently at other numbers of rows.

@@ -18,9 +18,6 @@ namespace {
 
 const std::string kKeyword = "genai", kParameters = "parameters", kXmp = "XML:com.adobe.xmp";
 
-/// The seed of all generation noise; samples differ by their number.
-constexpr uint64_t kGenerationSeed = 0;
-
 /// Small pictures are enlarged to about this width.
 constexpr int64_t kVisibleWidth = 512;
 constexpr int64_t kMaxScale = 8;

@@ -178,8 +178,9 @@ class Diffusion : public torch::nn::Module,
     const Tensor one = at::full({x0.size(0)}, std::numbers::sqrt2 / 2, x0.options());
     const Tensor x = rows(one, x0) * (x0 + draw.normal("noise", x0.sizes().slice(1)));
     const Tensor clean = predict(x, {.alpha = one, .sigma = one}, batch.target);
-    const double unexplained =
-        ((clean - x0).square().mean() / x0.var(0, false).mean()).item<double>();
+    const double differences = x0.var(0, false).mean().item<double>();
+    if (differences == 0) return "";
+    const double unexplained = (clean - x0).square().mean().item<double>() / differences;
     return concat("under as much noise as signal the network finds ",
                   number_text(100 * (1 - unexplained), 3), " % of what images differ in");
   }
@@ -195,18 +196,22 @@ class Diffusion : public torch::nn::Module,
   Course course(const Tensor& labels, const Json& options) override {
     const auto sampling =
         from_json<DiffusionSampling>(diffusion_sampling_fields(), options, "sampling");
-    check(sampling);
+    const auto levels = process_.sampling_levels(sampling.levels, sampling.steps);
+    check(sampling, levels.front());
     const double guidance = sampling.guidance;
+    if (!labels.defined() && classes_ > 0 && config_.class_dropout == 0) {
+      fail(ErrorKind::usage, "this model always knew the class (class_dropout 0); expected --class");
+    }
     if (guidance != 0 && guidance != -1 && !labels.defined()) {
       fail(ErrorKind::usage, "sampling.guidance: towards which class? expected --class beside it");
     }
     const auto earlier = std::make_shared<Tensor>();   // for self-conditioning
-    return {.levels = process_.sampling_levels(sampling.levels, sampling.steps),
+    return {.levels = levels,
             .denoise =
                 [=, this](const Tensor& x, const NoiseLevel& at) {
                   Tensor clean = guided(x, at, labels, guidance, *earlier);
                   if (sampling.clip) clean = clean.clamp(-1, 1);
-                  if (config_.self_conditioning) *earlier = clean;
+                  if (config_.self_conditioning) *earlier = clean.detach();
                   return clean;
                 },
             .solver = {.solver = sampling.sampler, .eta = sampling.eta, .churn = sampling.churn}};
@@ -244,7 +249,7 @@ class Diffusion : public torch::nn::Module,
 
   static Tensor to_model(const Tensor& images) { return images * 2 - 1; }
 
-  void check(const DiffusionSampling& sampling) const {
+  void check(const DiffusionSampling& sampling, const NoiseLevel& begin) const {
     const SolverOptions solver{.solver = sampling.sampler, .eta = sampling.eta,
                                .churn = sampling.churn};
     if (sampling.guidance != 0 && classes_ == 0) {
@@ -255,9 +260,9 @@ class Diffusion : public torch::nn::Module,
       fail(ErrorKind::usage, "sampling.guidance: this model always knew the class ",
            "(class_dropout 0); expected 0, found ", sampling.guidance);
     }
-    if (process_.kind() == Process::flow && needs_signal(solver)) {
+    if (begin.alpha == 0 && needs_signal(solver)) {
       fail(ErrorKind::usage, "sampling.sampler: a flow begins without any signal; expected ",
-           "ipndm, or euler, heun or ddim without --churn and --eta, found ",
+           "--levels karras or log-snr, or ipndm, or euler, heun or ddim without --churn and --eta, found ",
            enum_name(kSolverNames, sampling.sampler),
            sampling.sampler == Solver::ddim ? " with eta" : sampling.churn > 0 ? " with churn" : "");
     }
@@ -334,7 +339,7 @@ class Diffusion : public torch::nn::Module,
     if (config_.self_conditioning) {
       // Half of the images see what a first look would have told (T. Chen et al., "Analog bits", 2023).
       const at::NoGradGuard no_grad;
-      earlier = prediction(x, level, labels, {}) * rows(draws.at("self").lt(0.5), x);
+      earlier = prediction(x, level, labels, {}).clamp(-1, 1) * rows(draws.at("self").lt(0.5), x);
     }
     const Tensor target = rows(c.target_x0, x0) * x0 + rows(c.target_noise, x0) * noise;
     const Tensor found = network(x, level, c, labels, earlier).to(at::kFloat);

@@ -1,17 +1,14 @@
 #include "genai/sampling/editing.h"
 
-#include <ATen/ATen.h>
+#include <torch/torch.h>
 
 #include <cmath>
 
 namespace genai {
 namespace {
 
-/// Back from `to` to the noisier `from` by fresh noise (RePaint, equation 1).
-Tensor back(const Tensor& x, const NoiseLevel& to, const NoiseLevel& from, const Tensor& noise) {
-  const double added = std::sqrt(from.ratio() * from.ratio() - to.ratio() * to.ratio());
-  return from.alpha * (x / to.alpha + added * noise);
-}
+/// Standard deviation of images, as far as guidance has to know it (Karras et al. 2022).
+constexpr double kImageStd = 0.5;
 
 }  // namespace
 
@@ -33,25 +30,26 @@ Tensor with_measurement(const Tensor& clean, const Measurement& m) {
   return clean + m.invert(m.known - m.apply(clean));
 }
 
-Tensor restore(Tensor x, const std::vector<NoiseLevel>& levels, const Denoise& denoise,
-               const Measurement& measurement, int64_t repeats, const StepNoise& noise) {
-  const SolverOptions ancestral{.solver = Solver::ddpm};
-  int64_t drawn = 0;
-  for (size_t i = 0; i + 1 < levels.size(); ++i) {
-    const NoiseLevel &from = levels[i], &to = levels[i + 1];
-    for (int64_t time = 1;; ++time) {
-      const Tensor clean = with_measurement(denoise(x, from), measurement);
-      const Tensor fresh = to.sigma > 0 ? noise(drawn++) : Tensor();
-      const Tensor next = solver_step(ancestral, {{.level = from, .x = x, .clean = clean}}, to,
-                                      denoise, fresh);
-      if (time >= repeats || to.sigma == 0) {
-        x = next;
-        break;
-      }
-      x = back(next, to, from, noise(drawn++));
-    }
-  }
-  return x;
+Tensor measured_prediction(const Tensor& x, const NoiseLevel& level, const Denoise& denoise,
+                           const Measurement& m) {
+  const at::AutoGradMode with_gradients(true);
+  const Tensor at = x.detach().requires_grad_();
+  const Tensor clean = denoise(at, level);
+  const Tensor missing = m.invert(m.known - m.apply(clean.detach()));
+  const Tensor pull = torch::autograd::grad({clean}, {at}, {missing})[0];
+  // By Tweedie's formula the score's addition moves the prediction by ratio^2 / r^2 times as much,
+  // r^2 = ratio^2 s^2 / (ratio^2 + s^2) being the variance of a pixel given x.
+  const double gain = 1 + level.ratio() * level.ratio() / (kImageStd * kImageStd);
+  const Tensor moved = (clean.detach() + level.alpha * gain * pull).clamp(-1, 1);
+  return with_measurement(moved, m).detach();
+}
+
+Tensor restore(const Tensor& x, const std::vector<NoiseLevel>& levels, const Denoise& denoise,
+               const Measurement& measurement, const StepNoise& noise) {
+  const Denoise measured = [&](const Tensor& at, const NoiseLevel& level) {
+    return measured_prediction(at, level, denoise, measurement);
+  };
+  return solve(x, levels, measured, noise, {.solver = Solver::ddpm});
 }
 
 std::vector<NoiseLevel> last_levels(const std::vector<NoiseLevel>& levels, double strength) {

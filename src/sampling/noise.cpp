@@ -171,7 +171,7 @@ Mixture NoiseProcess::training_levels(const Tensor& uniform) const {
   const Tensor normal = std::numbers::sqrt2 * (2 * inside - 1).erfinv();
   const Tensor draw = config_.center + config_.spread * normal;
   if (config_.kind == Process::flow) return at(draw.sigmoid());
-  return at(draw.exp() / kLargestRatio);
+  return {.alpha = at::ones_like(draw).to(at::kFloat), .sigma = draw.exp().to(at::kFloat)};
 }
 
 std::vector<NoiseLevel> NoiseProcess::sampling_levels(Spacing spacing, int64_t count) const {

@@ -411,7 +411,8 @@ TEST(DiffusionClasses, AreForgottenAsOftenAsAsked) {
     Draw draw(1, "test", b.sample_ids);
     return d.model->validate(b, draw).at("loss");
   };
-  const Tensor mixed = each(third, batch), as_known = each(never, batch), as_none = each(never, none);
+  const Tensor mixed = each(third, batch);
+  const Tensor as_known = each(never, batch), as_none = each(never, none);
   const Tensor forgotten = (mixed - as_none).abs().lt((mixed - as_known).abs());
   expect_near(mixed, at::where(forgotten, as_none, as_known), 1e-5);
   EXPECT_NEAR(forgotten.to(at::kDouble).mean().item<double>(), 0.3, 4 * std::sqrt(0.21 / 300));
@@ -448,6 +449,8 @@ TEST(DiffusionGuidance, IsLinearFromNoClassOverTheClassAndOn) {
   expect_near(held(with), held(d.denoiser->predict(x, level, labels)), 1e-5);
   expect_near(held(without), held(d.denoiser->predict(x, level, {})), 1e-5);
   ASSERT_FALSE(with.allclose(without, 0, 1e-2));
+  const Json unknown = {{"guidance", -1}, {"clip", false}};   // needs no labels
+  EXPECT_TRUE(at::equal(d.denoiser->course({}, unknown).denoise(x, at), without));
   for (const double w : {-0.5, 0.5, 2.0, 7.0}) {
     expect_near(guided(w), with + w * (with - without), 1e-4 * (1 + w), concat(w));
   }
@@ -468,6 +471,9 @@ TEST(DiffusionGuidance, NeedsAModelThatKnowsClassesAndTheirAbsence) {
   }
   expect_error(ErrorKind::usage, "sampling.guidance: towards which class",
                [&] { ask({{"conditional", true}}, {}, 2); });
+  // A class it was never without.
+  expect_error(ErrorKind::usage, "expected --class",
+               [&] { ask({{"conditional", true}, {"class_dropout", 0}}, {}, 0); });
   EXPECT_NO_THROW(ask({{"conditional", true}}, {}, -1));
   EXPECT_NO_THROW(ask({{"conditional", true}}, labels_of({1}), 2));
   EXPECT_NO_THROW(ask({{"conditional", true}, {"class_dropout", 0}}, labels_of({1}), 0));
@@ -549,7 +555,8 @@ TEST(DiffusionSampling, GivesImagesBySamplersOfEveryKind) {
     for (const auto& [solver, name] : kSolverNames) {
       for (const auto& [spacing, levels] : kSpacingNames) {
         const Json options = {{"sampler", name}, {"levels", levels}, {"steps", 4}};
-        if (flow && needs_signal({.solver = solver})) {
+        const bool begins_with_signal = spacing == Spacing::karras || spacing == Spacing::log_snr;
+        if (flow && needs_signal({.solver = solver}) && !begins_with_signal) {
           expect_error(ErrorKind::usage, "euler", [&] { d.generate(3, options); });
           continue;
         }
@@ -600,14 +607,15 @@ TEST(DiffusionSampling, RefusesOptionsThatDoNotFit) {
   refuses(ddpm, {{"sampler", "ddim"}, {"churn", 1}}, "sampling.churn");
   for (const char* sampler :
        {"ddpm", "ddpm-large", "dpm++2m", "dpm++3m", "dpm++2m-sde", "unipc"}) {
-    refuses(flow, {{"sampler", sampler}}, sampler);
-    for (const char* allowed : {"euler", "heun", "ipndm", "ddim"}) {
-      refuses(flow, {{"sampler", sampler}}, allowed);
+    const Json unlike = {{"sampler", sampler}, {"levels", "uniform"}};
+    for (const char* named : {sampler, "euler", "heun", "ipndm", "ddim", "karras"}) {
+      refuses(flow, unlike, named);
     }
+    EXPECT_NO_THROW(flow.generate(1, {{"sampler", sampler}, {"steps", 2}}));
     EXPECT_NO_THROW(ddpm.generate(1, {{"sampler", sampler}, {"steps", 2}}));
   }
-  refuses(flow, {{"sampler", "ddim"}, {"eta", 0.5}}, "ddim with eta");
-  refuses(flow, {{"sampler", "euler"}, {"churn", 1}}, "euler with churn");
+  refuses(flow, {{"sampler", "ddim"}, {"eta", 0.5}, {"levels", "uniform"}}, "ddim with eta");
+  refuses(flow, {{"sampler", "euler"}, {"churn", 1}, {"levels", "quadratic"}}, "euler with churn");
   for (const Json& wrong : {Json{{"sampler", "rk4"}}, Json{{"levels", "cubic"}}, Json{{"eta", 2}},
                             Json{{"churn", -1}}, Json{{"guidance", -2}}, Json{{"clip", 1}},
                             Json{{"step", 3}}}) {
@@ -682,7 +690,8 @@ TEST(DiffusionLikelihood, KnowsItsLevelsAndItsName) {
   ASSERT_EQ(levels.size(), 21u);   // all of training's, and no noise
   const NoiseProcess process({.schedule = NoiseSchedule::linear, .steps = 20});
   for (size_t i = 0; i < 20; ++i) {
-    EXPECT_NEAR(levels[i].ratio() / process.level(1 - static_cast<double>(i) / 20).ratio(), 1, 1e-9);
+    const NoiseLevel expected = process.level(1 - static_cast<double>(i) / 20);
+    EXPECT_NEAR(levels[i].ratio() / expected.ratio(), 1, 1e-9);
   }
   const Likelihood& likelihood = *ddpm.likelihood;
   EXPECT_NE(likelihood.estimator(5), likelihood.estimator(6));

@@ -161,7 +161,9 @@ TEST(DiscretizedLogLikelihood, KnowsTheValuesInSinglePrecision) {   // as models
 
 std::vector<NoiseLevel> geometric(double from, double to, int count) {
   std::vector<NoiseLevel> levels;
-  for (int i = 0; i < count; ++i) levels.push_back({1, from * std::pow(to / from, i / (count - 1.))});
+  for (int i = 0; i < count; ++i) {
+    levels.push_back({1, from * std::pow(to / from, i / (count - 1.0))});
+  }
   levels.push_back({1, 0});
   return levels;
 }
@@ -287,8 +289,8 @@ TEST(VariationalBound, DoesNotDependOnTheBatch) {
   EXPECT_NEAR(all[6].item<double>(), one.item<double>(), 1e-9);
 }
 
-// Pixels from N(0.1, 0.4^2) and their exact denoiser: what is lost is what too few levels lose, some
-// log(0.4 / 0.01) log(80 / 0.01) / levels. It ends at a ratio that hides the steps of 8 bits, of
+// Pixels from N(0.1, 0.4^2) and their exact denoiser: what is lost is what too few levels lose,
+// some log(0.4 / 0.01) log(80 / 0.01) / levels. It ends at a ratio that hides the steps of 8 bits, of
 // which this denoiser knows nothing.
 TEST(VariationalBound, OfTheExactDenoiserComesDownToTheLikelihood) {
   constexpr int64_t kImages = 2000;

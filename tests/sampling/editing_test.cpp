@@ -64,7 +64,7 @@ TEST(Restore, KeepsWhatIsKnownAndDrawsTheRestFromTheModel) {
   const Tensor image = at::full({kItems, 1, 4, 4}, 0.9);
   const Tensor found =
       restore(numbers.normal("noise", kShape) * levels.front().sigma, levels, gaussian(-0.3, 0.2),
-              keep_pixels(image, keep), 2, noise_of(numbers));
+              keep_pixels(image, keep), noise_of(numbers));
   EXPECT_TRUE(at::allclose(found.narrow(2, 0, 2), image.narrow(2, 0, 2), 0, 1e-6));
   // Pixels are independent, so what is known tells nothing of the rest: N(-0.3, 0.2^2).
   const Tensor rest = found.narrow(2, 2, 2);
@@ -73,18 +73,48 @@ TEST(Restore, KeepsWhatIsKnownAndDrawsTheRestFromTheModel) {
   EXPECT_NEAR(rest.std().item<double>(), 0.2, 0.02);
 }
 
-TEST(Restore, TakesEachStepSoManyTimes) {
-  const auto levels = falling(5);
-  for (const int64_t repeats : {1, 3}) {
-    int64_t calls = 0;
-    const Denoise counting = [&](const Tensor& x, const NoiseLevel&) {
-      ++calls;
-      return at::zeros_like(x);
-    };
-    restore(at::zeros({1, 1, 4, 4}), levels, counting,
-            average_pixels(at::zeros({1, 1, 2, 2}), 2), repeats, noise_of(draw(1)));
-    EXPECT_EQ(calls, 4 * repeats + 1);   // the step to no noise is taken once
-  }
+/// Of images whose pixels share one number of N(0, 0.4^2), beside N(0, 0.3^2) of their own.
+Tensor related(const Tensor& x, const NoiseLevel& at) {
+  const Tensor covariance = 0.4 * 0.4 * at::ones({16, 16}) + 0.3 * 0.3 * at::eye(16);
+  const double noise = at.ratio() * at.ratio();
+  const Tensor gain = at::linalg_solve(covariance + noise * at::eye(16), covariance);
+  return (x.flatten(1) / at.alpha).matmul(gain).view(x.sizes());
+}
+
+TEST(Restore, TellsTheRestWhatIsKnown) {
+  constexpr int64_t kItems = 300;
+  const Draw numbers = draw(kItems);
+  const auto levels = falling(60);
+  Tensor keep = at::zeros({4, 4});
+  keep.narrow(0, 0, 2).fill_(1);
+  const Tensor image = at::full({kItems, 1, 4, 4}, 0.5);
+  const Tensor found = restore(numbers.normal("noise", kShape) * levels.front().sigma, levels, related,
+                               keep_pixels(image, keep), noise_of(numbers));
+  // Given eight pixels of 0.5, the others share 0.5 * 0.16 / (0.16 + 0.09 / 8) = 0.467. Guidance
+  // takes pixels for independent given x, so it comes near; the null-space projection alone gives 0.33.
+  const Tensor rest = found.narrow(2, 2, 2);
+  EXPECT_NEAR(rest.mean().item<double>(), 0.467, 0.08);
+  EXPECT_NEAR((rest - rest.mean({2, 3}, true)).std().item<double>(), 0.3 * std::sqrt(7.0 / 8), 0.04);
+}
+
+TEST(Restore, OfAveragesHasTheirDetailFromTheModel) {
+  constexpr int64_t kItems = 300;
+  const Draw numbers = draw(kItems);
+  const auto levels = falling(60);
+  const Tensor small = 0.3 * numbers.normal("small", {1, 2, 2});
+  const Tensor found = restore(numbers.normal("noise", kShape) * levels.front().sigma, levels,
+                               gaussian(0, 0.3), average_pixels(small, 2), noise_of(numbers));
+  EXPECT_TRUE(at::allclose(at::avg_pool2d(found, 2), small, 0, 1e-5));
+  const Tensor within = found - average_pixels(small, 2).invert(small);
+  EXPECT_NEAR(within.square().mean().sqrt().item<double>(), 0.3 * std::sqrt(0.75), 0.03);
+}
+
+TEST(MeasuredPrediction, IsExactForIndependentPixelsAndLeavesNoGradient) {
+  const Tensor x = draw(2).normal("x", kShape).requires_grad_();
+  const Measurement m = keep_pixels(at::full({2, 1, 4, 4}, 0.25), at::ones({4, 4}));
+  const Tensor found = measured_prediction(x, {.alpha = 1, .sigma = 2}, gaussian(0, 0.5), m);
+  EXPECT_TRUE(at::allclose(found, at::full({2, 1, 4, 4}, 0.25)));
+  EXPECT_FALSE(found.requires_grad());
 }
 
 TEST(LastLevels, AreTheShareOfThePath) {

@@ -76,7 +76,7 @@ def schedules():
         yield schedule, steps, [(mpf(n) / steps, bars[n - 1]) for n in chosen]
 
 
-def karras(count, most=80.0, least=0.002, rho=7):
+def karras(count, most=80.0, least=0.02, rho=7):
     """Karras et al. 2022, equation 5."""
     return [(most ** (1 / rho) + i / (count - 1) * (least ** (1 / rho) - most ** (1 / rho))) ** rho
             for i in range(count)] + [0.0]

@@ -127,7 +127,7 @@ int edit_verb(const Command& command, const EditOptions& options) {
   const Image large = scale_up(sheet, layout.scale);
   const Json made = {{"edit", options.what},          {"first", request.first},
                      {"count", count},                {"class", request.label},
-                     {"strength", request.strength},  {"repeats", request.repeats},
+                     {"strength", request.strength},
                      {"options", request.options}};
   write_file(out, encode_png(large, provenance(loaded, made, large, Origin::mixed)));
   if (options.preview || (is_terminal(STDOUT_FILENO) && !options.json)) {
@@ -176,9 +176,6 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments) {
   app.add_option("--strength", options->request.strength,
                  "vary: share of the way from noise that is gone again (0.5)")
       ->type_name("X");
-  app.add_option("--repeats", options->request.repeats,
-                 "inpaint, upscale: times that each step is taken (4)")
-      ->type_name("N");
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
       ->type_name("N")
       ->check(CLI::Range(0, 64));

@@ -16,7 +16,6 @@ struct EditRequest {
   Edit edit = Edit::vary;
   int64_t first = 0;       ///< number of the first version ("seed")
   int64_t label = -1;      ///< class; -1: none, also with a conditional model
-  int64_t repeats = 4;     ///< inpaint, upscale: times that each step is taken
   double strength = 0.5;   ///< vary: share of the path from noise to image that is gone again
   Json options = Json::object();   ///< those of the family's sampling fields that are not to be chosen
                                    ///< for the edit (steps, levels)

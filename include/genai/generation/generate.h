@@ -20,6 +20,9 @@ struct ImageRequest {
   bool operator==(const ImageRequest&) const = default;
 };
 
+/// The seed of all generation noise; samples differ by their number.
+inline constexpr uint64_t kGenerationSeed = 0;
+
 /// Rows computed at once. Sample s always stands in row s % kChunk among the samples of its chunk,
 /// so that its bits depend neither on the count asked for nor on the first number.
 inline constexpr int64_t kChunk = 16;

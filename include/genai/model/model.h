@@ -104,7 +104,8 @@ struct Denoiser {
   /// From noise to images.
   struct Course {
     std::vector<NoiseLevel> levels;   ///< most noise first, none last
-    Denoise denoise;                  ///< told the class, guided and held to the range as asked
+    Denoise denoise;                  ///< told the class, guided and held to the range as asked;
+                                      ///< for one path: it may look at what it predicted before
     SolverOptions solver;
   };
   /// @param labels   int64 [B]; undefined unless class_conditional()

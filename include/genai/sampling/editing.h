@@ -23,13 +23,18 @@ Measurement average_pixels(const Tensor& small, int64_t factor);
 /// equation 9.
 Tensor with_measurement(const Tensor& clean, const Measurement& measurement);
 
-/// Images that agree with a measurement exactly: ancestral steps from x at levels.front() whose
-/// predictions have the measurement put in; each step is gone back and taken again until it was taken
-/// `repeats` times, which brings what is made into harmony with what is known (A. Lugmayr et al.,
-/// "RePaint", 2022, section 4.2; Wang et al. 2023, section 3.3).
-/// @param noise  asked with an index of its own for each fresh noise
-Tensor restore(Tensor x, const std::vector<NoiseLevel>& levels, const Denoise& denoise,
-               const Measurement& measurement, int64_t repeats, const StepNoise& noise);
+/// The denoiser's prediction at x for an image with this measurement: what the prediction lacks of it
+/// also moves everything else, by the derivative of the denoiser, which is the covariance of the image
+/// given x (J. Song et al., "Pseudoinverse-guided diffusion models for inverse problems", 2023,
+/// section 3); held to -1..1, then with_measurement.
+/// @param denoise  differentiable
+Tensor measured_prediction(const Tensor& x, const NoiseLevel& level, const Denoise& denoise,
+                           const Measurement& measurement);
+
+/// Images that agree with a measurement exactly: ancestral steps from x at levels.front() with
+/// measured_prediction.
+Tensor restore(const Tensor& x, const std::vector<NoiseLevel>& levels, const Denoise& denoise,
+               const Measurement& measurement, const StepNoise& noise);
 
 /// The levels of the last `strength` (0 to 1] of a path: where a picture enters it to be varied
 /// (C. Meng et al., "SDEdit", 2022, section 3).
