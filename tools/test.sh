@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test: the same set-up as quickstart.sh, then ctest. Arguments go to ctest: -LE slow, -R vae.
+# Every test: the same set-up as quickstart.sh, then ctest. Arguments go to ctest: -LE slow, -R models.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/setup.sh

@@ -4,6 +4,7 @@
 
 #include "genai/base/error.h"
 #include "genai/nn/group_norm_silu.h"
+#include "genai/nn/winograd.h"
 
 namespace genai {
 namespace nn = torch::nn;
@@ -19,6 +20,11 @@ int64_t norm_groups(int64_t channels) {
 
 nn::Conv2d convolution(int64_t in, int64_t out, int64_t side, int64_t stride = 1) {
   return nn::Conv2d(nn::Conv2dOptions(in, out, side).padding(side / 2).stride(stride));
+}
+
+/// layer(x), for a layer of side 3 and stride 1.
+at::Tensor apply3x3(const nn::Conv2d& layer, const at::Tensor& x) {
+  return convolution3x3(x, layer->weight, layer->bias);
 }
 
 /// The last layer of a branch starts near zero, so that a fresh block passes on what it is given;
@@ -114,11 +120,11 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in, int64_t out, int64_t condition,
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x, const at::Tensor& condition) {
-  at::Tensor y = convolution1_->forward(norm1_->forward(x));
+  at::Tensor y = apply3x3(convolution1_, norm1_->forward(x));
   const auto halves = condition_->forward(condition).chunk(2, 1);  // [B, out] each
   y = norm2_->forward(y, halves[0], halves[1]);
   if (dropout_ > 0) y = at::dropout(y, dropout_, is_training());
-  return convolution2_->forward(y) + (shortcut_ ? shortcut_->forward(x) : x);
+  return apply3x3(convolution2_, y) + (shortcut_ ? shortcut_->forward(x) : x);
 }
 
 ImageAttentionImpl::ImageAttentionImpl(int64_t channels, int64_t heads) : heads_(heads) {
@@ -223,7 +229,7 @@ at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
     x = at::replication_pad2d(x, {0, (patch - w % patch) % patch, 0, (patch - h % patch) % patch});
   }
   if (patch > 1) x = at::pixel_unshuffle(x, patch);
-  x = in_->forward(x);
+  x = apply3x3(in_, x);
   std::vector<at::Tensor> skips{x};
   for (const auto& item : *down_) {
     auto& level = *item->as<Level>();
@@ -244,10 +250,10 @@ at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
     if (level.resize) {
       // To the size of the skip that comes next: odd sides are halved to the larger half.
       x = at::upsample_nearest2d(x, {skips.back().size(2), skips.back().size(3)});
-      x = level.resize->forward(x);
+      x = apply3x3(level.resize, x);
     }
   }
-  x = out_->forward(norm_->forward(x));
+  x = apply3x3(out_, norm_->forward(x));
   if (patch > 1) x = at::pixel_shuffle(x, patch);
   return x.narrow(2, 0, h).narrow(3, 0, w);  // [B, out, H, W]
 }
