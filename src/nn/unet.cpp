@@ -229,6 +229,8 @@ at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
     x = at::replication_pad2d(x, {0, (patch - w % patch) % patch, 0, (patch - h % patch) % patch});
   }
   if (patch > 1) x = at::pixel_unshuffle(x, patch);
+  // The order that the kernels of group_norm_silu and winograd work in, whatever the weights' is.
+  if (x.is_cpu()) x = x.contiguous(at::MemoryFormat::ChannelsLast);
   x = apply3x3(in_, x);
   std::vector<at::Tensor> skips{x};
   for (const auto& item : *down_) {

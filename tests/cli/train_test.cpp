@@ -81,6 +81,19 @@ TEST_F(Train, DryRunChecksEverythingAndMakesNothing) {
   EXPECT_EQ(folder.file_count(), 1u);
 }
 
+TEST_F(Train, ALengthGivenReplacesThatOfThePreset) {   // which counts steps
+  const auto lengths = [&](const std::string& option, const std::string& value) {
+    const Outcome dry = genai({"train", "--model", "diffusion", "--data", "pics", "--dry-run", option,
+                               value});
+    EXPECT_EQ(dry.code, 0) << dry.err;
+    const Json training = parse_json(dry.out, "standard output", ErrorKind::data)["training"];
+    return Json{training["epochs"], training["steps"], training["budget"]};
+  };
+  EXPECT_EQ(lengths("--epochs", "3"), (Json{3, 0, ""}));
+  EXPECT_EQ(lengths("--steps", "7"), (Json{10, 7, ""}));
+  EXPECT_EQ(lengths("--budget", "2m"), (Json{10, 0, "2m"}));
+}
+
 TEST_F(Train, OutNamesTheRunButNeverOverwrites) {
   EXPECT_EQ(train({"--steps", "1", "--out", "a/b c"}), "a/b c");
   EXPECT_FALSE(fs::exists(folder / "runs"));

@@ -84,12 +84,13 @@ Plan make_plan(const TrainOptions& options, bool resume) {
   return plan;
 }
 
-/// --epochs or --steps of a resumed run replace whatever fixed its length before.
+/// --epochs, --steps or --budget replace whatever fixed the length of the training before: the
+/// preset, a file, the run that is resumed.
 void replace_length(const CLI::App& app, Settings& settings) {
-  const bool epochs = app.count("--epochs") > 0, steps = app.count("--steps") > 0;
-  if (!epochs && !steps) return;
-  if (app.count("--budget") == 0) settings.set("training.budget", "", "--resume");
-  if (!steps) settings.set("training.steps", 0, "--resume");
+  const bool epochs = app.count("--epochs") > 0, steps = app.count("--steps") > 0,
+             budget = app.count("--budget") > 0;
+  if (!budget && (epochs || steps)) settings.set("training.budget", "", "--epochs or --steps");
+  if (!steps && (epochs || budget)) settings.set("training.steps", 0, "--epochs or --budget");
 }
 
 /// Only what a resumed run may change is changed.
@@ -197,7 +198,7 @@ int train_verb(const Command& command, const TrainOptions& options) {
   const bool resume = command.app.count("--resume") > 0;
   Plan plan = make_plan(options, resume);
   command.apply_fields(plan.settings);
-  if (resume) replace_length(command.app, plan.settings);
+  replace_length(command.app, plan.settings);
   if (!resume && !options.out.empty()) check_out(options.out);
   const std::vector<Section> sections = run_sections(*plan.family);
   const Json config = plan.settings.resolve(sections);
