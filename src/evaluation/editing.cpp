@@ -27,8 +27,8 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   loaded.as<Denoiser>("evaluate --only editing");
   const DataInfo& info = loaded.manifest.data;
   if (info.height % 2 || info.width % 2) {
-    fail(ErrorKind::usage, "evaluate --only editing halves images, which these of ", info.width, "x",
-         info.height, " cannot be");
+    fail(ErrorKind::usage, "evaluate --only editing halves images, which these of ", info.width,
+         "x", info.height, " cannot be");
   }
   const int64_t count = std::min(images, data.test.size());
   const Tensor pictures = data.test.images.narrow(0, 0, count);
@@ -38,7 +38,9 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   const auto tell = [&](const char* stage, double done) {
     if (progress) progress(stage, done);
   };
-  const auto correct = [&](const Tensor& found) { return extractor.judge(found).classes.eq(labels); };
+  const auto correct = [&](const Tensor& found) {
+    return extractor.judge(found).classes.eq(labels);
+  };
   const auto add = [&](const std::string& name, const Tensor& items, const std::string& unit,
                        Better better, std::optional<double> real = {}) {
     into.metrics.push_back(mean_metric(name + protocol, items, unit, better));
@@ -70,7 +72,8 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   tell("varying", 0.7);
   std::vector<Tensor> shown{pictures, halves, filled, bicubic, large};
   for (const double strength : kStrengths) {
-    const Tensor varied = edit_pixels(loaded, {.edit = Edit::vary, .strength = strength}, 1, pictures);
+    const Tensor varied =
+        edit_pixels(loaded, {.edit = Edit::vary, .strength = strength}, 1, pictures);
     const Tensor distance =
         (to_unit(varied) - to_unit(pictures)).square().flatten(1).mean(1).sqrt();
     add(concat("vary", strength, "_accuracy"), correct(varied), "", Better::neither, real);
@@ -82,7 +85,8 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   const Tensor others = pictures.roll(1, 0);
   const Tensor blended = edit_pixels(loaded, {.edit = Edit::blend}, 3, pictures, others)
                              .view({count, 3, info.channels, info.height, info.width});
-  const Tensor ends = (psnr(blended.select(1, 0), pictures) + psnr(blended.select(1, 2), others)) / 2;
+  const Tensor ends =
+      (psnr(blended.select(1, 0), pictures) + psnr(blended.select(1, 2), others)) / 2;
   const Tensor middle = extractor.judge(blended.select(1, 1)).classes;
   add("blend_psnr", ends, "dB", Better::higher);
   add("blend_accuracy", middle.eq(labels) | middle.eq(labels.roll(1)), "", Better::higher);
@@ -94,8 +98,9 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   for (const Tensor& row : shown) rows.push_back(row.narrow(0, 0, columns));
   into.pictures["editing"] = encode_png(
       scale_up(grid(to_images(at::cat(rows)), static_cast<int64_t>(rows.size()), columns), 2));
-  into.notes.push_back("picture editing: original, halved, inpainted, bicubic, upscaled, varied by 0.3, "
-                       "0.5 and 0.7, the other, the middle between both");
+  into.notes.push_back(
+      "picture editing: original, halved, inpainted, bicubic, upscaled, varied by 0.3, "
+      "0.5 and 0.7, the other, the middle between both");
 }
 
 }  // namespace genai

@@ -235,7 +235,8 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
     measure_classification(loaded, data.own, request.images, result, progress);
   }
   if (parts.count(Part::editing)) {
-    SampleMeasurement(data, parts, observer, progress).measure_edits(loaded, request.images, result);
+    SampleMeasurement(data, parts, observer, progress)
+        .measure_edits(loaded, request.images, result);
   }
   if (count > 0) {
     const SampleMeasurement measurement(data, parts, observer, progress);
@@ -273,7 +274,8 @@ Evaluation evaluate_pictures(const std::filesystem::path& folder, const Evaluati
   for (const Part part : parts) {
     if (!possible.count(part)) {
       fail(ErrorKind::usage, "'evaluate --only ", enum_name(kPartNames, part),
-           "' does not apply to ", samples.labels.defined() ? "pictures" : "pictures without labels");
+           "' does not apply to ",
+           samples.labels.defined() ? "pictures" : "pictures without labels");
     }
   }
   if (parts.empty()) {

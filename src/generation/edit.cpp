@@ -29,7 +29,8 @@ Tensor to_pixels(const Tensor& images) { return quantized((images + 1) / 2); }
 int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
   const int64_t h = pictures.size(2), w = pictures.size(3), factor = info.height / h;
   if (factor < 2 || h * factor != info.height || w * factor != info.width) {
-    fail(ErrorKind::usage, "upscale: expected a picture that is a whole number of times smaller than ",
+    fail(ErrorKind::usage,
+         "upscale: expected a picture that is a whole number of times smaller than ",
          size_text(info.width, info.height), " (", size_text(info.width / 2, info.height / 2),
          "), found ", size_text(w, h));
   }
@@ -138,8 +139,8 @@ Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_
   check(request, loaded.as<Generator>("edit"), loaded.manifest.data, count, pictures, mask);
   const at::NoGradGuard no_autograd;   // not InferenceMode: restoring asks for gradients
   Editor editor(loaded, request, mask);
-  // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size: matrix
-  // products round differently at other numbers of rows.
+  // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size:
+  // matrix products round differently at other numbers of rows.
   const int64_t rows = pictures.size(0) * count;
   std::vector<Tensor> parts;
   for (int64_t begin = 0; begin < rows; begin += kChunk) {
@@ -149,7 +150,8 @@ Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_
       const int64_t row = std::min(r, rows - 1);
       numbers.push_back(request.first + row);
       picture.push_back(row / count);
-      share.push_back(count > 1 ? static_cast<float>(row % count) / static_cast<float>(count - 1) : 0.5f);
+      share.push_back(count > 1 ? static_cast<float>(row % count) / static_cast<float>(count - 1)
+                                : 0.5f);
     }
     const Tensor chosen = at::tensor(picture);
     const Tensor edited = editor.edit(

@@ -174,8 +174,9 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
     }
     const Tensor logits = classes_->forward(features);
     const Tensor wrong = logits.argmax(1).ne(in.batch.target).to(at::kFloat).mean();
-    return {.value = smoothed_cross_entropy(logits, in.batch.target, config_.label_smoothing).mean(),
-            .logs = {{"error", wrong}}};
+    return {
+        .value = smoothed_cross_entropy(logits, in.batch.target, config_.label_smoothing).mean(),
+        .logs = {{"error", wrong}}};
   }
 
   ClassifierConfig config_;

@@ -123,13 +123,15 @@ const FieldTable& diffusion_sampling_fields() {
   return table;
 }
 
-/// Numbers in [0, 1), one for each item, that any run of consecutive items spreads evenly: multiples
-/// of the golden ratio (H. Weyl 1916). Levels of noise drawn so make the gradient less noisy.
+/// Numbers in [0, 1), one for each item, that any run of consecutive items spreads evenly:
+/// multiples of the golden ratio (H. Weyl 1916). Levels of noise drawn so make the gradient less
+/// noisy.
 Tensor evenly_spread(const std::vector<int64_t>& items, at::Device device) {
   constexpr uint64_t kGoldenRatio = 0x9E3779B97F4A7C15;
   std::vector<float> numbers;
   for (const int64_t item : items) {
-    numbers.push_back(static_cast<float>((static_cast<uint64_t>(item) * kGoldenRatio) >> 40) * 0x1p-24f);
+    numbers.push_back(static_cast<float>((static_cast<uint64_t>(item) * kGoldenRatio) >> 40) *
+                      0x1p-24f);
   }
   return at::tensor(numbers).to(device);
 }
@@ -200,7 +202,8 @@ class Diffusion : public torch::nn::Module,
     check(sampling, levels.front());
     const double guidance = sampling.guidance;
     if (!labels.defined() && classes_ > 0 && config_.class_dropout == 0) {
-      fail(ErrorKind::usage, "this model always knew the class (class_dropout 0); expected --class");
+      fail(ErrorKind::usage,
+           "this model always knew the class (class_dropout 0); expected --class");
     }
     if (guidance != 0 && guidance != -1 && !labels.defined()) {
       fail(ErrorKind::usage, "sampling.guidance: towards which class? expected --class beside it");
@@ -262,9 +265,12 @@ class Diffusion : public torch::nn::Module,
     }
     if (begin.alpha == 0 && needs_signal(solver)) {
       fail(ErrorKind::usage, "sampling.sampler: a flow begins without any signal; expected ",
-           "--levels karras or log-snr, or ipndm, or euler, heun or ddim without --churn and --eta, found ",
+           "--levels karras or log-snr, or ipndm, or euler, heun or ddim without --churn and "
+           "--eta, found ",
            enum_name(kSolverNames, sampling.sampler),
-           sampling.sampler == Solver::ddim ? " with eta" : sampling.churn > 0 ? " with churn" : "");
+           sampling.sampler == Solver::ddim ? " with eta"
+           : sampling.churn > 0             ? " with churn"
+                                            : "");
     }
     if (sampling.eta > 0 && sampling.sampler != Solver::ddim) {
       fail(ErrorKind::usage, "sampling.eta: only ddim has it, found ",
@@ -288,7 +294,8 @@ class Diffusion : public torch::nn::Module,
   /// The labels, or "no class" for all.
   Tensor known(const Tensor& labels, int64_t count) const {
     if (labels.defined() || classes_ == 0) return labels;
-    return at::full({count}, classes_, at::TensorOptions(at::kLong).device(network_->parameters()[0].device()));
+    return at::full({count}, classes_,
+                    at::TensorOptions(at::kLong).device(network_->parameters()[0].device()));
   }
 
   /// F of the U-Net at x [B, C, H, W].
@@ -323,7 +330,8 @@ class Diffusion : public torch::nn::Module,
     const Tensor none = known({}, count);
     if (guidance == -1) return prediction(x, level(count), none, earlier);
     const auto twice = [](const Tensor& t) { return t.defined() ? at::cat({t, t}) : t; };
-    const auto both = prediction(twice(x), level(2 * count), at::cat({labels, none}), twice(earlier)).chunk(2);
+    const auto both =
+        prediction(twice(x), level(2 * count), at::cat({labels, none}), twice(earlier)).chunk(2);
     return both[0] + guidance * (both[0] - both[1]);
   }
 
@@ -334,10 +342,14 @@ class Diffusion : public torch::nn::Module,
     const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
     const Tensor x = rows(level.alpha, x0) * x0 + rows(level.sigma, x0) * noise;
     Tensor labels = batch.target;
-    if (classes_) labels = at::where(draws.at("class").lt(config_.class_dropout), at::full_like(labels, classes_), labels);
+    if (classes_) {
+      labels = at::where(draws.at("class").lt(config_.class_dropout),
+                         at::full_like(labels, classes_), labels);
+    }
     Tensor earlier;
     if (config_.self_conditioning) {
-      // Half of the images see what a first look would have told (T. Chen et al., "Analog bits", 2023).
+      // Half of the images see what a first look would have told (T. Chen et al., "Analog bits",
+      // 2023).
       const at::NoGradGuard no_grad;
       earlier = prediction(x, level, labels, {}).clamp(-1, 1) * rows(draws.at("self").lt(0.5), x);
     }
@@ -358,7 +370,8 @@ std::unique_ptr<Model> make_diffusion(const Json& settings, const DataInfo& info
   const auto config = from_json<DiffusionConfig>(diffusion_fields(), settings, "model");
   check_unet(config.network, info.height, info.width);
   if (info.binarize != Binarize::none) {
-    fail(ErrorKind::usage, "data.binarize: diffusion models grey or coloured pixels; expected none, found ",
+    fail(ErrorKind::usage,
+         "data.binarize: diffusion models grey or coloured pixels; expected none, found ",
          enum_name(kBinarizeNames, info.binarize));
   }
   if (config.conditional && info.classes.empty()) {
@@ -374,16 +387,21 @@ std::unique_ptr<Model> make_diffusion(const Json& settings, const DataInfo& info
 }  // namespace
 
 Family diffusion_family() {
-  return {.name = "diffusion",
-          .summary = "diffusion and rectified flow: removes noise step by step until an image is left",
-          .settings = diffusion_fields(),
-          .sampling = diffusion_sampling_fields(),
-          .make = make_diffusion,
-          .tiny = {{"conditional", true},
-                   {"self_conditioning", true},
-                   {"network",
-                    {{"width", 8}, {"multipliers", {1, 2}}, {"blocks", 1}, {"attention", {1}},
-                     {"head_width", 8}, {"patch", 4}}}}};
+  return {
+      .name = "diffusion",
+      .summary = "diffusion and rectified flow: removes noise step by step until an image is left",
+      .settings = diffusion_fields(),
+      .sampling = diffusion_sampling_fields(),
+      .make = make_diffusion,
+      .tiny = {{"conditional", true},
+               {"self_conditioning", true},
+               {"network",
+                {{"width", 8},
+                 {"multipliers", {1, 2}},
+                 {"blocks", 1},
+                 {"attention", {1}},
+                 {"head_width", 8},
+                 {"patch", 4}}}}};
 }
 
 }  // namespace genai

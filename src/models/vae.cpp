@@ -107,9 +107,10 @@ class Vae : public torch::nn::Module,
   }
 
   std::map<std::string, double> scheduled(const Progress& progress) const override {
-    const double warm = config_.kl_warmup > 0 ? std::min(1.0, static_cast<double>(progress.step) /
-                                                                  static_cast<double>(config_.kl_warmup))
-                                              : 1.0;
+    const double warm = config_.kl_warmup > 0
+                            ? std::min(1.0, static_cast<double>(progress.step) /
+                                                static_cast<double>(config_.kl_warmup))
+                            : 1.0;
     return {{"kl_weight", config_.beta * warm}};
   }
 
@@ -174,7 +175,8 @@ class Vae : public torch::nn::Module,
     Tensor total;  // [B], log of the sum so far, in double
     for (int64_t first = 0; first < samples; first += chunk) {
       const int64_t k = std::min(chunk, samples - first);
-      const Tensor noise = draw.normal("importance", {k, latent}, first * latent);  // [B, k, latent]
+      const Tensor noise =
+          draw.normal("importance", {k, latent}, first * latent);  // [B, k, latent]
       const Tensor std = (0.5 * q.log_variance).exp().unsqueeze(1);
       const Tensor z = q.mean.unsqueeze(1) + std * noise;
       const Tensor zero = at::zeros({}, z.options());
@@ -273,8 +275,8 @@ std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
        {std::pair("encoder", config.encoder), std::pair("decoder", config.decoder)}) {
     const int64_t side = std::min(info.height, info.width);
     if (network.kind == Architecture::conv && (side >> network.levels) < 1) {
-      fail(ErrorKind::usage, "model.", name, ".levels: ", network.levels, " halvings leave nothing of an image ",
-           info.width, "x", info.height);
+      fail(ErrorKind::usage, "model.", name, ".levels: ", network.levels,
+           " halvings leave nothing of an image ", info.width, "x", info.height);
     }
   }
   return std::make_unique<Vae>(config, info);

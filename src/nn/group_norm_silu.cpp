@@ -8,12 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
-// One code path for every x86-64 CPU of the last decade, so that --exact holds on all of them.
-#if defined(__x86_64__)
-#define GENAI_VECTORIZED __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define GENAI_VECTORIZED
-#endif
+#include "genai/base/vectorized.h"
 
 namespace genai {
 namespace {

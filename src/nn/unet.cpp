@@ -85,8 +85,8 @@ void check_unet(const UNetConfig& config, int64_t height, int64_t width) {
   }
   for (const int64_t level : config.attention) {
     if (level >= levels) {
-      fail(ErrorKind::usage, "network.attention: level ", level, " does not exist; multipliers has ",
-           levels, ", counted from 0");
+      fail(ErrorKind::usage, "network.attention: level ", level,
+           " does not exist; multipliers has ", levels, ", counted from 0");
     }
   }
   const int64_t side = (std::min(height, width) + config.patch - 1) / config.patch;
@@ -192,12 +192,14 @@ UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t cl
     }
     down_->push_back(level);
   }
-  middle1_ = register_module("middle1", ResidualBlock(channels, channels, condition, config.dropout));
+  middle1_ =
+      register_module("middle1", ResidualBlock(channels, channels, condition, config.dropout));
   if (!config.attention.empty()) {
     middle_attention_ =
         register_module("middle_attention", ImageAttention(channels, heads(channels)));
   }
-  middle2_ = register_module("middle2", ResidualBlock(channels, channels, condition, config.dropout));
+  middle2_ =
+      register_module("middle2", ResidualBlock(channels, channels, condition, config.dropout));
   for (int64_t i = levels - 1; i >= 0; --i) {
     Level level;
     for (int64_t block = 0; block <= config.blocks; ++block) {

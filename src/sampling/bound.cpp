@@ -53,7 +53,7 @@ Tensor discretized_log_likelihood(const Tensor& x0, const Tensor& mean, double s
 
 Bound variational_bound(const Tensor& x0, const std::vector<NoiseLevel>& levels,
                         const PredictRows& predict, const Draw& draw, int64_t draws,
-                        const std::function<void(const Tensor&, const Tensor&)>& watch) {
+                        const WatchSteps& watch) {
   // Steps from level i to level i + 1; the one to no noise is the decoder.
   const auto steps = static_cast<int64_t>(levels.size()) - 2;
   if (steps < 1 || levels.back().sigma > 0) {
@@ -93,8 +93,10 @@ Bound variational_bound(const Tensor& x0, const std::vector<NoiseLevel>& levels,
     if (watch) watch(step, nats);
     bound.steps = bound.steps.defined() ? bound.steps + width * nats : width * nats;
   }
-  const Tensor last = at::full({x0.size(0)}, steps, at::TensorOptions(at::kLong).device(x0.device()));
-  bound.decoder = -discretized_log_likelihood(x0, predict_at(last, draws), levels[static_cast<size_t>(steps)].ratio());
+  const Tensor last =
+      at::full({x0.size(0)}, steps, at::TensorOptions(at::kLong).device(x0.device()));
+  bound.decoder = -discretized_log_likelihood(x0, predict_at(last, draws),
+                                              levels[static_cast<size_t>(steps)].ratio());
   return bound;
 }
 

@@ -25,7 +25,7 @@ const EnumNames<NoiseSchedule> kScheduleNames = {{NoiseSchedule::linear, "linear
 /// A continuous schedule keeps some signal and some noise at its ends:
 /// |log(alpha^2 / sigma^2)| <= 15 (E. Hoogeboom et al., "simple diffusion", 2023, appendix).
 constexpr double kLargestLogSnr = 15;
-/// Largest share of noise that one step of a discrete schedule adds (Nichol, Dhariwal 2021, sec. 3.2).
+/// Largest share of noise that one step of a discrete schedule adds (Nichol, Dhariwal 2021).
 constexpr double kLargestBeta = 0.999;
 constexpr double kRho = 7;   // Karras et al. 2022, table 1
 

@@ -75,8 +75,12 @@ TEST(Text, StaysInsideOfTheImage) {
 
 TEST(Figures, PlaceCellsAndWords) {
   for (const int64_t channels : {1, 3}) {
-    const Figure figure{.rows = 2, .columns = 3, .scale = 4, .title = "noise",
-                        .row_names = {"a", "longer"}, .column_names = {"1%", "2%", "much too long"}};
+    const Figure figure{.rows = 2,
+                        .columns = 3,
+                        .scale = 4,
+                        .title = "noise",
+                        .row_names = {"a", "longer"},
+                        .column_names = {"1%", "2%", "much too long"}};
     const auto images = cells(6, 20, 10, channels);
     const Image drawn = draw_figure(figure, images);
     const int64_t left = 8 + text_width("longer", 2), top = 8 + 14;

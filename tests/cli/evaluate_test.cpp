@@ -53,7 +53,8 @@ TEST_F(Evaluate, BarsDecideTheExitCode) {
   EXPECT_EQ(result["requirements"][1]["met"], true);
 
   expect_error(2, {"evaluate", "last", "--require", "nonsense"}, {"nonsense", "nll<=88"});
-  expect_error(2, {"evaluate", "last", "--only", "likelihood", "--draws", "5", "--require", "fid<=3"},
+  expect_error(2,
+               {"evaluate", "last", "--only", "likelihood", "--draws", "5", "--require", "fid<=3"},
                {"fid", "nelbo"});
   expect_error(2, {"evaluate", "last", "--draws", "nan"}, {"--draws"});
 }
@@ -117,8 +118,8 @@ TEST_F(SlowEvaluate, EveryMetricOfAModelAndOfItsPictures) {
   patient.environment["OMP_WAIT_POLICY"] = "passive";
   const Outcome full = genai({"evaluate", "last", "--full", "-n", "320", "--draws", "20"}, patient);
   ASSERT_EQ(full.code, 0) << full.err;
-  for (const char* metric : {"nll_iw20", "fd ", "fd_pca", "fd_train", "kid", "precision", "coverage",
-                             "min_class_share", "class_chi2", "conditional_accuracy",
+  for (const char* metric : {"nll_iw20", "fd ", "fd_pca", "fd_train", "kid", "precision",
+                             "coverage", "min_class_share", "class_chi2", "conditional_accuracy",
                              "memorized_share", "authentic_share", "c_t", "classification_score"}) {
     EXPECT_NE(full.out.find(metric), std::string::npos) << metric << "\n" << full.out;
   }
@@ -132,7 +133,9 @@ TEST_F(SlowEvaluate, EveryMetricOfAModelAndOfItsPictures) {
   ASSERT_EQ(genai({"sample", "last", "-n", "320", "--separate", "--out", "made"}).code, 0);
   const auto values = [&](const Arguments& arguments) {
     std::map<std::string, double> found;
-    for (const Json& metric : json_of(arguments)["metrics"]) found[metric["name"]] = metric["value"];
+    for (const Json& metric : json_of(arguments)["metrics"]) {
+      found[metric["name"]] = metric["value"];
+    }
     return found;
   };
   const auto pictures = values({"evaluate", "made", "--data", "many", "--only", "distances"});

@@ -83,8 +83,8 @@ TEST_F(Train, DryRunChecksEverythingAndMakesNothing) {
 
 TEST_F(Train, ALengthGivenReplacesThatOfThePreset) {   // which counts steps
   const auto lengths = [&](const std::string& option, const std::string& value) {
-    const Outcome dry = genai({"train", "--model", "diffusion", "--data", "pics", "--dry-run", option,
-                               value});
+    const Outcome dry =
+        genai({"train", "--model", "diffusion", "--data", "pics", "--dry-run", option, value});
     EXPECT_EQ(dry.code, 0) << dry.err;
     const Json training = parse_json(dry.out, "standard output", ErrorKind::data)["training"];
     return Json{training["epochs"], training["steps"], training["budget"]};

@@ -290,8 +290,8 @@ TEST(VariationalBound, DoesNotDependOnTheBatch) {
 }
 
 // Pixels from N(0.1, 0.4^2) and their exact denoiser: what is lost is what too few levels lose,
-// some log(0.4 / 0.01) log(80 / 0.01) / levels. It ends at a ratio that hides the steps of 8 bits, of
-// which this denoiser knows nothing.
+// some log(0.4 / 0.01) log(80 / 0.01) / levels. It ends at a ratio that hides the steps of 8 bits,
+// of which this denoiser knows nothing.
 TEST(VariationalBound, OfTheExactDenoiserComesDownToTheLikelihood) {
   constexpr int64_t kImages = 2000;
   constexpr double kMean = 0.1, kStd = 0.4;

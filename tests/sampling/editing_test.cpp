@@ -58,7 +58,8 @@ TEST(Measurement, OfAveragesLeavesEverythingElseOfAPrediction) {
 TEST(Restore, KeepsWhatIsKnownAndDrawsTheRestFromTheModel) {
   constexpr int64_t kItems = 500;
   const Draw numbers = draw(kItems);
-  const auto levels = falling(200);   // ancestral steps leave out a share of the variance that falls with them
+  // Ancestral steps leave out a share of the variance that falls with their number.
+  const auto levels = falling(200);
   Tensor keep = at::zeros({4, 4});
   keep.narrow(0, 0, 2).fill_(1);
   const Tensor image = at::full({kItems, 1, 4, 4}, 0.9);
@@ -88,13 +89,15 @@ TEST(Restore, TellsTheRestWhatIsKnown) {
   Tensor keep = at::zeros({4, 4});
   keep.narrow(0, 0, 2).fill_(1);
   const Tensor image = at::full({kItems, 1, 4, 4}, 0.5);
-  const Tensor found = restore(numbers.normal("noise", kShape) * levels.front().sigma, levels, related,
-                               keep_pixels(image, keep), noise_of(numbers));
+  const Tensor found = restore(numbers.normal("noise", kShape) * levels.front().sigma, levels,
+                               related, keep_pixels(image, keep), noise_of(numbers));
   // Given eight pixels of 0.5, the others share 0.5 * 0.16 / (0.16 + 0.09 / 8) = 0.467. Guidance
-  // takes pixels for independent given x, so it comes near; the null-space projection alone gives 0.33.
+  // takes pixels for independent given x, so it comes near; the null-space projection alone gives
+  // 0.33.
   const Tensor rest = found.narrow(2, 2, 2);
   EXPECT_NEAR(rest.mean().item<double>(), 0.467, 0.08);
-  EXPECT_NEAR((rest - rest.mean({2, 3}, true)).std().item<double>(), 0.3 * std::sqrt(7.0 / 8), 0.04);
+  EXPECT_NEAR((rest - rest.mean({2, 3}, true)).std().item<double>(), 0.3 * std::sqrt(7.0 / 8),
+              0.04);
 }
 
 TEST(Restore, OfAveragesHasTheirDetailFromTheModel) {
@@ -133,7 +136,8 @@ TEST(NoiseOfImage, IsWhatSamplingMakesTheImageOf) {
   const Tensor noise = noise_of_image(image, levels, denoise);
   // The exact path: x - mean grows as sqrt(std^2 + sigma^2).
   const double least = levels[levels.size() - 2].sigma, most = levels.front().sigma;
-  const Tensor exact = 0.1 + (image - 0.1) * std::sqrt((0.25 + most * most) / (0.25 + least * least));
+  const Tensor exact =
+      0.1 + (image - 0.1) * std::sqrt((0.25 + most * most) / (0.25 + least * least));
   EXPECT_TRUE(at::allclose(noise, exact, 0.01, 0.01));
   const Tensor back = solve(noise, levels, denoise, {}, {.solver = Solver::heun});
   EXPECT_TRUE(at::allclose(back, image, 0, 0.01));

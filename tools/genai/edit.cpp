@@ -51,7 +51,9 @@ Image load_mask(const std::string& mask, const DataInfo& info) {
   if (const auto part = parts.find(mask); part != parts.end()) {
     const auto [top, left, height, width] = part->second;
     for (int64_t y = top; y < top + height; ++y) {
-      for (int64_t x = left; x < left + width; ++x) made.pixels[static_cast<size_t>(y * w + x)] = 255;
+      for (int64_t x = left; x < left + width; ++x) {
+        made.pixels[static_cast<size_t>(y * w + x)] = 255;
+      }
     }
     return made;
   }
@@ -65,7 +67,8 @@ void check_files(const EditOptions& options, Edit edit) {
          wanted == 1 ? " picture" : " pictures", ", found ", options.files.size());
   }
   if (edit == Edit::inpaint && options.mask.empty()) {
-    fail(ErrorKind::usage, "edit inpaint: --mask: expected a picture that is white where to fill, or ",
+    fail(ErrorKind::usage,
+         "edit inpaint: --mask: expected a picture that is white where to fill, or ",
          "one of lower, upper, left, right, middle");
   }
   if (edit != Edit::inpaint && !options.mask.empty()) {
@@ -103,8 +106,9 @@ int edit_verb(const Command& command, const EditOptions& options) {
   const Tensor pictures = prepare(options.files[0], request.edit, info);
   const Tensor others =
       request.edit == Edit::blend ? prepare(options.files[1], request.edit, info) : Tensor();
-  const Tensor mask =
-      request.edit == Edit::inpaint ? from_images({load_mask(options.mask, info)}, 1)[0][0] : Tensor();
+  const Tensor mask = request.edit == Edit::inpaint
+                          ? from_images({load_mask(options.mask, info)}, 1)[0][0]
+                          : Tensor();
   std::string words = concat("step-", manifest.step, "-", options.what);
   for (const std::string& file : options.files) words += "-" + fs::path(file).stem().string();
   if (request.edit == Edit::inpaint) words += "-mask-" + fs::path(options.mask).stem().string();
@@ -121,8 +125,8 @@ int edit_verb(const Command& command, const EditOptions& options) {
   const LoadedModel loaded =
       load_model(reference, options.compute.resolve(manifest.numerics.threads));
   const auto images = to_images(edit_pixels(loaded, request, count, pictures, others, mask));
-  const SheetLayout layout =
-      resolve_layout({.rows = 0, .columns = 0, .scale = options.scale}, count, info.width, info.height);
+  const SheetLayout layout = resolve_layout({.rows = 0, .columns = 0, .scale = options.scale},
+                                            count, info.width, info.height);
   const Image sheet = count == 1 ? images[0] : grid(images, layout.rows, layout.columns);
   const Image large = scale_up(sheet, layout.scale);
   const Json made = {{"edit", options.what},          {"first", request.first},

@@ -61,7 +61,9 @@ std::string details_text(const Json& details) {
   if (details.contains("bound_by_level")) {
     text += "\nthe bound by the noise that is removed (noise / signal), nats per image\n";
     double most = 1e-9;
-    for (const Json& range : details["bound_by_level"]) most = std::max(most, range["nats"].get<double>());
+    for (const Json& range : details["bound_by_level"]) {
+      most = std::max(most, range["nats"].get<double>());
+    }
     for (const Json& range : details["bound_by_level"]) {
       const double nats = range["nats"];
       text += concat("  ", padded(number_text(range["ratio"].get<double>(), 3), 12),
@@ -78,7 +80,8 @@ std::string details_text(const Json& details) {
       rows.push_back({name});
       for (const Json& count : confusion["counts"][i]) rows.back().push_back(count.dump());
       const Json& accuracy = details["accuracy_by_class"][name];
-      rows.back().push_back(accuracy.is_null() ? "-" : number_text(100 * accuracy.get<double>(), 4) + " %");
+      rows.back().push_back(
+          accuracy.is_null() ? "-" : number_text(100 * accuracy.get<double>(), 4) + " %");
     }
     text += "\n" + table(rows);
   }

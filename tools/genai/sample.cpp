@@ -129,7 +129,8 @@ int sample_verb(const Command& command, const SampleOptions& options) {
 std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   auto command = std::make_unique<Command>(
       "sample", "makes pictures; a sample has one number, its seed, and looks the same in any grid",
-      std::vector<std::string>{"genai sample last -n 64", "genai sample 8 --seed 17 -n 1 --out 17.png",
+      std::vector<std::string>{"genai sample last -n 64",
+                               "genai sample 8 --seed 17 -n 1 --out 17.png",
                                "genai sample 8@best --grid 4x16 --temperature 0.7"});
   auto options = std::make_shared<SampleOptions>();
   options->run.add(*command);

@@ -35,7 +35,8 @@ std::vector<int64_t> parse_labels(const std::string& source, const std::string& 
   const Field field{.name = "labels", .type = FieldType::integers, .range = at_least(0)};
   const Json value = value_from_text(field, text);
   if (const std::string problem = check_value(field, value); !problem.empty()) {
-    fail(ErrorKind::usage, source, ": expected DATA:LABEL,LABEL (mnist:9), found labels '", text, "'");
+    fail(ErrorKind::usage, source, ": expected DATA:LABEL,LABEL (mnist:9), found labels '", text,
+         "'");
   }
   return value.get<std::vector<int64_t>>();
 }
@@ -76,7 +77,9 @@ ScoredSet load_pictures(const std::vector<std::string>& files, const DataInfo& i
   }
   DataInfo own = info;
   own.source = "pictures";
-  return {.name = "pictures", .images = {.images = from_images(pictures, info.channels), .labels = {}}, .info = own};
+  return {.name = "pictures",
+          .images = {.images = from_images(pictures, info.channels), .labels = {}},
+          .info = own};
 }
 
 void show_picture(const ScoredSet& set, int64_t index) {
@@ -108,7 +111,8 @@ Json print_classes(const LoadedModel& loaded, const ScoredSet& set,
 }
 
 /// log p(x) of each picture, and how many of the run's kept test images are less likely.
-Json print_likelihoods(const LoadedModel& loaded, const ScoredSet& set, const ScoreOptions& options) {
+Json print_likelihoods(const LoadedModel& loaded, const ScoredSet& set,
+                       const ScoreOptions& options) {
   const auto scores = score_images(loaded, set, options.draws);
   const Split kept = load_kept(loaded.run, loaded.manifest);
   const auto usual = score_images(
@@ -140,7 +144,9 @@ int score_pictures(const LoadedModel& loaded, const ScoreOptions& options) {
     fail(ErrorKind::usage, "--against compares data sets; name one, not single pictures");
   }
   for (const std::string& file : options.what) {
-    if (!is_file(file)) fail(ErrorKind::usage, file, ": no such picture (give pictures or one DATA)");
+    if (!is_file(file)) {
+      fail(ErrorKind::usage, file, ": no such picture (give pictures or one DATA)");
+    }
   }
   const ScoredSet set = load_pictures(options.what, loaded.manifest.data);
   const bool classifier = dynamic_cast<Classifier*>(loaded.model.get()) != nullptr;
@@ -162,7 +168,8 @@ int score_data(const Command& command, const LoadedModel& loaded, const ScoreOpt
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
   StageLine line(command.app.count("--quiet") > 0);
-  measure_scores(loaded, set, against ? &*against : nullptr, options.draws, result, line.progress());
+  measure_scores(loaded, set, against ? &*against : nullptr, options.draws, result,
+                 line.progress());
   line.clear();
   const fs::path picture = loaded.run / keep_evaluation(loaded.run, result).pictures.at("worst");
   if (options.json) {
@@ -171,7 +178,8 @@ int score_data(const Command& command, const LoadedModel& loaded, const ScoreOpt
     print_json(json);
     return 0;
   }
-  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture.string() << "\n";
+  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture.string()
+            << "\n";
   return 0;
 }
 

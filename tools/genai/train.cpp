@@ -149,9 +149,9 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
   text += concat("\nnext:\n  genai sample ", name, " -n 64\n  genai evaluate ", name,
                  "\n  genai train --resume ", name,
-                 by_epochs ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(),
-                                                              6))
-                           : concat(" --steps ", 2 * result.step));
+                 by_epochs
+                     ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(), 6))
+                     : concat(" --steps ", 2 * result.step));
   say(text);
 }
 

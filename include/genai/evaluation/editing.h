@@ -14,8 +14,8 @@ namespace genai {
 /// - upscale_psnr (dB) and upscale_accuracy from pictures of half the size; beside them bicubic
 ///   interpolation's;
 /// - vary_accuracy and vary_distance (root mean square, of 1) at three strengths;
-/// - blend_psnr: of the two ends of a blend against the pictures (dB); blend_accuracy: share of middles
-///   seen as the class of either end.
+/// - blend_psnr: of the two ends of a blend against the pictures (dB); blend_accuracy: share of
+///   middles seen as the class of either end.
 /// The picture "editing" shows the first of them. Needs an even size and the extractor.
 /// Throws Error{usage} when the model is no Denoiser or the images have odd sides.
 void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extractor& extractor,

@@ -20,7 +20,7 @@ extern const EnumNames<Part> kPartNames;
 
 struct EvaluationRequest {
   std::set<Part> parts;      ///< empty: all that apply, the classification score only when `full`
-  bool full = false;         ///< as papers report: all samples, more draws, the classification score
+  bool full = false;         ///< all samples, more draws and the classification score, as in papers
   int64_t samples = 0;       ///< 0: kSamples, or fewer when making them takes longer than kPatience
   int64_t first = 0;         ///< number of the first sample
   int64_t draws = 0;         ///< of the likelihood; 0: as the model advises

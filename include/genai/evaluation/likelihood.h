@@ -1,5 +1,6 @@
-// How likely a model finds test images: bounds of log p(x), such as the importance-weighted one (Y. Burda
-// et al., "Importance weighted autoencoders", 2016, equation 8) and that of diffusion (sampling/bound.h).
+// How likely a model finds test images: bounds of log p(x), such as the importance-weighted one (Y.
+// Burda et al., "Importance weighted autoencoders", 2016, equation 8) and that of diffusion
+// (sampling/bound.h).
 #pragma once
 #include <functional>
 
@@ -16,10 +17,10 @@ struct LikelihoodRequest {
   std::function<void(double)> progress;
 };
 
-/// The bound of -log p(x) on the test split ("nll_iw100", "nll_vlb1000x8": the estimate is part of the
-/// name), the same in bits/dim, and its parts, each with the standard error over images. The same draws
-/// at every call. Of a Denoiser also details["bound_by_level"]: what the steps from each range of noise
-/// levels contribute.
+/// The bound of -log p(x) on the test split ("nll_iw100", "nll_vlb1000x8": the estimate is part of
+/// the name), the same in bits/dim, and its parts, each with the standard error over images. The
+/// same draws at every call. Of a Denoiser also details["bound_by_level"]: what the steps from each
+/// range of noise levels contribute.
 /// Throws Error{usage} when the model is no Likelihood, Error{data} when there are no test images
 /// or their shape is not the model's.
 void measure_likelihood(const LoadedModel& loaded, const Dataset& data,

@@ -17,13 +17,13 @@ struct EditRequest {
   int64_t first = 0;       ///< number of the first version ("seed")
   int64_t label = -1;      ///< class; -1: none, also with a conditional model
   double strength = 0.5;   ///< vary: share of the path from noise to image that is gone again
-  Json options = Json::object();   ///< those of the family's sampling fields that are not to be chosen
-                                   ///< for the edit (steps, levels)
+  Json options = Json::object();  ///< those of the family's sampling fields that are not to be
+                                  ///< chosen for the edit (steps, levels)
 };
 
-/// `count` versions of each picture, numbered on from request.first: uint8 [N * count, C, H, W], the
-/// versions of a picture one after the other; of blend, `count` steps from a picture to its other (1: the
-/// middle). Equal requests give equal pixels.
+/// `count` versions of each picture, numbered on from request.first: uint8 [N * count, C, H, W],
+/// the versions of a picture one after the other; of blend, `count` steps from a picture to its
+/// other (1: the middle). Equal requests give equal pixels.
 /// @param pictures  uint8 [N, C, H, W] of the model's size; upscale: smaller by a whole factor
 /// @param others    blend: the second pictures
 /// @param mask      inpaint: uint8 [H, W], 255 where to fill, 0 where the picture stays as it is

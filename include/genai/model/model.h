@@ -97,8 +97,8 @@ struct LatentSpace {
   virtual Tensor decode(const Tensor& points, const Tensor& labels) = 0;
 };
 
-/// Predicts the image behind a noisy one: what diffusion sampling, its pictures and editing are made
-/// of. Images in -1..1.
+/// Predicts the image behind a noisy one: what diffusion sampling, its pictures and editing are
+/// made of. Images in -1..1.
 struct Denoiser {
   virtual ~Denoiser() = default;
   /// From noise to images.

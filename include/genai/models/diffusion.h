@@ -3,8 +3,8 @@
 //   x = alpha x0 + sigma noise                                       (sampling/noise.h)
 //   D(x; alpha, sigma) = c_skip x + c_out F(c_in x; alpha, sigma)    Karras et al. 2022, equation 7
 //
-// D predicts the image x0 (in -1..1) behind x; F is the U-Net. Predicting noise, image, v or a flow's
-// velocity, and the preconditioning of Karras et al., differ in c_skip and c_out only.
+// D predicts the image x0 (in -1..1) behind x; F is the U-Net. Predicting noise, image, v or a
+// flow's velocity, and the preconditioning of Karras et al., differ in c_skip and c_out only.
 #pragma once
 #include "genai/model/family.h"
 #include "genai/nn/unet.h"
@@ -16,7 +16,7 @@ namespace genai {
 enum class Prediction {
   epsilon,   ///< the noise: J. Ho et al. 2020, section 3.2
   x0,        ///< the image
-  v,         ///< alpha noise - sigma x0: T. Salimans, J. Ho, "Progressive distillation", 2022, app. D
+  v,         ///< alpha noise - sigma x0: T. Salimans, J. Ho, "Progressive distillation", 2022
   edm,       ///< what the input lacks, at unit variance: Karras et al. 2022, table 1
   velocity,  ///< noise - x0: X. Liu et al. 2022, equation 1
 };

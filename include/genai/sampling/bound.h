@@ -18,8 +18,8 @@ Tensor prior_divergence(const Tensor& x0, const NoiseLevel& level);
 Tensor step_divergence(const Tensor& x0, const Tensor& clean, const NoiseLevel& from,
                        const NoiseLevel& to);
 
-/// log-probability of 8-bit pixels x0 in -1..1 under a normal distribution cut into their 256 steps,
-/// the outermost open (Ho et al. 2020, equation 13): [B].
+/// log-probability of 8-bit pixels x0 in -1..1 under a normal distribution cut into their 256
+/// steps, the outermost open (Ho et al. 2020, equation 13): [B].
 Tensor discretized_log_likelihood(const Tensor& x0, const Tensor& mean, double std);
 
 /// Prediction of x0 from x [B, C, H, W] for rows at levels of their own.
@@ -30,13 +30,15 @@ struct Bound {
   Tensor total() const { return prior + steps + decoder; }
 };
 
+/// Told the divergences [B] of the steps taken, and which they are (int64 [B], 0 the noisiest).
+using WatchSteps = std::function<void(const Tensor& step, const Tensor& nats)>;
+
 /// @param levels  falling, the last without noise
-/// @param draws   steps drawn for each image, one from each of as many equal parts of the whole; with as
-///                many as there are steps each is taken once, else the sum is estimated without bias
-/// @param watch   told the divergences [B] of the steps taken, and which they are (int64 [B], 0 the
-///                noisiest)
+/// @param draws   steps drawn for each image, one from each of as many equal parts of the whole;
+///                with as many as there are steps each is taken once, else the sum is estimated
+///                without bias
 Bound variational_bound(const Tensor& x0, const std::vector<NoiseLevel>& levels,
                         const PredictRows& predict, const Draw& draw, int64_t draws,
-                        const std::function<void(const Tensor& step, const Tensor& nats)>& watch = {});
+                        const WatchSteps& watch = {});
 
 }  // namespace genai

@@ -88,8 +88,8 @@ class NoiseProcess {
 };
 
 /// Smallest and largest ratio of noise to signal that karras and log_snr visit in sampling.
-/// The largest is that of Karras et al. 2022, table 1; their smallest, 0.002, is a quarter of a step of
-/// 8 bits: going there costs two of ten evaluations and changes nothing to be seen.
+/// The largest is that of Karras et al. 2022, table 1; their smallest, 0.002, is a quarter of a
+/// step of 8 bits: going there costs two of ten evaluations and changes nothing to be seen.
 inline constexpr double kSmallestRatio = 0.02, kLargestRatio = 80;
 
 }  // namespace genai

@@ -54,8 +54,8 @@ struct Estimate {
 /// the predicted x0 itself whatever the solver, as log(alpha / sigma) has no end.
 /// @param denoise  for the correction of heun
 /// @param noise    standard normal; read by stochastic solvers only, and not in a step to sigma 0
-/// Throws std::logic_error where sigma does not fall (heun goes up as well, from an image to its noise)
-/// or a signal is needed and missing.
+/// Throws std::logic_error where sigma does not fall (heun goes up as well, from an image to its
+/// noise) or a signal is needed and missing.
 Tensor solver_step(const SolverOptions& options, const std::vector<Estimate>& past,
                    const NoiseLevel& to, const Denoise& denoise, const Tensor& noise);
 
