@@ -140,7 +140,7 @@ std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& dat
 
 /// The number of samples to make, and the seconds that one takes.
 std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
-                                        const EvaluationRequest& request, Evaluation& into) {
+                                        const EvaluationRequest& request) {
   generate_samples(loaded, 0, kChunk, request.options);   // the first one allocates
   const double each =
       seconds_of([&] { generate_samples(loaded, 0, kTimed, request.options); }) / kTimed;
@@ -150,11 +150,6 @@ std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
     for (const int64_t fewer : kFewer) {
       if (static_cast<double>(count) * each > EvaluationRequest::kPatience) count = fewer;
     }
-  }
-  if (count < EvaluationRequest::kSamples) {
-    into.notes.push_back(concat(count, " samples instead of ", EvaluationRequest::kSamples,
-                                ", which would take ", std::llround(each * 1e4),
-                                " s; -n or --full makes more"));
   }
   return {count, each};
 }
@@ -215,7 +210,12 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
   int64_t count = 0;
   double each = 0;
   if (samples_wanted || parts.count(Part::classification_score)) {
-    std::tie(count, each) = choose_count(loaded, request, result);
+    std::tie(count, each) = choose_count(loaded, request);
+    constexpr int64_t kAll = EvaluationRequest::kSamples;
+    if (samples_wanted && request.samples == 0 && count < kAll) {
+      result.notes.push_back(concat(count, " samples instead of ", kAll, ", which would take ",
+                                    std::llround(each * kAll), " s; -n or --full makes more"));
+    }
     result.sampling = {{"first", request.first}, {"count", count}, {"options", request.options}};
   }
   if (request.full && progress) {
