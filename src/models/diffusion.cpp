@@ -93,7 +93,7 @@ const FieldTable& diffusion_fields() {
 }
 
 struct DiffusionSampling {
-  Solver sampler = Solver::ipndm;
+  Solver sampler = Solver::dpmpp_2m;
   int64_t steps = 10;
   Spacing levels = Spacing::karras;
   double guidance = 0;

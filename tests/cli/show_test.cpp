@@ -42,7 +42,7 @@ TEST_F(Show, AStripOfSamplesIsTheUsualResult) {
   EXPECT_EQ(request["direction"], "reverse");
   EXPECT_EQ(request["count"], 4);
   EXPECT_EQ(request["options"]["steps"], 10);
-  EXPECT_NE(told["text"]["parameters"].get<std::string>().find("Steps: 10, Sampler: ipndm"),
+  EXPECT_NE(told["text"]["parameters"].get<std::string>().find("Steps: 10, Sampler: dpm++2m"),
             std::string::npos);
 }
 

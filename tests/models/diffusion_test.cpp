@@ -601,9 +601,9 @@ TEST(DiffusionSampling, RefusesOptionsThatDoNotFit) {
   };
   refuses(ddpm, {{"steps", 0}}, "sampling.steps: expected at least 1, found 0");
   refuses(ddpm, {{"steps", 101}}, "knows 100 noise levels");
-  refuses(ddpm, {{"eta", 0.5}}, "sampling.eta: only ddim has it, found ipndm");
+  refuses(ddpm, {{"eta", 0.5}}, "sampling.eta: only ddim has it, found dpm++2m");
   refuses(ddpm, {{"sampler", "heun"}, {"eta", 0.5}}, "sampling.eta: only ddim has it, found heun");
-  refuses(ddpm, {{"churn", 1}}, "sampling.churn: only euler and heun have it, found ipndm");
+  refuses(ddpm, {{"churn", 1}}, "sampling.churn: only euler and heun have it, found dpm++2m");
   refuses(ddpm, {{"sampler", "ddim"}, {"churn", 1}}, "sampling.churn");
   for (const char* sampler :
        {"ddpm", "ddpm-large", "dpm++2m", "dpm++3m", "dpm++2m-sde", "unipc"}) {
