@@ -1,5 +1,5 @@
-// Loops that the compiler vectorizes for every x86-64 CPU of the last decade: one code path, so that
-// --exact holds on all of them.
+// Loops that the compiler vectorizes for every x86-64 CPU of the last decade: one code path, so
+// that --exact holds on all of them.
 #pragma once
 
 #if defined(__x86_64__)
