@@ -91,5 +91,107 @@ TEST_F(Data, ShowDescribesAndVerbsNeedTheirArguments) {
   EXPECT_EQ(list[0]["state"], "built in");
 }
 
+TEST_F(Data, ShowOfATextCountsItsTokens) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += concat("the cat and the hat, caf\u00E9 ", i, "\n");
+  put(folder / "cats.txt", text);
+  const Json shown = json_of({"data", "show", "cats.txt"});
+  EXPECT_EQ(shown["source"], "cats");
+  EXPECT_EQ(shown["items"], false);
+  EXPECT_EQ(shown["tokenizer"]["kind"], "characters");
+  EXPECT_EQ(shown["tokenizer"]["size"], shown["vocabulary"].size());
+  EXPECT_EQ(shown["vocabulary"][0], "\\n");
+  EXPECT_EQ(shown["vocabulary"][1], "\u2423");
+  const Json &train = shown["train"], &validation = shown["validation"];
+  EXPECT_EQ(train["bytes"].get<size_t>() + validation["bytes"].get<size_t>(), text.size());
+  EXPECT_EQ(train["tokens"], train["characters"]);
+  EXPECT_EQ(shown["frequent"][0]["token"], "\u2423");
+  EXPECT_EQ(shown["example"]["ids"].size(), shown["example"]["tokens"].size());
+
+  const Json bytes = json_of({"data", "show", "cats.txt", "--tokenizer", "bytes"});
+  EXPECT_EQ(bytes["validation"]["bytes_per_token"], 1.0);
+  const Arguments bpe{"data", "show", "cats.txt", "--tokenizer", "bpe", "--vocabulary", "270",
+                      "--text", "the cat"};
+  Arguments writing = bpe;
+  writing.insert(writing.end(), {"--out", "made/tokenizer"});
+  const Json pairs = json_of(writing);
+  EXPECT_EQ(pairs["tokenizer"]["size"], 270);
+  EXPECT_EQ(pairs["example"]["text"], "the\u2423cat");
+  EXPECT_GT(pairs["train"]["bytes_per_token"], 1.5);
+  EXPECT_EQ(names_in(folder / "made/tokenizer"), (Arguments{"merges.txt", "vocab.json"}));
+  const Json read = json_of({"data", "show", "cats.txt", "--tokenizer", "made/tokenizer", "--text",
+                             "the cat"});
+  EXPECT_EQ(read["tokenizer"], pairs["tokenizer"]);
+  EXPECT_EQ(read["example"], pairs["example"]);
+  const Json words = json_of({"data", "show", "cats.txt", "--tokenizer", "words"});
+  EXPECT_EQ(words["example"]["tokens"][1], "\u2423cat");
+
+  ToolOptions narrow = here();
+  narrow.environment["COLUMNS"] = "1";
+  const Outcome page = genai(bpe, narrow);
+  EXPECT_EQ(page.code, 0) << page.err;
+  for (const char* part : {"running text; tokenizer bpe-270", "validation", "most frequent",
+                           "the 256 bytes and 14 more (", " of 270 are in train)",
+                           "example: 7 characters, "}) {
+    EXPECT_NE(page.out.find(part), std::string::npos) << page.out << "lacks: " << part;
+  }
+}
+
+TEST_F(Data, ShowOfItemsAndBuiltInSums) {
+  const Json sums = json_of({"data", "show", "sums"});
+  EXPECT_EQ(sums["items"], true);
+  EXPECT_EQ(sums["tokenizer"]["size"], 13);   // digits, +, =, end of line
+  EXPECT_EQ(sums["train"]["lines"], 9000);
+  EXPECT_EQ(sums["validation"]["lines"], 1000);
+  put(folder / "names.txt", "emma\nolivia\nava\n\nisabella\n");
+  put(folder / "held.txt", "mia\n");
+  const Json names = json_of({"data", "show", "names.txt", "--lines"});
+  EXPECT_EQ(names["train"]["lines"], 3);
+  EXPECT_EQ(names["validation"]["lines"], 1);
+  EXPECT_EQ(names["notes"].size(), 2u);
+  const Json given = json_of({"data", "show", "names.txt", "--lines", "--validation", "held.txt"});
+  EXPECT_EQ(given["train"]["lines"], 4);
+  EXPECT_EQ(given["validation"]["bytes"], 4);
+  const Outcome page = genai({"data", "show", "names.txt", "--lines"});
+  EXPECT_NE(page.out.find("an item a line"), std::string::npos) << page.out;
+  EXPECT_NE(page.out.find("left out 1 empty line"), std::string::npos) << page.out;
+}
+
+TEST_F(Data, WrongTextsAndTokenizersAreNamed) {
+  put(folder / "empty.txt", "");
+  put(folder / "binary.txt", "some text \xFF and more");
+  put(folder / "good.txt", "some text and more");
+  expect_error(3, {"data", "show", "empty.txt"}, {"empty.txt", "empty file"});
+  expect_error(3, {"data", "show", "binary.txt"}, {"byte 10 (\\xFF)", "bytes or bpe"});
+  EXPECT_EQ(genai({"data", "show", "binary.txt", "--tokenizer", "bytes"}).code, 0);
+  expect_error(3, {"data", "show", "good.txt", "--text", "Z"}, {"'Z' (U+005A) at byte 0"});
+  expect_error(2, {"data", "show", "good.txt", "--tokenizer", "letters"}, {"letters", "words"});
+  expect_error(2, {"data", "show", "good.txt", "--vocabulary", "300"}, {"300", "bpe and words"});
+  expect_error(2, {"data", "show", "good.txt", "--tokenizer", "bpe", "--vocabulary", "9"},
+               {"256", "found 9"});
+  expect_error(2, {"data", "show", "good.txt", "--out", "made"}, {"--out", "characters-"});
+  expect_error(2, {"data", "show", "good.txt", "--size", "9"}, {"--size", "good.txt"});
+  expect_error(2, {"data", "show", "pics", "--tokenizer", "bpe"}, {"--tokenizer", "pics"});
+  expect_error(3, {"data", "show", "good.txt", "--tokenizer", "pics"}, {"vocab.json"});
+  expect_error(3, {"data", "show", "shakespear"}, {"'shakespeare'"});
+  EXPECT_FALSE(fs::exists(folder / "made"));
+}
+
+TEST_F(Data, ShakespeareWithoutNetworkSaysWhatToDo) {
+  ToolOptions options = here();
+  options.environment["GENAI_DATA"] = (folder / "store").string();
+  const std::string file = (folder / "store/shakespeare/input.txt").string();
+  for (const char* action : {"show", "fetch"}) {
+    expect_error(3, {"data", action, "shakespeare"}, {file, "could not be fetched", "`sums`"},
+                 options);
+  }
+  fs::create_directories(folder / "store/shakespeare");
+  put(file, "To be, or not to be");
+  expect_error(3, {"data", "show", "shakespeare"},
+               {file, "not the original", "SHA-256", "genai data fetch shakespeare"}, options);
+  const Outcome list = genai({"data"}, options);
+  EXPECT_NE(list.out.find("(genai data fetch shakespeare)"), std::string::npos) << list.out;
+}
+
 }  // namespace
 }  // namespace genai

@@ -1,14 +1,20 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
+#include <numeric>
 
 #include "command.h"
 #include "genai/base/error.h"
+#include "genai/base/files.h"
 #include "genai/base/picture.h"
 #include "genai/base/terminal.h"
 #include "genai/data/dataset.h"
 #include "genai/data/mnist.h"
+#include "genai/data/text_data.h"
+#include "genai/data/unicode.h"
 #include "genai/generation/generate.h"
+#include "output.h"
 
 namespace genai::tool {
 namespace {
@@ -17,12 +23,25 @@ struct DataOptions {
   std::string action = "list", source, dir;
   int64_t size = 0, channels = 0;
   bool json = false;
+  // of texts
+  std::string tokenizer, validation, text, out;
+  int64_t vocabulary = 0;
+  bool lines = false;
+
+  bool about_text() const {
+    return lines || vocabulary != 0 || !tokenizer.empty() || !validation.empty() ||
+           !text.empty() || !out.empty();
+  }
 };
 
 std::string state_of(const std::string& source, const std::string& dir) {
-  if (source == "digits") return "built in";
+  if (source == "digits" || source == "sums") return "built in";
   try {
-    load_dataset({.source = source, .dir = dir}, false);
+    if (source == shakespeare().name) {
+      load_known_text(shakespeare(), data_folder(dir), {.download = false, .progress = {}});
+    } else {
+      load_dataset({.source = source, .dir = dir}, false);
+    }
     return "here";
   } catch (const Error&) {
     return "not here (genai data fetch " + source + ")";
@@ -34,7 +53,9 @@ int list_data(const DataOptions& options) {
   const std::vector<std::pair<std::string, std::string>> about = {
       {"digits", "procedural handwritten digits, 28x28 grey, 60,000 + 10,000"},
       {"mnist", "handwritten digits, 28x28 grey, 60,000 + 10,000"},
-      {"fashion-mnist", "clothes, 28x28 grey, 60,000 + 10,000"}};
+      {"fashion-mnist", "clothes, 28x28 grey, 60,000 + 10,000"},
+      {"shakespeare", "text: plays, 1,003,854 + 111,540 bytes"},
+      {"sums", "text: 12+7=19, one a line, 9,000 + 1,000"}};
   Json json = Json::array();
   for (const auto& [name, text] : about) {
     const std::string state = state_of(name, options.dir);
@@ -46,14 +67,14 @@ int list_data(const DataOptions& options) {
   } else {
     std::cout << table(rows) << "\nfolder: " << data_folder(options.dir).string()
               << "   (--data-dir, $GENAI_DATA)\nany folder of PNG, JPEG or BMP files is a data set "
-                 "too: --data PATH\n";
+                 "too: --data PATH\nany text file can be shown: genai data show FILE\n";
   }
   return 0;
 }
 
 int fetch_data(const DataOptions& options) {
   if (options.source.empty()) {
-    fail(ErrorKind::usage, "data fetch: name a data set: mnist or fashion-mnist");
+    fail(ErrorKind::usage, "data fetch: name a data set: mnist, fashion-mnist or shakespeare");
   }
   FetchOptions fetch;
   const bool terminal = is_terminal(STDERR_FILENO);
@@ -67,19 +88,225 @@ int fetch_data(const DataOptions& options) {
     load_mnist(folder, fetch);
   } else if (options.source == "fashion-mnist") {
     load_fashion_mnist(folder, fetch);
+  } else if (options.source == shakespeare().name) {
+    load_known_text(shakespeare(), folder, fetch);
   } else {
-    fail(ErrorKind::usage, "data fetch: expected mnist or fashion-mnist, found '", options.source,
-         "'");
+    fail(ErrorKind::usage, "data fetch: expected mnist, fashion-mnist or shakespeare, found '",
+         options.source, "'");
   }
   if (terminal) std::cerr << "\r\x1b[K" << std::flush;
   std::cout << (folder / options.source).string() << "\n";
   return 0;
 }
 
-int show_data(const DataOptions& options) {
-  if (options.source.empty()) {
-    fail(ErrorKind::usage, "data show: name a data set or a folder of images");
+// ---- texts ----
+
+bool is_text(const std::string& source) {
+  const std::vector<std::string> known = known_texts();
+  return std::ranges::find(known, source) != known.end() ||
+         std::filesystem::is_regular_file(source);
+}
+
+/// One part of a text and its tokens.
+struct Part {
+  std::string name;
+  int64_t bytes, characters, lines, tokens;
+  std::vector<int32_t> ids;
+
+  Part(std::string part, const std::string& text, const Tokenizer& tokenizer)
+      : name(std::move(part)),
+        bytes(static_cast<int64_t>(text.size())),
+        characters(count_characters(text)),
+        lines(std::ranges::count(text, '\n') + !text.ends_with('\n')),
+        ids(tokenizer.encode(text)) {
+    tokens = static_cast<int64_t>(ids.size());
   }
+  double bytes_per_token() const {
+    return static_cast<double>(bytes) / static_cast<double>(tokens);
+  }
+};
+
+/// Tokens by their count in `ids`, most frequent first; those that are not there are left out.
+std::vector<std::pair<int32_t, int64_t>> frequencies(const std::vector<int32_t>& ids,
+                                                     int64_t vocabulary) {
+  std::vector<std::pair<int32_t, int64_t>> counts;
+  for (int32_t id = 0; id < vocabulary; ++id) counts.emplace_back(id, 0);
+  for (const int32_t id : ids) ++counts[static_cast<size_t>(id)].second;
+  std::erase_if(counts, [](const auto& token) { return token.second == 0; });
+  std::ranges::stable_sort(counts, std::greater<>(), [](const auto& c) { return c.second; });
+  return counts;
+}
+
+/// The first lines of a text, some 40 to 120 characters.
+std::string beginning(const std::string& text) {
+  const size_t line = std::min(text.find('\n', 40), text.size() - 1) + 1;
+  size_t end = 0;
+  for (int count = 0; count < 120 && end < line; ++count) end += character_at(text, end).bytes;
+  return text.substr(0, end);
+}
+
+std::vector<std::string> visible_tokens(const Tokenizer& tokenizer,
+                                        const std::vector<int32_t>& ids) {
+  std::vector<std::string> shown;
+  for (const int32_t id : ids) shown.push_back(visible_text(tokenizer.token(id)));
+  return shown;
+}
+
+/// Words with a space between, in lines as wide as the terminal, each indented by two.
+std::string wrapped(const std::vector<std::string>& words) {
+  const int64_t columns = std::max(20, terminal_columns(STDOUT_FILENO));
+  std::string text;
+  int64_t used = columns;
+  for (const std::string& word : words) {
+    const int64_t width = count_characters(word) + 1;
+    if (used + width > columns) {
+      text += text.empty() ? " " : "\n ";
+      used = 1;
+    }
+    text += " " + word;
+    used += width;
+  }
+  return text + "\n";
+}
+
+/// What a reader may want to see of the vocabulary, and how it is called: the characters, or the
+/// first tokens that were learned.
+std::pair<std::string, std::vector<int32_t>> telling_tokens(const Tokenizer& tokenizer) {
+  const bool characters = tokenizer.kind() == TokenizerKind::characters;
+  const int64_t first = characters ? 0 : Bpe::kBytes, most = characters ? 200 : 40;
+  const int64_t count = std::max<int64_t>(0, tokenizer.size() - first);
+  std::vector<int32_t> ids(static_cast<size_t>(std::min(count, most)));
+  std::iota(ids.begin(), ids.end(), static_cast<int32_t>(first));
+  const std::string shown = count > most ? concat("the first ", most, " of ") : "";
+  const std::string listed = shown + count_text(count);
+  if (characters) return {"vocabulary: " + listed + " characters", ids};
+  return {"vocabulary: the 256 bytes" + (count == 0 ? "" : " and " + listed + " more"), ids};
+}
+
+void write_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
+  if (!tokenizer.bpe())
+    fail(ErrorKind::usage, "data show: --out writes vocab.json and merges.txt of --tokenizer bpe; ",
+         tokenizer.name(), " has no merges");
+  const auto path = std::filesystem::path(folder);
+  check_writable(path / "vocab.json");
+  write_file(path / "vocab.json", tokenizer.bpe()->vocabulary_file());
+  write_file(path / "merges.txt", tokenizer.bpe()->merges_file());
+  say("wrote " + (path / "vocab.json").string() + " and merges.txt");
+}
+
+/// All that `data show` says of a text.
+struct TextView {
+  TextData data;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::vector<Part> parts;                              // train, validation
+  std::vector<std::pair<int32_t, int64_t>> frequent;    // tokens of train and their counts
+  std::string example;
+  std::vector<int32_t> example_ids;
+
+  size_t listed() const { return std::min<size_t>(frequent.size(), 10); }
+  std::string shown(int32_t id) const { return visible_text(tokenizer->token(id)); }
+};
+
+Json to_json(const TextView& view) {
+  const Tokenizer& tokenizer = *view.tokenizer;
+  Json json{{"source", view.data.source},
+            {"items", view.data.items},
+            {"fingerprint", view.data.fingerprint}};
+  json["tokenizer"] = {{"kind", enum_name(kTokenizerNames, tokenizer.kind())},
+                       {"size", tokenizer.size()},
+                       {"used", view.frequent.size()},
+                       {"fingerprint", tokenizer.fingerprint()}};
+  for (const Part& part : view.parts) {
+    json[part.name] = {{"bytes", part.bytes},
+                       {"characters", part.characters},
+                       {"lines", part.lines},
+                       {"tokens", part.tokens},
+                       {"bytes_per_token", part.bytes_per_token()}};
+  }
+  json["frequent"] = Json::array();
+  for (size_t i = 0; i < view.listed(); ++i) {
+    const auto& [id, count] = view.frequent[i];
+    json["frequent"].push_back({{"id", id}, {"token", view.shown(id)}, {"count", count}});
+  }
+  std::vector<int32_t> all(static_cast<size_t>(tokenizer.size()));
+  std::iota(all.begin(), all.end(), 0);
+  json["vocabulary"] = visible_tokens(tokenizer, all);
+  json["example"] = {{"text", visible_text(view.example)},
+                     {"ids", view.example_ids},
+                     {"tokens", visible_tokens(tokenizer, view.example_ids)}};
+  json["notes"] = view.data.notes;
+  return json;
+}
+
+void print(const TextView& view) {
+  const Tokenizer& tokenizer = *view.tokenizer;
+  std::cout << view.data.source << ": " << (view.data.items ? "an item a line" : "running text")
+            << "; tokenizer " << tokenizer.name() << "\n";
+  for (const std::string& note : view.data.notes) std::cout << "note: " << note << "\n";
+
+  std::vector<std::vector<std::string>> rows{{"", "bytes", "characters",
+                                              view.data.items ? "items" : "lines", "tokens",
+                                              "bytes per token"}};
+  for (const Part& part : view.parts) {
+    rows.push_back({part.name, count_text(part.bytes), count_text(part.characters),
+                    count_text(part.lines), count_text(part.tokens),
+                    number_text(part.bytes_per_token())});
+  }
+  std::cout << "\n" << table(rows);
+
+  const auto [title, telling] = telling_tokens(tokenizer);
+  std::cout << "\n" << title << " (" << count_text(static_cast<int64_t>(view.frequent.size()))
+            << " of " << count_text(tokenizer.size()) << " are in train)\n";
+  if (!telling.empty()) std::cout << wrapped(visible_tokens(tokenizer, telling));
+
+  rows = {{"most frequent", "id", "count", "of all"}};
+  for (size_t i = 0; i < view.listed(); ++i) {
+    const auto& [id, count] = view.frequent[i];
+    const double share = static_cast<double>(count) / static_cast<double>(view.parts[0].tokens);
+    rows.push_back({view.shown(id), std::to_string(id), count_text(count),
+                    number_text(100 * share, 3) + "%"});
+  }
+  std::cout << "\n" << table(rows);
+
+  std::vector<std::string> numbers;
+  for (const int32_t id : view.example_ids) numbers.push_back(std::to_string(id));
+  std::cout << "\nexample: " << count_text(count_characters(view.example)) << " characters, "
+            << count_text(static_cast<int64_t>(numbers.size())) << " tokens\n"
+            << wrapped(visible_tokens(tokenizer, view.example_ids)) << wrapped(numbers);
+}
+
+int show_text(const DataOptions& options) {
+  if (options.size != 0 || options.channels != 0)
+    fail(ErrorKind::usage, "data show: --size and --channels are for images; ", options.source,
+         " is a text");
+  TextView view;
+  view.data = load_text({.source = options.source,
+                         .validation = options.validation,
+                         .lines = options.lines},
+                        data_folder(options.dir));
+  view.tokenizer =
+      make_tokenizer(view.data, options.tokenizer.empty() ? "characters" : options.tokenizer,
+                     options.vocabulary);
+  view.parts = {{"train", view.data.train, *view.tokenizer},
+                {"validation", view.data.validation, *view.tokenizer}};
+  view.frequent = frequencies(view.parts[0].ids, view.tokenizer->size());
+  view.example = options.text.empty() ? beginning(view.data.train) : options.text;
+  view.example_ids = view.tokenizer->encode(view.example);
+  if (!options.out.empty()) write_tokenizer(*view.tokenizer, options.out);
+  if (options.json) {
+    print_json(to_json(view));
+  } else {
+    print(view);
+  }
+  return 0;
+}
+
+// ---- pictures ----
+
+int show_images(const DataOptions& options) {
+  if (options.about_text())
+    fail(ErrorKind::usage, "data show: --tokenizer, --vocabulary, --lines, --validation, --text "
+         "and --out are for texts; ", options.source, " is none");
   const Dataset data = load_dataset({.source = options.source,
                                      .dir = options.dir,
                                      .size = options.size,
@@ -115,23 +342,52 @@ int show_data(const DataOptions& options) {
   return 0;
 }
 
+int show_data(const DataOptions& options) {
+  if (options.source.empty()) {
+    fail(ErrorKind::usage, "data show: name a data set, a folder of images or a text file");
+  }
+  if (is_text(options.source)) return show_text(options);
+  std::vector<std::string> known = known_datasets();
+  for (const std::string& name : known_texts()) known.push_back(name);
+  const std::string near = nearest(options.source, known);
+  if (!near.empty() && is_text(near) && !std::filesystem::exists(options.source)) {
+    fail(ErrorKind::data, "no data set or file '", options.source, "'; did you mean '", near, "'?");
+  }
+  return show_images(options);
+}
+
 }  // namespace
 
 std::unique_ptr<Command> make_data(const Arguments&) {
   auto command = std::make_unique<Command>(
       "data", "lists, fetches and shows data sets",
-      std::vector<std::string>{"genai data", "genai data fetch mnist",
-                               "genai data show path/to/pictures"});
+      std::vector<std::string>{"genai data", "genai data show path/to/pictures",
+                               "genai data show shakespeare --tokenizer bpe --vocabulary 512"});
   auto options = std::make_shared<DataOptions>();
   CLI::App& app = command->app;
   app.add_option("ACTION", options->action, "list, fetch or show")
       ->check(CLI::IsMember({"list", "fetch", "show"}));
-  app.add_option("DATA", options->source, "digits, mnist, fashion-mnist, or a folder");
+  app.add_option("DATA", options->source, 
+                 "digits, mnist, fashion-mnist, shakespeare, sums, a folder or a text file");
   app.add_option("--data-dir", options->dir, "folder of the data sets ($GENAI_DATA, or data)")
       ->type_name("DIR");
   app.add_option("--size", options->size, "image folders: width and height")->type_name("N");
   app.add_option("--channels", options->channels, "image folders: 1 grey, 3 colour")
       ->type_name("N");
+  app.add_option("--tokenizer", options->tokenizer,
+                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt")
+      ->type_name("NAME");
+  app.add_option("--vocabulary", options->vocabulary,
+                 "bpe, words: tokens at most, 256 or more (bpe: 2048, words: all)")
+      ->type_name("N");
+  app.add_flag("--lines", options->lines, "texts: each line is an item of its own");
+  app.add_option("--validation", options->validation,
+                 "texts: a file for validation (else the last tenth, or a tenth of the lines)")
+      ->type_name("FILE");
+  app.add_option("--text", options->text, "texts: what to encode as the example")
+      ->type_name("TEXT");
+  app.add_option("--out", options->out, "bpe: write vocab.json and merges.txt into this folder")
+      ->type_name("DIR");
   app.add_flag("--json", options->json, "JSON as the result");
   command->run = [options] {
     if (options->action == "fetch") return fetch_data(*options);

@@ -1,0 +1,91 @@
+// Byte-level byte pair encoding, as in GPT-2: R. Sennrich et al., "Neural machine translation of
+// rare words with subword units", ACL 2016, algorithm 1, on bytes (A. Radford et al., "Language
+// models are unsupervised multitask learners", 2019, section 2.2).
+#pragma once
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace genai {
+
+/// Calls `use` for one piece of `text` after the other; together they are the text. The pieces are
+/// the matches of GPT-2's pattern
+///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+/// that is: a run of letters, of numbers or of other signs, each with one space before it if there
+/// is one; endings of English words; white space. Bytes that are no UTF-8 are other signs.
+void split_pieces(std::string_view text, const std::function<void(std::string_view piece)>& use);
+
+/// Bytes as characters that can be seen, one for each byte, as GPT-2's files have them: printable
+/// Latin-1 stands for itself, the other 68 bytes are U+0100 and up; a space is U+0120.
+std::string to_byte_letters(std::string_view bytes);
+
+/// The reverse. Throws Error{data} naming `where` and the character that stands for no byte.
+std::string from_byte_letters(std::string_view letters, const std::string& where);
+
+/// The 256 bytes in the order of their letters: GPT-2's ids 0 to 255.
+const std::array<std::string, 256>& byte_tokens();
+
+/// A vocabulary and its merges. Encoding cuts a text into pieces and each piece into bytes, then
+/// joins neighbours in the order of the merges; what was joined decodes to the same bytes, so any
+/// bytes make the round trip.
+class Bpe {
+ public:
+  static constexpr int64_t kBytes = 256;
+
+  /// What a merges file says in one line.
+  struct Merge {
+    int32_t left, right, joined;   // ids
+  };
+
+  /// Learns merges on `text` until the vocabulary has `vocabulary` tokens: ids 0 to 255 are
+  /// byte_tokens(), 256 the first merge. Each merge is of the pair of neighbours most frequent
+  /// inside pieces; among equals the smaller left id, then the smaller right one. Learning ends
+  /// early when no pair is there `least` times. The same merges as the BpeTrainer of Hugging Face's
+  /// tokenizers with min_frequency = least, the ByteLevel alphabet and no special tokens, given the
+  /// text as one sequence.
+  /// Throws Error{usage} unless 256 <= vocabulary <= 1,000,000 and least >= 1.
+  static Bpe train(std::string_view text, int64_t vocabulary, int64_t least = 2);
+
+  /// @param tokens  of each id, in byte letters
+  /// @param merges  "LEFT RIGHT" in byte letters, by rank
+  /// The names are for messages: of the tokens, of merge i. Throws Error{data}: an empty or a
+  /// repeated token, a byte without a token, a merge of another form, whose left, right or result
+  /// is no token, or given twice.
+  static Bpe from_letters(const std::vector<std::string>& tokens,
+                          const std::vector<std::string>& merges, const std::string& tokens_name,
+                          const std::function<std::string(size_t)>& merge_name);
+  /// What from_letters takes.
+  std::vector<std::string> letter_tokens() const;
+  std::vector<std::string> letter_merges() const;
+
+  /// GPT-2's files. vocab.json: an object from token (in byte letters) to id, the ids 0 to n-1;
+  /// merges.txt: an optional line "#version: ...", then a line "LEFT RIGHT" for each merge. Tokens
+  /// that no merge makes, as "<|endoftext|>", decode but never come out of encode. Throws
+  /// Error{data} naming file and line (of merges) or token, where a file is missing, of another
+  /// form, has ids twice or holes in them, or the two do not fit.
+  static Bpe read(const std::filesystem::path& vocabulary, const std::filesystem::path& merges);
+  /// The content of these files, byte for byte as Hugging Face's tokenizers write them.
+  std::string vocabulary_file() const;
+  std::string merges_file() const;
+
+  std::vector<int32_t> encode(std::string_view text) const;
+
+  const std::vector<std::string>& tokens() const { return tokens_; }
+  const std::vector<Merge>& merges() const { return merges_; }
+
+ private:
+  Bpe() = default;
+  std::vector<int32_t> encode_piece(std::string_view piece) const;
+
+  std::vector<std::string> tokens_;
+  std::vector<Merge> merges_;
+  std::array<int32_t, 256> byte_ids_{};
+  std::unordered_map<uint64_t, int32_t> ranks_;   // by pair_key of left and right
+};
+
+}  // namespace genai

@@ -1,0 +1,79 @@
+// Texts to learn from: known ones, built-in ones and the user's own.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "genai/data/mnist.h"
+#include "genai/data/tokenizer.h"
+
+namespace genai {
+
+struct TextOptions {
+  std::string source = "shakespeare";   ///< "shakespeare", "sums" or the path of a text file
+  std::string validation;               ///< path of the validation text; empty: a part of source
+  bool lines = false;                   ///< each line is an item of its own (names, say)
+  double validation_share = 0.1;        ///< of the bytes or items, 0 < share < 1
+  uint64_t seed = 0;                    ///< of the items' order
+};
+
+struct TextData {
+  std::string source;                ///< "shakespeare", "sums", or the file's name without ending
+  std::string train, validation;     ///< of items: each with '\n' behind it
+  bool items = false;                ///< lines are items of their own; else running text
+  std::string fingerprint;           ///< SHA-256 over what defines the two texts and `items`
+  std::vector<std::string> notes;    ///< what the user should know
+};
+
+/// Running text is cut once, as in nanoGPT: the first floor((1 - share) bytes) are for training
+/// (tinyshakespeare: 1,003,854 and 111,540), fewer where the cut would part a UTF-8 sequence.
+///
+/// Items (`lines`, and "sums" always) are the lines that are not empty, a '\r' at their ends taken
+/// off, in an order from (seed); the first floor((1 - share) items) are for training. With a
+/// validation file there is no cut and no new order.
+///
+/// "shakespeare" is looked for in `data_dir` and fetched if allowed, see load_known_text.
+///
+/// Throws Error{usage}: a share out of range, a validation file beside a known text. Error{data}: a
+/// file that is missing, empty, larger than 1 GiB, or too small to be cut in two.
+TextData load_text(const TextOptions& options, const std::filesystem::path& data_dir,
+                   const FetchOptions& fetch = {});
+
+/// {"shakespeare", "sums"}
+std::vector<std::string> known_texts();
+
+/// A text that is known by its hash.
+struct KnownText {
+  std::string name;                  ///< "shakespeare"
+  std::vector<std::string> paths;    ///< below the data folder; a download goes to the first one
+  std::vector<std::string> urls;
+  uint64_t bytes = 0;
+  std::string sha256;
+  std::string advice;                ///< what to do without file and network
+};
+/// tinyshakespeare (A. Karpathy, char-rnn, 2015): 1,115,394 bytes of Shakespeare's plays, ASCII.
+const KnownText& shakespeare();
+
+/// Its bytes, from the first of its paths that is there, else downloaded when allowed. Throws
+/// Error{data}: a file of another content, a missing one, a failed download; says what to do.
+std::string load_known_text(const KnownText& text, const std::filesystem::path& data_dir,
+                            const FetchOptions& fetch = {});
+
+/// The built-in text: the 10,000 sums "a+b=c\n" with a and b from 0 to 99, in their order. Split as
+/// items, no sum for validation is one for training.
+std::string sums_text();
+/// Is it a sum of two numbers without leading zeros, below 10^18 each, and right? "12+7=19" is.
+bool is_right_sum(std::string_view text);
+
+/// @param tokenizer  a name of kTokenizerNames, or a folder with GPT-2's vocab.json and merges.txt
+/// @param vocabulary as in make_tokenizer; 0 for a folder
+/// Characters come from both parts, as in nanoGPT, so that validation has none that is new; merges
+/// and words are learned from the training part alone. Throws what make_tokenizer and Bpe::read
+/// throw, Error{usage} for another name.
+std::shared_ptr<const Tokenizer> make_tokenizer(const TextData& data, const std::string& tokenizer,
+                                                int64_t vocabulary = 0);
+
+}  // namespace genai

@@ -1,0 +1,255 @@
+#include "genai/data/text_data.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+#include "genai/base/download.h"
+#include "genai/base/files.h"
+#include "genai/base/hash.h"
+#include "genai/base/text.h"
+#include "genai/core/philox.h"
+#include "genai/data/unicode.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
+constexpr uint64_t kSumsSeed = 0;
+constexpr int kSumsBelow = 100;
+constexpr size_t kSmallText = 10'000;
+
+/// As nanoGPT's int(n * 0.9).
+size_t train_count(size_t n, double validation_share) {
+  return static_cast<size_t>(static_cast<double>(n) * (1 - validation_share));
+}
+
+/// The last place at or before `cut` that parts no UTF-8 sequence.
+size_t between_characters(std::string_view text, size_t cut) {
+  for (size_t back = 1; back <= std::min<size_t>(cut, 3); ++back) {
+    if (character_at(text, cut - back).bytes > back) return cut - back;
+  }
+  return cut;
+}
+
+/// The lines that are not empty, without their ends.
+std::vector<std::string_view> lines_of(std::string_view text, size_t& empty) {
+  std::vector<std::string_view> lines;
+  empty = 0;
+  for (size_t at = 0, end = 0; at < text.size(); at = end + 1) {
+    end = std::min(text.find('\n', at), text.size());
+    std::string_view line = text.substr(at, end - at);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) {
+      ++empty;
+    } else {
+      lines.push_back(line);
+    }
+  }
+  return lines;
+}
+
+std::string joined(const std::vector<std::string_view>& lines) {
+  std::string text;
+  for (const std::string_view line : lines) text.append(line) += '\n';
+  return text;
+}
+
+/// In an order from the seed: by a random number for each place.
+void shuffle(std::vector<std::string_view>& lines, uint64_t seed) {
+  std::vector<uint64_t> keys(lines.size());
+  philox_bits(stream_key(seed, "text items"), 0, 0, keys.data(), static_cast<int64_t>(keys.size()));
+  std::vector<size_t> order(lines.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return keys[i]; });
+  std::vector<std::string_view> shuffled;
+  for (const size_t i : order) shuffled.push_back(lines[i]);
+  lines = std::move(shuffled);
+}
+
+[[noreturn]] void fail_too_small(const std::string& name, const std::string& unit, size_t found) {
+  fail(ErrorKind::data, name, ": expected at least 2 ", unit,
+       ", for training and validation, found ", found,
+       "; add some, or name a validation file");
+}
+
+void cut_running_text(const std::string& name, std::string text, double share, TextData& data) {
+  const size_t wanted = std::clamp(train_count(text.size(), share), size_t{1}, text.size());
+  const size_t cut = between_characters(text, wanted);
+  if (cut == 0 || cut == text.size())
+    fail_too_small(name, "characters", static_cast<size_t>(count_characters(text)));
+  data.validation = text.substr(cut);
+  text.resize(cut);
+  data.train = std::move(text);
+}
+
+/// The items of a text, with a note of what was passed over.
+std::vector<std::string_view> items_of(std::string_view text, const std::string& name,
+                                       TextData& data) {
+  size_t empty = 0;
+  std::vector<std::string_view> lines = lines_of(text, empty);
+  if (lines.empty()) fail(ErrorKind::data, name, ": expected an item a line, found empty lines");
+  if (empty > 0)
+    data.notes.push_back(concat(name, ": left out ", count_text(static_cast<int64_t>(empty)),
+                                " empty line", empty == 1 ? "" : "s"));
+  return lines;
+}
+
+void cut_items(const std::string& name, std::string_view text, const TextOptions& options,
+               uint64_t seed, TextData& data) {
+  std::vector<std::string_view> lines = items_of(text, name, data);
+  if (lines.size() < 2) fail_too_small(name, "lines", lines.size());
+  shuffle(lines, seed);
+  const size_t cut = std::clamp(train_count(lines.size(), options.validation_share), size_t{1},
+                                lines.size() - 1);
+  data.train = joined({lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(cut)});
+  data.validation = joined({lines.begin() + static_cast<std::ptrdiff_t>(cut), lines.end()});
+}
+
+std::string read_text_file(const std::string& path) {
+  std::string text = read_file(path, kMaxBytes);
+  if (text.empty()) fail(ErrorKind::data, path, ": expected a text, found an empty file");
+  return text;
+}
+
+[[noreturn]] void fail_missing(const KnownText& text, const fs::path& data_dir,
+                               const std::string& why) {
+  std::string places;
+  for (const std::string& path : text.paths)
+    places += (places.empty() ? "" : ", ") + (data_dir / path).string();
+  fail(ErrorKind::data, text.name, ": none of ", places, " is there", why, ".\nPut the file of ",
+       count_text(static_cast<int64_t>(text.bytes)), " bytes there (", text.urls.front(), "), or ",
+       text.advice);
+}
+
+fs::path fetch_known(const KnownText& text, const fs::path& data_dir, const FetchOptions& fetch) {
+  if (!fetch.download) fail_missing(text, data_dir, "");
+  const fs::path destination = data_dir / text.paths.front();
+  try {
+    download({text.urls, text.sha256, text.bytes}, destination,
+             [&](uint64_t done, uint64_t total) {
+               if (fetch.progress) fetch.progress(destination.filename().string(), done, total);
+             });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data) throw;   // a full disk, an interruption
+    const std::string why = error.what();
+    fail_missing(text, data_dir, " and it could not be fetched: " + why.substr(0, why.find('\n')));
+  }
+  return destination;
+}
+
+/// A number as people write it: digits, no leading zero, at most 18 of them. -1: it is not.
+int64_t plain_number(std::string_view text) {
+  int64_t value = -1;
+  const bool plain = !text.empty() && text.size() <= 18 && (text.size() == 1 || text[0] != '0') &&
+                     std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  if (plain) std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+std::vector<std::string> known_texts() { return {shakespeare().name, "sums"}; }
+
+const KnownText& shakespeare() {
+  static const KnownText text = {
+      "shakespeare",
+      {"shakespeare/input.txt", "shakespeare.txt", "tinyshakespeare/input.txt",
+       "tinyshakespeare.txt"},
+      {"https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"},
+      1'115'394,
+      "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+      "use `sums` (built in) or the path of a text file"};
+  return text;
+}
+
+std::string load_known_text(const KnownText& text, const fs::path& data_dir,
+                            const FetchOptions& fetch) {
+  fs::path file;
+  for (const std::string& path : text.paths) {
+    std::error_code ignored;
+    if (file.empty() && fs::is_regular_file(data_dir / path, ignored)) file = data_dir / path;
+  }
+  if (file.empty()) file = fetch_known(text, data_dir, fetch);
+  const std::string bytes = read_file(file, kMaxBytes);
+  if (const std::string found = sha256(bytes); found != text.sha256)
+    fail(ErrorKind::data, file.string(), " is not the original ", text.name, ": expected ",
+         text.bytes, " bytes with SHA-256 ", text.sha256, ", found ", bytes.size(), " bytes with ",
+         found, "\nDelete it and run `genai data fetch ", text.name,
+         "`; for another text give its path");
+  return bytes;
+}
+
+std::string sums_text() {
+  std::string text;
+  for (int a = 0; a < kSumsBelow; ++a) {
+    for (int b = 0; b < kSumsBelow; ++b) text += concat(a, "+", b, "=", a + b, "\n");
+  }
+  return text;
+}
+
+bool is_right_sum(std::string_view text) {
+  const size_t plus = text.find('+'), equals = text.find('=');
+  if (plus == text.npos || equals == text.npos || equals < plus) return false;
+  const int64_t a = plain_number(text.substr(0, plus));
+  const int64_t b = plain_number(text.substr(plus + 1, equals - plus - 1));
+  return a >= 0 && b >= 0 && text.substr(equals + 1) == std::to_string(a + b);
+}
+
+TextData load_text(const TextOptions& options, const fs::path& data_dir,
+                   const FetchOptions& fetch) {
+  if (!(options.validation_share > 0 && options.validation_share < 1))
+    fail(ErrorKind::usage, "text: expected a validation share between 0 and 1, found ",
+         options.validation_share);
+  const bool is_sums = options.source == "sums";
+  const bool known = is_sums || options.source == shakespeare().name;
+  if (known && !options.validation.empty())
+    fail(ErrorKind::usage, options.source, " has its own validation part; expected no file for it, "
+         "found ", options.validation);
+  TextData data;
+  data.source = known ? options.source : fs::path(options.source).stem().string();
+  data.items = options.lines || is_sums;
+  std::string text = is_sums ? sums_text()
+                     : known ? load_known_text(shakespeare(), data_dir, fetch)
+                             : read_text_file(options.source);
+  if (!options.validation.empty()) {
+    data.train = std::move(text);
+    data.validation = read_text_file(options.validation);
+    if (data.items) {
+      data.train = joined(items_of(data.train, options.source, data));
+      data.validation = joined(items_of(data.validation, options.validation, data));
+    }
+  } else if (data.items) {
+    cut_items(options.source, text, options, is_sums ? kSumsSeed : options.seed, data);
+  } else {
+    cut_running_text(options.source, std::move(text), options.validation_share, data);
+  }
+  if (data.train.size() < kSmallText)
+    data.notes.push_back(concat("only ", count_text(static_cast<int64_t>(data.train.size())),
+                                " bytes for training: a model will learn them by heart"));
+  data.fingerprint = sha256(concat("genai text 1\n", data.items ? "items" : "running text", "\n",
+                                   sha256(data.train), "\n", sha256(data.validation), "\n"));
+  return data;
+}
+
+std::shared_ptr<const Tokenizer> make_tokenizer(const TextData& data, const std::string& tokenizer,
+                                                int64_t vocabulary) {
+  for (const auto& [kind, name] : kTokenizerNames) {
+    if (name != tokenizer) continue;
+    const bool both = kind == TokenizerKind::characters;
+    return make_tokenizer(kind, both ? data.train + data.validation : data.train, vocabulary);
+  }
+  std::error_code ignored;
+  if (!fs::is_directory(tokenizer, ignored))
+    fail(ErrorKind::usage, "tokenizer: expected characters, bytes, bpe, words, or a folder with "
+         "vocab.json and merges.txt, found '", tokenizer, "'");
+  if (vocabulary != 0)
+    fail(ErrorKind::usage, "tokenizer: ", tokenizer,
+         " has its own vocabulary; expected no size for it, found ", vocabulary);
+  return make_tokenizer(Bpe::read(fs::path(tokenizer) / "vocab.json",
+                                  fs::path(tokenizer) / "merges.txt"));
+}
+
+}  // namespace genai
