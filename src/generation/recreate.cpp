@@ -5,6 +5,7 @@
 #include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/generation/path.h"
+#include "genai/generation/styles.h"
 
 namespace genai {
 namespace {
@@ -21,8 +22,12 @@ Image draw_sheet_again(const LoadedModel& loaded, const Json& request) {
 }
 
 std::vector<Image> make_again(const LoadedModel& loaded, const Json& request) {
-  if (request.contains("show")) return draw_path_again(loaded, request);
-  return {draw_sheet_again(loaded, request)};
+  if (!request.contains("show")) return {draw_sheet_again(loaded, request)};
+  const Json& show = request.at("show");
+  if (show == "path") return draw_path_again(loaded, request);
+  if (show == "mix") return draw_mix_again(loaded, request);
+  if (show == "directions") return draw_directions_again(loaded, request);
+  fail(ErrorKind::usage, "no request of ours");
 }
 
 /// Why the request alone cannot make the picture.

@@ -35,6 +35,7 @@ struct ParameterSet {
   std::string name;
   std::vector<std::string> parameters;  ///< names of Module::named_parameters
   bool ema = true;                      ///< averaged when the run asks for an average
+  double rate = 1;                      ///< its learning rate as a multiple of the run's
 };
 
 /// One set of them all, for models with one optimizer.
@@ -70,6 +71,9 @@ class Model {
   /// One line on what tends to go wrong with this family, measured on some images: "17 of 20 latent
   /// dimensions are in use". Empty when there is nothing to say.
   virtual std::string health(const Batch&) { return ""; }
+  /// What is going wrong by the means of the losses' logs since the last report, and what to change;
+  /// empty while all is well. The trainer passes on the first one.
+  virtual std::string warning(const Progress&, const Json& /*means*/) const { return ""; }
   /// State of training that is neither parameter nor buffer, for the checkpoint.
   virtual Tensors training_state() { return {}; }
 };
@@ -95,6 +99,21 @@ struct LatentSpace {
   virtual Tensor encode(const Tensor& images, const Tensor& labels) = 0;
   /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].
   virtual Tensor decode(const Tensor& points, const Tensor& labels) = 0;
+};
+
+/// Makes images from a style for each of its layers: coarse layers set shapes, fine ones strokes.
+struct StyleSpace {
+  virtual ~StyleSpace() = default;
+  /// Layers that see a style, coarse to fine.
+  virtual int64_t style_layers() const = 0;
+  /// The styles [B, width] of the items of `draw`, as `generate` takes them for all layers.
+  /// @param labels, options  as of Generator::generate
+  virtual Tensor styles(const Draw& draw, const Tensor& labels, const Json& options) = 0;
+  /// Images [B, C, H, W] in [0, 1] of styles [B, layers, width]; what is random beside them (noise
+  /// of the layers) comes from `draw`, of B items.
+  virtual Tensor render(const Tensor& styles, const Draw& draw) = 0;
+  /// The matrix [channels, width] by which a layer's channels depend on its style.
+  virtual Tensor style_matrix(int64_t layer) = 0;
 };
 
 /// Predicts the image behind a noisy one: what diffusion sampling, its pictures and editing are
