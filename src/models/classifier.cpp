@@ -2,19 +2,9 @@
 
 #include <torch/nn.h>
 
-namespace genai {
+#include "genai/nn/augment.h"
 
-Tensor shift_images(const Tensor& images, const Tensor& offsets, int64_t limit) {
-  const int64_t b = images.size(0), c = images.size(1), h = images.size(2), w = images.size(3);
-  const Tensor padded = at::constant_pad_nd(images, {limit, limit, limit, limit});
-  const auto places = [&](int64_t axis, int64_t length) {
-    return offsets.select(1, axis).unsqueeze(1) + limit +
-           at::arange(length, offsets.options());  // [B, length]
-  };
-  const Tensor rows = places(0, h).view({b, 1, h, 1}).expand({b, c, h, w + 2 * limit});
-  const Tensor columns = places(1, w).view({b, 1, 1, w}).expand({b, c, h, w});
-  return padded.gather(2, rows).gather(3, columns);
-}
+namespace genai {
 
 Tensor smoothed_cross_entropy(const Tensor& logits, const Tensor& labels, double smoothing) {
   const Tensor log_p = logits.to(at::kFloat).log_softmax(1);  // [B, classes]

@@ -3,6 +3,7 @@
 #include "genai/base/error.h"
 #include "genai/models/classifier.h"
 #include "genai/models/diffusion.h"
+#include "genai/models/gan.h"
 #include "genai/models/vae.h"
 
 namespace genai {
@@ -11,6 +12,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> all = {
       vae_family(),
       diffusion_family(),
+      gan_family(),
       classifier_family(),
   };
   return all;

@@ -141,10 +141,16 @@ struct Winograd : torch::autograd::Function<Winograd> {
     const bool dx = context->needs_input_grad(0), dw = context->needs_input_grad(1),
                db = context->needs_input_grad(2);
     if (at::GradMode::is_enabled()) {   // gradients of these gradients will be asked for
-      const auto [a, b, c] =
-          at::convolution_backward(gradients[0], x, weight, at::IntArrayRef{weight.size(0)}, {1, 1},
-                                   {1, 1}, {1, 1}, false, {0, 0}, 1, {dx, dw, db});
-      return {a, b, c};
+      // The data's gradient is itself a convolution, by the turned weight.
+      const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+      at::Tensor b, c;
+      if (dw || db) {
+        std::tie(std::ignore, b, c) =
+            at::convolution_backward(dy, x, weight, at::IntArrayRef{weight.size(0)}, {1, 1}, {1, 1},
+                                     {1, 1}, false, {0, 0}, 1, {false, dw, db});
+      }
+      return {dx ? convolution3x3(dy, weight.flip({2, 3}).transpose(0, 1), {}) : at::Tensor(), b,
+              c};
     }
     const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     return {dx ? convolve(dy, weight, {}, true) : at::Tensor(),

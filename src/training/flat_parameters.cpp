@@ -23,7 +23,7 @@ Tensor FlatParameters::Piece::of(const Tensor& flat) const {
 
 FlatParameters::FlatParameters(torch::nn::Module& module, const ParameterSet& set, Layout layout,
                                bool with_ema)
-    : name_(set.name) {
+    : name_(set.name), rate_(set.rate) {
   const auto named = module.named_parameters();
   std::vector<const Tensor*> sources;
   int64_t size = 0;

@@ -87,6 +87,7 @@ class Trainer {
   Averages averages_;
   std::vector<Tensor> not_finite_;          // of the last step's updates, read one step late
   int64_t skipped_ = 0;
+  bool warned_ = false;                     // one warning a session
   Clock::time_point start_ = Clock::now();
   double earlier_seconds_ = 0;
   int64_t first_step_ = 0;                  // of this session
@@ -324,7 +325,7 @@ void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
     const Tensor norm = parameters.gradient_norm();
     const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
     if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
-    parameters.adamw({.learning_rate = config_.learning_rate * factor,
+    parameters.adamw({.learning_rate = config_.learning_rate * parameters.rate() * factor,
                       .beta1 = config_.beta1,
                       .beta2 = config_.beta2,
                       .epsilon = config_.epsilon,
@@ -437,6 +438,12 @@ void Trainer::report(int64_t step) {
   reported_seconds_ = now;
   log_->write("train", step, now, values);
   observer_.progress(report);
+  if (warned_) return;
+  const std::string warning =
+      model_->warning({.step = step, .steps = manifest_.steps}, values);
+  if (warning.empty()) return;
+  observer_.warned(concat("step ", step, ": ", warning));
+  warned_ = true;
 }
 
 void Trainer::fix_steps_of_budget(int64_t done) {

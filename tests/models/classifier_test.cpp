@@ -12,24 +12,6 @@
 namespace genai {
 namespace {
 
-TEST(ShiftImages, MovesEachImageByItsOwnOffsetAndFillsWithZeros) {
-  const Tensor images = at::arange(1, 1 + 2 * 2 * 3 * 4, at::kFloat).view({2, 2, 3, 4});
-  const Tensor offsets = at::tensor({1, -2, 0, 0}, at::kLong).view({2, 2});
-  const Tensor moved = shift_images(images, offsets, 2);
-  ASSERT_EQ(moved.sizes(), images.sizes());
-  EXPECT_TRUE(at::equal(moved[1], images[1]));
-  for (int64_t c = 0; c < 2; ++c) {
-    for (int64_t y = 0; y < 3; ++y) {
-      for (int64_t x = 0; x < 4; ++x) {
-        const int64_t from_y = y + 1, from_x = x - 2;
-        const bool inside = from_y < 3 && from_x >= 0;
-        const float expected = inside ? images[0][c][from_y][from_x].item<float>() : 0;
-        EXPECT_EQ(moved[0][c][y][x].item<float>(), expected) << c << " " << y << " " << x;
-      }
-    }
-  }
-}
-
 TEST(SmoothedCrossEntropy, IsTheClosedForm) {
   const Tensor logits = at::tensor({0.0, 0.0, std::log(2.0), 0.0}, at::kFloat).view({2, 2});
   const Tensor labels = at::tensor({0, 1}, at::kLong);

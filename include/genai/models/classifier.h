@@ -15,11 +15,6 @@ struct ClassifierConfig {
   bool flip = false;
 };
 
-/// Moves each image by whole pixels, edges filled with 0: out(y, x) = in(y + dy, x + dx).
-/// @param images   [B, C, H, W]
-/// @param offsets  int64 [B, 2]: dy, dx, each within +- limit
-Tensor shift_images(const Tensor& images, const Tensor& offsets, int64_t limit);
-
 /// Cross-entropy [B] of logits [B, classes] and labels [B], targets mixed with the uniform
 /// distribution by `smoothing` (C. Szegedy et al., "Rethinking the Inception architecture", 2016,
 /// section 7).

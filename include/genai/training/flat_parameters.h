@@ -21,6 +21,7 @@ class FlatParameters {
   FlatParameters(torch::nn::Module& module, const ParameterSet& set, Layout layout, bool with_ema);
 
   const std::string& name() const { return name_; }
+  double rate() const { return rate_; }
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
   void zero_gradients() { gradients_.zero_(); }
@@ -58,6 +59,7 @@ class FlatParameters {
   };
 
   std::string name_;
+  double rate_;
   std::vector<Piece> pieces_;
   std::vector<Tensor> parameters_;
   int64_t decayed_ = 0;  // numbers at the front of the buffers that are decayed

@@ -1,0 +1,457 @@
+#include "genai/models/gan.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "genai/base/text.h"
+#include "genai/nn/style_generator.h"
+
+namespace genai {
+namespace {
+
+struct GanSampling {
+  double truncation = 1;
+};
+
+const FieldTable& gan_sampling_fields() {
+  static const FieldTable table =
+      describe<GanSampling>()
+          .field("truncation", &GanSampling::truncation,
+                 "latent points (style generators: styles) are pulled to their mean; below 1: "
+                 "safer, less varied",
+                 between(0, 2))
+          .table();
+  return table;
+}
+
+// Rules of the warnings; also in docs/gan.md.
+
+/// Judged after this share of the run, or so many steps.
+constexpr double kJudgedFrom = 0.1;
+constexpr int64_t kJudgedFromStep = 1000;
+/// How far a made image is from its nearest neighbour, by how far a real one is, below which it is
+/// collapse.
+constexpr double kCollapse = 0.4;
+/// The discriminator's loss, without penalty, below which it has won (not for wasserstein, whose
+/// loss has no end).
+constexpr double kWon = 0.01;
+/// Standard deviation of all its scores below which it is dead: it tells nothing from nothing.
+constexpr double kFlat = 1e-3;
+
+class Gan : public torch::nn::Module, public Model, public Generator {
+ public:
+  Gan(const GanConfig& config, const DataInfo& info)
+      : config_(config), info_(info), classes_(config.conditional ? info.class_count() : 0) {
+    const int64_t in = config.latent + classes_;
+    if (config.generator.kind == GeneratorKind::style) {
+      generator_ = style_ = std::make_shared<StyleGenerator>(config.generator, in, info.channels,
+                                                             info.height, info.width);
+    } else {
+      generator_ = make_plain_generator(config.generator, in, info.channels, info.height,
+                                        info.width);
+    }
+    register_module("generator", generator_);
+    discriminator_ = register_module(
+        "discriminator", Discriminator(config.discriminator, info.channels, info.height,
+                                       info.width, classes_));
+  }
+
+  torch::nn::Module& module() override { return *this; }
+
+  /// Only the generator samples, so only it is averaged.
+  std::vector<ParameterSet> parameter_sets() override {
+    ParameterSet generator{.name = "generator", .parameters = {}};
+    ParameterSet discriminator{.name = "discriminator",
+                               .parameters = {},
+                               .ema = false,
+                               .rate = config_.discriminator_rate};
+    for (const auto& parameter : named_parameters()) {
+      const bool made = parameter.key().rfind("generator.", 0) == 0;
+      (made ? generator : discriminator).parameters.push_back(parameter.key());
+    }
+    return {generator, discriminator};
+  }
+
+  std::vector<Phase> phases() override {
+    std::vector<Phase> phases;
+    phases.push_back({.name = "discriminator",
+                      .updates = "discriminator",
+                      .repeat = config_.critic_steps,
+                      .draw = [this](const Batch&, Draw& draw) { return critic_draws(draw); },
+                      .loss = [this](LossInput& in) { return critic_loss(in); }});
+    if (config_.penalty != Penalty::none && config_.penalty_every > 1) {
+      phases.push_back({.name = "penalty",
+                        .updates = "discriminator",
+                        .every = config_.penalty_every,
+                        .draw = [this](const Batch&, Draw& draw) { return views(draw); },
+                        .loss = [this](LossInput& in) { return lazy_penalty(in); }});
+    }
+    phases.push_back({.name = "generator",
+                      .updates = "generator",
+                      .draw = [this](const Batch&, Draw& draw) { return views(draw); },
+                      .loss = [this](LossInput& in) { return generator_loss_of(in); }});
+    return phases;
+  }
+
+  Tensors validate(const Batch& batch, Draw& draw) override {
+    const Tensor real = to_model(batch.input);
+    const Tensor made = make(latent_draws(draw), batch.target);
+    return {{"energy_distance", energy_terms(batch.input.flatten(1), to_pixels(made).flatten(1))},
+            {"ranked_right", discriminator_->forward(real, batch.target)
+                                 .gt(discriminator_->forward(made, batch.target))
+                                 .to(at::kFloat)}};
+  }
+
+  std::string objective() const override { return "energy_distance"; }
+
+  std::string health(const Batch& batch) override {
+    const Draw draw(0, "health", batch.sample_ids, batch.input.device());
+    const Tensor made = make(latent_draws(draw), batch.target);
+    const double share = diversity(to_model(batch.input), made).item<double>();
+    return concat("samples lie ", number_text(100 * share, 3),
+                  " % as far from their nearest neighbours as test images",
+                  share < kCollapse ? "; the generator has collapsed (see docs/gan.md)" : "");
+  }
+
+  std::string warning(const Progress& progress, const Json& means) const override {
+    const int64_t planned =
+        progress.steps > 0 ? static_cast<int64_t>(kJudgedFrom * static_cast<double>(progress.steps))
+                           : kJudgedFromStep;
+    if (progress.step < std::min(planned, kJudgedFromStep)) return "";
+    const double share = means.at("diversity");
+    if (share < kCollapse) {
+      return concat("the generator collapses: its images lie ", number_text(100 * share, 3),
+                    " % as far from their nearest neighbours as real ones. Try --penalty r1-r2 with ",
+                    " a larger --penalty-weight (now ",
+                    enum_name(kPenaltyNames, config_.penalty), ", ", config_.penalty_weight,
+                    "), --loss relativistic, or a lower --learning-rate");
+    }
+    if (means.at("score_spread") < kFlat) {
+      return concat("the discriminator is dead: its scores of all images are alike. Try a smaller ",
+                    "--penalty-weight (now ", config_.penalty_weight,
+                    "), a higher --discriminator-rate (now ", config_.discriminator_rate,
+                    ") or a wider --discriminator.width (now ", config_.discriminator.width, ")");
+    }
+    if (config_.loss != AdversarialLoss::wasserstein && means.at("d_loss") < kWon) {
+      return concat("the discriminator has won: its loss is ", number_text(means.at("d_loss"), 2),
+                    " and the generator finds no way to follow. Try --penalty r1-r2 with a larger ",
+                    "--penalty-weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
+                    config_.penalty_weight, "), fewer --critic-steps (now ", config_.critic_steps,
+                    ") or a lower --discriminator-rate (now ", config_.discriminator_rate, ")");
+    }
+    return "";
+  }
+
+  bool class_conditional() const override { return classes_ > 0; }
+
+  Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
+    const double truncation = sampling(options).truncation;
+    const Tensors draws = latent_draws(draw);
+    if (!style_) return to_pixels(make(draws, labels, truncation));
+    const Tensor style = truncated_styles(draws.at("z"), labels, truncation);
+    return to_pixels(style_->render(all_layers(style), noise_of(draws)));
+  }
+
+ protected:
+  static Tensor to_model(const Tensor& images) { return images * 2 - 1; }
+  static Tensor to_pixels(const Tensor& images) {
+    return ((images.to(at::kFloat) + 1) / 2).clamp(0, 1);
+  }
+
+  static GanSampling sampling(const Json& options) {
+    return from_json<GanSampling>(gan_sampling_fields(), options, "sampling");
+  }
+
+  // ---- The generator
+
+  static std::string noise_name(size_t layer) { return concat("noise ", layer); }
+
+  /// The latent points and what is random beside them.
+  Tensors latent_draws(const Draw& draw) const {
+    Tensors draws{{"z", draw.normal("z", {config_.latent})}};
+    const auto noise = noise_draws(draw);
+    for (size_t i = 0; i < noise.size(); ++i) draws[noise_name(i)] = noise[i];
+    return draws;
+  }
+
+  std::vector<Tensor> noise_draws(const Draw& draw) const {
+    std::vector<Tensor> noise;
+    for (const auto& size : generator_->noise_sizes()) {
+      noise.push_back(draw.normal(noise_name(noise.size()), size).unsqueeze(1));
+    }
+    return noise;
+  }
+
+  std::vector<Tensor> noise_of(const Tensors& draws) const {
+    std::vector<Tensor> noise;
+    for (size_t i = 0; i < generator_->noise_sizes().size(); ++i) {
+      noise.push_back(draws.at(noise_name(i)));
+    }
+    return noise;
+  }
+
+  /// What the generator reads: [B, latent + classes]; the class counts as much as z.
+  Tensor points(const Tensor& z, const Tensor& labels) const {
+    if (!classes_) return z;
+    const double length = std::sqrt(static_cast<double>(config_.latent));
+    return at::cat({z, at::one_hot(labels, classes_).to(z.dtype()) * length}, 1);
+  }
+
+  /// Images [B, C, H, W], black at -1 and white at 1.
+  Tensor make(const Tensors& draws, const Tensor& labels, double truncation = 1) {
+    const Tensor& z = draws.at("z");
+    return generator_->forward(points(truncation == 1 ? z : z * truncation, labels),
+                               noise_of(draws));
+  }
+
+  // ---- Styles
+
+  std::vector<Tensor> all_layers(const Tensor& style) const {
+    return std::vector<Tensor>(static_cast<size_t>(style_->layers()), style);
+  }
+
+  /// T. Karras et al. 2019, appendix B: mean + truncation (style - mean).
+  Tensor truncated_styles(const Tensor& z, const Tensor& labels, double truncation) {
+    const Tensor style = style_->map(points(z, labels));
+    if (truncation == 1) return style;
+    return at::lerp(mean_style(labels, z.device()), style, truncation);
+  }
+
+  /// The mean over latent points, [1, style]; of each class for itself, [B, style].
+  Tensor mean_style(const Tensor& labels, at::Device device) {
+    constexpr int64_t kPoints = 4096;
+    std::vector<int64_t> numbers(kPoints);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const Tensor z = Draw(0, "mean style", numbers, device).normal("z", {config_.latent});
+    if (!classes_) return style_->map(z).mean(0, true);
+    const auto [present, rows] = at::_unique(labels, /*sorted=*/true, /*return_inverse=*/true);
+    std::vector<Tensor> means;
+    for (const Tensor& label : present.unbind()) {
+      means.push_back(style_->map(points(z, label.expand({kPoints}))).mean(0));
+    }
+    return at::stack(means).index_select(0, rows);
+  }
+
+  /// In training some images are of two styles, so that layers do not rely on each other (Karras et
+  /// al. 2019, section 3.1).
+  Tensor make_mixed(const Tensors& draws, const Tensor& labels) {
+    if (!style_ || config_.generator.mixing == 0) return make(draws, labels);
+    const Tensor a = style_->map(points(draws.at("z"), labels));
+    const Tensor b = style_->map(points(draws.at("z2"), labels));
+    // The layer from which b rules; all are a's where it is none.
+    const int64_t layers = style_->layers();
+    const Tensor u = draws.at("mix");   // [B, 2]
+    const Tensor from =
+        at::where(u.select(1, 0).lt(config_.generator.mixing),
+                  1 + (u.select(1, 1) * static_cast<double>(layers - 1)).floor(), layers);
+    std::vector<Tensor> styles;
+    for (int64_t i = 0; i < layers; ++i) {
+      styles.push_back(at::where(from.gt(i).unsqueeze(1), a, b));
+    }
+    return style_->render(styles, noise_of(draws));
+  }
+
+  // ---- The discriminator
+
+  /// How a pair is shown to the discriminator, and where between the two it is asked for its slope.
+  Tensors views(const Draw& draw) const {
+    Tensors draws;
+    if (config_.augment.any()) {
+      draws["view real"] = draw.uniform("view real", {kAugmentDraws});
+      draws["view made"] = draw.uniform("view made", {kAugmentDraws});
+    }
+    if (config_.penalty == Penalty::gradient) draws["between"] = draw.uniform("between", {});
+    return draws;
+  }
+
+  Tensors critic_draws(const Draw& draw) const {
+    Tensors draws = latent_draws(draw);
+    draws.merge(views(draw));
+    if (style_ && config_.generator.mixing > 0) {
+      draws["z2"] = draw.normal("z2", {config_.latent});
+      draws["mix"] = draw.uniform("mix", {2});
+    }
+    return draws;
+  }
+
+  Tensor seen(const Tensor& images, const Tensors& draws, const std::string& which) const {
+    if (!config_.augment.any()) return images;
+    return augment_images(images, config_.augment, draws.at("view " + which));
+  }
+
+  /// Real and made images as the discriminator sees them.
+  struct Pair {
+    Tensor real, made, labels;
+    Tensor images{};   // both, [2 B, ...], where they are scored in one pass
+    Tensor real_scores{}, made_scores{};
+  };
+
+  Tensor twice(const Tensor& labels) const {
+    return classes_ ? at::cat({labels, labels}) : Tensor();
+  }
+
+  /// @param slopes  the images' gradients will be asked for
+  Pair judge(const Tensor& real, const Tensor& made, const Tensor& labels, bool slopes) {
+    // Batch normalization tells real batches from made ones by their statistics: apart, as in DCGAN.
+    Pair pair{.real = real, .made = made, .labels = labels};
+    if (config_.discriminator.norm == Normalization::batch) {
+      pair.real_scores = discriminator_->forward(real, labels);
+      pair.made_scores = discriminator_->forward(made, labels);
+      return pair;
+    }
+    pair.images = at::cat({real, made});
+    if (slopes) pair.images.requires_grad_();
+    const auto scores = discriminator_->forward(pair.images, twice(labels)).chunk(2);
+    pair.real_scores = scores[0];
+    pair.made_scores = scores[1];
+    return pair;
+  }
+
+  /// The penalty on a pair that was judged with slopes.
+  Tensor penalty(const Pair& pair, const Tensors& draws) {
+    if (config_.penalty == Penalty::gradient) {
+      const auto score = [&](const Tensor& x) { return discriminator_->forward(x, pair.labels); };
+      return config_.penalty_weight *
+             gradient_penalty(score, pair.real, pair.made, draws.at("between"));
+    }
+    return config_.penalty_weight *
+           zero_centred_penalty(at::cat({pair.real_scores, pair.made_scores}), pair.images,
+                                config_.penalty == Penalty::r1_r2);
+  }
+
+  bool zero_centred() const {
+    return config_.penalty == Penalty::r1 || config_.penalty == Penalty::r1_r2;
+  }
+
+  // ---- Phases
+
+  Loss critic_loss(LossInput& in) {
+    const Tensor real = to_model(in.batch.input);
+    // With its graph: the generator learns by it.
+    const Tensor made = make_mixed(in.draws, in.batch.target);
+    // Later phases go on with these pairs, which show the same classes, whatever their batch is.
+    in.shared["made"] = made;
+    in.shared["real"] = real;
+    if (classes_) in.shared["labels"] = in.batch.target;
+    const bool penalized = config_.penalty != Penalty::none && config_.penalty_every == 1;
+    const Pair pair = judge(seen(real, in.draws, "real"), seen(made.detach(), in.draws, "made"),
+                            in.batch.target, penalized && zero_centred());
+    Loss loss{.value = discriminator_loss(config_.loss, pair.real_scores, pair.made_scores,
+                                          config_.label_smoothing),
+              .logs = {}};
+    {
+      const at::NoGradGuard no_grad;
+      const bool chance = config_.loss == AdversarialLoss::non_saturating;
+      const auto shown = [&](const Tensor& s) { return (chance ? s.sigmoid() : s).mean(); };
+      loss.logs = {{"d_loss", loss.value.detach()},
+                   {"d_real", shown(pair.real_scores)},
+                   {"d_made", shown(pair.made_scores)},
+                   {"ranked_right", pair.real_scores.gt(pair.made_scores).to(at::kFloat).mean()},
+                   {"score_spread", at::cat({pair.real_scores, pair.made_scores}).std(false)},
+                   {"diversity", diversity(real, made)}};
+    }
+    if (penalized) {
+      const Tensor extra = penalty(pair, in.draws);
+      loss.value = loss.value + extra;
+      loss.logs["penalty"] = extra.detach();
+    }
+    return loss;
+  }
+
+  /// As heavy as if it had been in every update that the discriminator made since the last one.
+  Loss lazy_penalty(LossInput& in) {
+    const Tensor real = seen(in.shared.at("real"), in.draws, "real");
+    const Tensor made = seen(in.shared.at("made").detach(), in.draws, "made");
+    const Tensor value = penalty(zero_centred() ? judge(real, made, label_of(in), true)
+                                                : Pair{.real = real, .made = made,
+                                                       .labels = label_of(in)},
+                                 in.draws);
+    return {.value = value * static_cast<double>(config_.penalty_every * config_.critic_steps),
+            .logs = {{"penalty", value.detach()}}};
+  }
+
+  Loss generator_loss_of(LossInput& in) {
+    const Tensor labels = label_of(in);
+    const Tensor made =
+        discriminator_->forward(seen(in.shared.at("made"), in.draws, "made"), labels);
+    Tensor real;
+    if (config_.loss == AdversarialLoss::relativistic) {
+      const at::NoGradGuard no_grad;
+      real = discriminator_->forward(seen(in.shared.at("real"), in.draws, "real"), labels);
+    }
+    return {.value = generator_loss(config_.loss, made, real), .logs = {}};
+  }
+
+  /// The classes of the pairs at hand.
+  Tensor label_of(const LossInput& in) const {
+    return classes_ ? in.shared.at("labels") : Tensor();
+  }
+
+  /// Mean distance of an image to its nearest neighbour in the batch, made by real: also where each
+  /// class, or one of a few modes, has become one image.
+  static Tensor diversity(const Tensor& real, const Tensor& made) {
+    if (real.size(0) < 2) return at::ones({}, real.options());
+    const auto nearest = [](const Tensor& images) {
+      const Tensor distances = at::cdist(images, images);
+      return distances.fill_diagonal_(std::numeric_limits<double>::infinity()).amin(1).mean();
+    };
+    return nearest(made.detach().to(at::kFloat).flatten(1)) /
+           nearest(real.flatten(1)).clamp_min(1e-12);
+  }
+
+  GanConfig config_;
+  DataInfo info_;
+  int64_t classes_;
+  std::shared_ptr<GeneratorNetwork> generator_;
+  std::shared_ptr<StyleGenerator> style_;   // the generator, if it is one of styles
+  Discriminator discriminator_{nullptr};
+};
+
+/// A GAN whose generator is told styles.
+class StyleGan : public Gan, public StyleSpace {
+ public:
+  using Gan::Gan;
+
+  int64_t style_layers() const override { return style_->layers(); }
+
+  Tensor styles(const Draw& draw, const Tensor& labels, const Json& options) override {
+    return truncated_styles(draw.normal("z", {config_.latent}), labels,
+                            sampling(options).truncation);
+  }
+
+  Tensor render(const Tensor& styles, const Draw& draw) override {
+    return to_pixels(style_->render(styles.unbind(1), noise_draws(draw)));
+  }
+
+  Tensor style_matrix(int64_t layer) override { return style_->style_matrix(layer); }
+};
+
+std::unique_ptr<Model> make_gan(const Json& settings, const DataInfo& info) {
+  const auto config = from_json<GanConfig>(gan_fields(), settings, "model");
+  check_settings(config, info);
+  if (config.generator.kind == GeneratorKind::style) {
+    return std::make_unique<StyleGan>(config, info);
+  }
+  return std::make_unique<Gan>(config, info);
+}
+
+}  // namespace
+
+Family gan_family() {
+  return {.name = "gan",
+          .summary = "generator and discriminator that learn from each other: sharp images at once",
+          .settings = gan_fields(),
+          .sampling = gan_sampling_fields(),
+          .make = make_gan,
+          .tiny = {{"latent", 8},
+                   {"conditional", true},
+                   {"penalty_every", 2},
+                   {"augment", {{"translation", 0.1}, {"cutout", 0.2}, {"color", 0.5}}},
+                   {"generator", {{"kind", "style"}, {"width", 4}, {"patch", 4}, {"style", 8}, {"mapping", 2}}},
+                   {"discriminator", {{"width", 4}, {"patch", 4}, {"head", 16}}}}};
+}
+
+}  // namespace genai
