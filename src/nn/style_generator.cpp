@@ -1,5 +1,6 @@
 #include "genai/nn/style_generator.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "genai/nn/image_networks.h"
@@ -14,11 +15,19 @@ at::Tensor scaled(const at::Tensor& x, const at::Tensor& channels) {   // channe
   return x * channels.unsqueeze(2).unsqueeze(3);
 }
 
+/// The scales that a style [B, style] gives to `channels`: about 1, with a standard deviation of
+/// about 1, so that styles count from the first step.
+nn::Linear affine_map(int64_t style, int64_t channels) {
+  nn::Linear affine(style, channels);
+  nn::init::normal_(affine->weight, 0, 1 / std::sqrt(static_cast<double>(style)));
+  nn::init::ones_(affine->bias);
+  return affine;
+}
+
 /// What a level adds to the picture: a 1x1 convolution told the style, without normalization.
 struct ToImageImpl : nn::Module {
   ToImageImpl(int64_t in, int64_t out, int64_t style) {
-    affine = register_module("affine", nn::Linear(style, in));
-    nn::init::ones_(affine->bias);
+    affine = register_module("affine", affine_map(style, in));
     layer = register_module("layer", Convolution(in, out, 1));
   }
   at::Tensor forward(const at::Tensor& x, const at::Tensor& style) {
@@ -32,8 +41,7 @@ TORCH_MODULE(ToImage);
 }  // namespace
 
 StyledConvolutionImpl::StyledConvolutionImpl(int64_t in, int64_t out, int64_t style) {
-  affine = register_module("affine", nn::Linear(style, in));
-  nn::init::ones_(affine->bias);
+  affine = register_module("affine", affine_map(style, in));
   weight = register_parameter("weight", at::empty({out, in, 3, 3}));
   bias = register_parameter("bias", at::zeros({out}));
   noise_strength = register_parameter("noise_strength", at::zeros({}));
