@@ -125,9 +125,8 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     if (share < kCollapse) {
       return concat("the generator collapses: its images lie ", number_text(100 * share, 3),
                     " % as far from their nearest neighbours as real ones. Try --penalty r1-r2 with ",
-                    " a larger --penalty-weight (now ",
-                    enum_name(kPenaltyNames, config_.penalty), ", ", config_.penalty_weight,
-                    "), --loss relativistic, or a lower --learning-rate");
+                    "a larger --penalty-weight (now ", enum_name(kPenaltyNames, config_.penalty),
+                    ", ", config_.penalty_weight, "), --loss relativistic, or a lower --learning-rate");
     }
     if (means.at("score_spread") < kFlat) {
       return concat("the discriminator is dead: its scores of all images are alike. Try a smaller ",
@@ -148,11 +147,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   bool class_conditional() const override { return classes_ > 0; }
 
   Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
-    const double truncation = sampling(options).truncation;
-    const Tensors draws = latent_draws(draw);
-    if (!style_) return to_pixels(make(draws, labels, truncation));
-    const Tensor style = truncated_styles(draws.at("z"), labels, truncation);
-    return to_pixels(style_->render(all_layers(style), noise_of(draws)));
+    return to_pixels(make(latent_draws(draw), labels, sampling(options).truncation));
   }
 
  protected:
@@ -203,15 +198,13 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   /// Images [B, C, H, W], black at -1 and white at 1.
   Tensor make(const Tensors& draws, const Tensor& labels, double truncation = 1) {
     const Tensor& z = draws.at("z");
-    return generator_->forward(points(truncation == 1 ? z : z * truncation, labels),
-                               noise_of(draws));
+    if (!style_) return generator_->forward(points(z * truncation, labels), noise_of(draws));
+    const std::vector<Tensor> styles(static_cast<size_t>(style_->layers()),
+                                     truncated_styles(z, labels, truncation));
+    return style_->render(styles, noise_of(draws));
   }
 
   // ---- Styles
-
-  std::vector<Tensor> all_layers(const Tensor& style) const {
-    return std::vector<Tensor>(static_cast<size_t>(style_->layers()), style);
-  }
 
   /// T. Karras et al. 2019, appendix B: mean + truncation (style - mean).
   Tensor truncated_styles(const Tensor& z, const Tensor& labels, double truncation) {
@@ -450,7 +443,8 @@ Family gan_family() {
                    {"conditional", true},
                    {"penalty_every", 2},
                    {"augment", {{"translation", 0.1}, {"cutout", 0.2}, {"color", 0.5}}},
-                   {"generator", {{"kind", "style"}, {"width", 4}, {"patch", 4}, {"style", 8}, {"mapping", 2}}},
+                   {"generator",
+                    {{"kind", "style"}, {"width", 4}, {"patch", 4}, {"style", 8}, {"mapping", 2}}},
                    {"discriminator", {{"width", 4}, {"patch", 4}, {"head", 16}}}}};
 }
 

@@ -5,27 +5,13 @@
 
 #include <cmath>
 
-#include "base/temp_folder.h"
 #include "genai/base/animation.h"
 #include "genai/base/png.h"
-#include "genai/core/numerics.h"
 #include "genai/generation/recreate.h"
-#include "genai/models/registry.h"
-#include "genai/run/checkpoint.h"
+#include "generation/random_runs.h"
 
 namespace genai {
 namespace {
-
-DataInfo small_info(int64_t channels) {
-  return {.source = "small",
-          .channels = channels,
-          .height = 8,
-          .width = 8,
-          .classes = {"a", "b", "c"},
-          .train_count = 10,
-          .test_count = 10,
-          .fingerprint = "f"};
-}
 
 /// Six test images that differ everywhere.
 Split kept_items(const DataInfo& info) {
@@ -34,38 +20,13 @@ Split kept_items(const DataInfo& info) {
           .labels = at::tensor({2, 0, 1, 2, 0, 1}, at::kLong)};
 }
 
-/// Runs of untrained models whose weights are all random: those of a fresh U-Net end in zeros.
-class Paths : public testing::Test {
+class Paths : public RandomRuns {
  protected:
   LoadedModel load(const std::string& name, const Json& changes = Json::object(),
                    int64_t channels = 1, bool keeps = true) {
-    const Family& family = find_family(name);
-    const DataInfo info = small_info(channels);
-    Json settings = {{"family", name}};
-    settings.update(family.tiny);
-    settings.update(changes, /*merge_objects=*/true);
-    torch::manual_seed(1);
-    const auto model = make_model(family, settings, info);
-    const at::NoGradGuard no_grad;
-    for (Tensor& parameter : model->module().parameters()) parameter.normal_(0, 0.2);
-    Manifest manifest;
-    manifest.step = manifest.steps = 3;
-    manifest.config = {{"model", settings}};
-    manifest.data = info;
-    manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
-    const auto run = folder_ / concat("run-", ++runs_);
-    std::filesystem::create_directories(run);
-    if (keeps) manifest.kept_sha256 = save_kept(run, kept_items(info));
-    save_checkpoint(run, manifest, module_tensors(model->module()), {});
-    return load_model({.folder = run, .checkpoint = ""}, at::kCPU);
+    return RandomRuns::load(name, changes, channels, /*strength=*/0.2,
+                            keeps ? kept_items(small_info(channels)) : Split());
   }
-
-  static Tensor samples(const LoadedModel& loaded, const ImageRequest& request) {
-    return generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device);
-  }
-
-  TempFolder folder_;
-  int runs_ = 0;
 };
 
 /// Of a picture's bytes from images in 0..1 (or beyond); half a step is rounding.

@@ -3,58 +3,23 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "base/temp_folder.h"
 #include "genai/base/animation.h"
 #include "genai/base/png.h"
-#include "genai/core/numerics.h"
 #include "genai/generation/recreate.h"
-#include "genai/run/checkpoint.h"
+#include "generation/random_runs.h"
 
 namespace genai {
 namespace {
 
-DataInfo small_info(int64_t channels) {
-  return {.source = "small",
-          .channels = channels,
-          .height = 8,
-          .width = 8,
-          .classes = {"a", "b", "c"},
-          .train_count = 10,
-          .test_count = 10,
-          .fingerprint = "f"};
-}
-
 const Json kAsTiny = Json::object(), kUnconditional = {{"conditional", false}};
 
-/// Runs of untrained models whose weights are all random, strengths of noise among them.
-class Styles : public testing::Test {
+/// Strengths of noise are random too.
+class Styles : public RandomRuns {
  protected:
   LoadedModel load(const Json& changes = kAsTiny, int64_t channels = 1,
                    const std::string& name = "gan") {
-    const Family& family = find_family(name);
-    Json settings = {{"family", name}};
-    settings.update(family.tiny);
-    settings.update(changes, /*merge_objects=*/true);
-    torch::manual_seed(1);
-    const auto model = make_model(family, settings, small_info(channels));
-    const at::NoGradGuard no_grad;
-    for (Tensor& parameter : model->module().parameters()) parameter.normal_(0, 0.5);
-    Manifest manifest;
-    manifest.step = manifest.steps = 3;
-    manifest.config = {{"model", settings}};
-    manifest.data = small_info(channels);
-    manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
-    const auto run = folder_ / concat("run-", ++runs_);
-    save_checkpoint(run, manifest, module_tensors(model->module()), {});
-    return load_model({.folder = run, .checkpoint = ""}, at::kCPU);
+    return RandomRuns::load(name, changes, channels, /*strength=*/0.5);
   }
-
-  static Tensor samples(const LoadedModel& loaded, const ImageRequest& request) {
-    return generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device);
-  }
-
-  TempFolder folder_;
-  int runs_ = 0;
 };
 
 int64_t layers_of(const LoadedModel& loaded) { return loaded.as<StyleSpace>("").style_layers(); }

@@ -180,6 +180,17 @@ def samples(run, genai, steps=10):
     print(f"pixels: largest error beyond rounding {((ours - mine).abs() - 0.5).clamp(min=0).max():.2g} of 255")
 
 
+def median_ms(step, steps, warm_up):
+    for _ in range(warm_up):
+        step()
+    times = []
+    for _ in range(steps):
+        begin = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - begin)
+    return 1000 * np.median(times)
+
+
 def peers(width):
     """Other projects' networks of this shape, each as (name, network)."""
     try:
@@ -218,14 +229,8 @@ def bench(width=64, patch=1, batch=16, steps=20):
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1)
             optimizer.step()
 
-        for _ in range(3):
-            step()
-        times = []
-        for _ in range(steps):
-            begin = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - begin)
-        print(f"{name}: {count} parameters, {1000 * np.median(times):.1f} ms a step", flush=True)
+        ms = median_ms(step, steps, warm_up=3)
+        print(f"{name}: {count} parameters, {ms:.1f} ms a step", flush=True)
 
     make = lambda: UNet(width, (1, 2), 2, (1,), patch=patch)
     timed("same layers, eager", make(), torch.contiguous_format, False)

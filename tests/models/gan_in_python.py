@@ -13,13 +13,13 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from diffusion_in_python import median_ms
 from vae_in_python import normal, stream_key
 
 
@@ -211,14 +211,7 @@ def bench(precision="float32", steps=40, batch=64):
             F.binary_cross_entropy(run(1, made).view(-1), torch.ones(batch)).backward()
             optimizers[0].step()
 
-        for _ in range(5):
-            step()
-        times = []
-        for _ in range(steps):
-            begin = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - begin)
-        median = 1000 * np.median(times)
+        median = median_ms(step, steps, warm_up=5)
         print(f"{name}, {precision}: {count} parameters, median {median:.1f} ms an iteration", flush=True)
 
     timed("eager", torch.contiguous_format, False)
