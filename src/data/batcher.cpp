@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "genai/base/error.h"
+#include "genai/core/philox.h"
+#include "genai/data/text_set.h"
 
 namespace genai {
 namespace {
@@ -31,13 +33,14 @@ Tensor to_pixels(const Tensor& bytes, Binarize binarize, const Draw& draw) {
 
 void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world) {
   if (batch_size > data.train.size()) {
-    fail(ErrorKind::usage, "training.batch: ", batch_size, " images, but '", data.info.source,
+    const char* items = !data.info.is_text() ? "images" : data.info.lines ? "lines" : "windows";
+    fail(ErrorKind::usage, "training.batch: ", batch_size, " ", items, ", but '", data.info.source,
          "' has ", data.train.size(), " for training; use --batch ", data.train.size(), " or less");
   }
   if (batch_size % (accumulate * world.size) != 0) {
     fail(ErrorKind::usage, "training.accumulate: ", accumulate, " micro-batches",
          world.size > 1 ? concat(" on ", world.size, " processes") : "", " do not divide a batch of ",
-         batch_size, " images evenly");
+         batch_size, " evenly");
   }
 }
 
@@ -51,6 +54,7 @@ Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t
       device_(device),
       world_(world) {
   check_batch(data, batch_size, accumulate, world);
+  if (data.info.is_text()) return;
   images_ = data.train.images.to(device);
   if (data.train.labels.defined()) labels_ = data.train.labels.to(device);
 }
@@ -67,27 +71,68 @@ int64_t Batcher::item(int64_t position) const {
 
 Batch Batcher::at(int64_t step, int64_t repeat, int64_t micro) const {
   const int64_t size = batch_size_ / (accumulate_ * world_.size);
-  Batch batch;
-  batch.sample_ids.resize(static_cast<size_t>(size));
-  std::iota(batch.sample_ids.begin(), batch.sample_ids.end(),
+  std::vector<int64_t> positions(static_cast<size_t>(size));
+  std::iota(positions.begin(), positions.end(),
             (step * repeats_ + repeat) * batch_size_ + (world_.rank * accumulate_ + micro) * size);
+  Batch batch = data_.info.is_text() ? text_at(positions) : images_at(positions);
+  batch.sample_ids = std::move(positions);
+  return batch;
+}
+
+Batch Batcher::text_at(const std::vector<int64_t>& positions) const {
+  const Split& text = data_.train;
+  const int64_t tokens = text.tokens.numel();
+  std::vector<int64_t> where;
+  for (const int64_t position : positions) {
+    if (data_.info.lines) {
+      where.push_back(item(position));
+    } else if (data_.info.windows == Windows::consecutive) {
+      const int64_t row = position % batch_size_, turn = position / batch_size_;
+      where.push_back((row * (tokens / batch_size_) + turn * text.context) % tokens);
+    } else {
+      // All windows of an epoch begin at the same remainder, another one in each epoch, so that the
+      // text is cut anew.
+      uint64_t bits = 0;
+      philox_bits(stream_key(seed_, "cut"), static_cast<uint64_t>(position / text.size()), 0, &bits,
+                  1);
+      const auto cut = static_cast<int64_t>(bits % static_cast<uint64_t>(tokens));
+      where.push_back((cut + item(position) * text.context) % tokens);
+    }
+  }
+  return data_.info.lines
+             ? lines_batch(text, where, start_token(*data_.info.tokenizer), device_)
+             : windows_batch(text, where, /*around=*/true, device_);
+}
+
+Batch Batcher::images_at(const std::vector<int64_t>& positions) const {
   std::vector<int64_t> items;
-  for (const int64_t position : batch.sample_ids) items.push_back(item(position));
+  for (const int64_t position : positions) items.push_back(item(position));
   const Tensor index = at::tensor(items, at::kLong).to(device_);
   const bool fixed = data_.info.binarize == Binarize::fixed;
   const Draw draw = fixed ? Draw(kProtocolSeed, "binarize/train", items, device_)
-                          : Draw(seed_, "binarize", batch.sample_ids, device_);
+                          : Draw(seed_, "binarize", positions, device_);
+  Batch batch;
   batch.input = to_pixels(images_.index_select(0, index), data_.info.binarize, draw);
   if (labels_.defined()) batch.target = labels_.index_select(0, index);
-  batch.weight = static_cast<double>(size);
+  batch.weight = static_cast<double>(positions.size());
   return batch;
 }
 
 Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
                   at::Device device) {
+  std::vector<int64_t> items(static_cast<size_t>(count));
+  std::iota(items.begin(), items.end(), first);
+  if (info.is_text()) {
+    std::vector<int64_t> offsets = items;
+    for (int64_t& offset : offsets) offset *= split.context;
+    Batch batch = info.lines
+                      ? lines_batch(split, items, start_token(*info.tokenizer), device)
+                      : windows_batch(split, offsets, /*around=*/false, device);
+    batch.sample_ids = std::move(items);
+    return batch;
+  }
   Batch batch;
-  batch.sample_ids.resize(static_cast<size_t>(count));
-  std::iota(batch.sample_ids.begin(), batch.sample_ids.end(), first);
+  batch.sample_ids = std::move(items);
   batch.input = to_pixels(split.images.narrow(0, first, count).to(device), info.binarize,
                           Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
   if (split.labels.defined()) batch.target = split.labels.narrow(0, first, count).to(device);

@@ -9,6 +9,8 @@
 #include "genai/data/digits.h"
 #include "genai/data/image_folder.h"
 #include "genai/data/mnist.h"
+#include "genai/data/text_data.h"
+#include "genai/data/text_set.h"
 
 namespace genai {
 namespace {
@@ -41,6 +43,16 @@ void leave_out(const std::vector<int64_t>& labels, Dataset& data) {
   data.info.source = name;
 }
 
+void refuse_settings_of_texts(const DataConfig& config) {
+  const DataConfig usual;
+  if (config.tokenizer != usual.tokenizer || config.vocabulary != usual.vocabulary ||
+      config.context != usual.context || config.lines || !config.validation.empty() ||
+      config.windows != usual.windows) {
+    fail(ErrorKind::usage, "data.tokenizer, vocabulary, context, lines, validation and windows are ",
+         "for texts; '", config.source, "' holds images");
+  }
+}
+
 ImageSet read_set(const DataConfig& config, bool download) {
   const fs::path folder = data_folder(config.dir);
   if (config.source == "digits") return make_digits(kDigitsSeed);
@@ -51,10 +63,13 @@ ImageSet read_set(const DataConfig& config, bool download) {
                                              .channels = config.channels,
                                              .test_share = config.test_share});
   }
-  const std::string near = nearest(config.source, known_datasets());
+  std::vector<std::string> known = known_datasets();
+  for (const std::string& text : known_texts()) known.push_back(text);
+  const std::string near = nearest(config.source, known);
   fail(ErrorKind::data, "no data set '", config.source, "'",
        near.empty() ? "" : "; did you mean '" + near + "'?",
-       "; known: digits, mnist, fashion-mnist, or the path of a folder of images");
+       "; known: digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of ",
+       "images or a text file");
 }
 
 }  // namespace
@@ -64,11 +79,15 @@ const EnumNames<Binarize> kBinarizeNames = {{Binarize::none, "none"},
                                             {Binarize::fixed, "fixed"},
                                             {Binarize::threshold, "threshold"}};
 
+const EnumNames<Windows> kWindowsNames = {{Windows::shuffled, "shuffled"},
+                                          {Windows::consecutive, "consecutive"}};
+
 const FieldTable& data_fields() {
   static const FieldTable table =
       describe<DataConfig>()
           .field("source", &DataConfig::source,
-                 "digits, mnist, fashion-mnist, or the path of a folder of images")
+                 "digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of "
+                 "images or a text file")
           // A folder may have moved; that it holds the same images, the fingerprint tells.
           .resumable()
           .option("data")
@@ -82,14 +101,30 @@ const FieldTable& data_fields() {
           .field("channels", &DataConfig::channels,
                  "image folders: 1 grey, 3 colour; 0: grey if all are", between(0, 3))
           .field("test_share", &DataConfig::test_share,
-                 "image folders without train/ and test/: share of images kept for testing",
+                 "image folders without train/ and test/, texts: share kept for testing",
                  between(0, 0.9))
-          .field("limit", &DataConfig::limit, "train on the first N images only; 0: all",
+          .field("limit", &DataConfig::limit,
+                 "train on the first N images, windows or lines only; 0: all",
                  at_least(0))
           .field("leave_out", &DataConfig::leave_out,
                  "labels left out of training and test, as 9 or 0,1", at_least(0))
           .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1",
                  kBinarizeNames)
+          .field("tokenizer", &DataConfig::tokenizer,
+                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt")
+          .field("vocabulary", &DataConfig::vocabulary,
+                 "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words",
+                 between(0, 1'000'000))
+          .field("context", &DataConfig::context,
+                 "texts: tokens that are seen at once; 0: 128, or the longest line",
+                 between(0, 65'536))
+          .field("lines", &DataConfig::lines, "texts: each line is an item of its own")
+          .field("validation", &DataConfig::validation,
+                 "texts: file of the validation text; empty: a part of the source")
+          .resumable()
+          .field("windows", &DataConfig::windows,
+                 "running text: in what order it is read; consecutive for rnn with carry",
+                 kWindowsNames)
           .table();
   return table;
 }
@@ -107,6 +142,16 @@ void check_same_shape(const DataInfo& expected, const DataInfo& found) {
 }
 
 Json to_json(const DataInfo& info) {
+  if (info.is_text()) {
+    return {{"source", info.source},
+            {"tokenizer", info.tokenizer->to_json()},
+            {"lines", info.lines},
+            {"context", info.context},
+            {"windows", enum_name(kWindowsNames, info.windows)},
+            {"train_count", info.train_count},
+            {"test_count", info.test_count},
+            {"fingerprint", info.fingerprint}};
+  }
   return {{"source", info.source},
           {"channels", info.channels},
           {"height", info.height},
@@ -121,6 +166,19 @@ Json to_json(const DataInfo& info) {
 DataInfo data_info_from_json(const Json& json) {
   DataInfo info;
   info.source = json.at("source").get<std::string>();
+  info.train_count = json.at("train_count").get<int64_t>();
+  info.test_count = json.at("test_count").get<int64_t>();
+  info.fingerprint = json.at("fingerprint").get<std::string>();
+  if (json.contains("tokenizer")) {
+    info.channels = info.height = info.width = 0;
+    info.tokenizer = tokenizer_from_json(json.at("tokenizer"), "data.tokenizer");
+    info.lines = json.at("lines").get<bool>();
+    info.context = json.at("context").get<int64_t>();
+    for (const auto& [value, name] : kWindowsNames) {
+      if (name == json.at("windows").get<std::string>()) info.windows = value;
+    }
+    return info;
+  }
   info.channels = json.at("channels").get<int64_t>();
   info.height = json.at("height").get<int64_t>();
   info.width = json.at("width").get<int64_t>();
@@ -128,13 +186,25 @@ DataInfo data_info_from_json(const Json& json) {
   for (const auto& [value, name] : kBinarizeNames) {
     if (name == json.at("binarize").get<std::string>()) info.binarize = value;
   }
-  info.train_count = json.at("train_count").get<int64_t>();
-  info.test_count = json.at("test_count").get<int64_t>();
-  info.fingerprint = json.at("fingerprint").get<std::string>();
   return info;
 }
 
+int64_t Split::size() const {
+  if (images.defined()) return images.size(0);
+  if (starts.defined()) return starts.size(0) - 1;
+  return tokens.defined() ? (tokens.numel() - 2 + context) / context : 0;
+}
+
 Split Split::first(int64_t count) const {
+  if (starts.defined()) {
+    const int64_t end = starts[count].item<int64_t>();
+    return {.tokens = tokens.narrow(0, 0, end).clone(),
+            .starts = starts.narrow(0, 0, count + 1).clone(), .context = context};
+  }
+  if (tokens.defined()) {
+    const int64_t end = std::min(tokens.numel(), count * context + 1);
+    return {.tokens = tokens.narrow(0, 0, end).clone(), .context = context};
+  }
   return {.images = images.narrow(0, 0, count).clone(),
           .labels = labels.defined() ? labels.narrow(0, 0, count).clone() : Tensor()};
 }
@@ -145,7 +215,10 @@ Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const 
   return {.images = images.index_select(0, index), .labels = labels.index_select(0, index)};
 }
 
-Dataset load_dataset(const DataConfig& config, bool download) {
+Dataset load_dataset(const DataConfig& config, bool download,
+                     std::shared_ptr<const Tokenizer> tokenizer) {
+  if (is_text_source(config.source)) return load_text_set(config, download, tokenizer);
+  refuse_settings_of_texts(config);
   if (config.channels == 2) {
     fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
   }

@@ -66,6 +66,20 @@ CharacterClass character_class(int32_t code_point) {
   return code_point < 128 ? ascii[static_cast<size_t>(code_point)] : look_up(code_point);
 }
 
+std::string valid_utf8(std::string_view text) {
+  std::string valid;
+  for (size_t at = 0; at < text.size();) {
+    const Character c = character_at(text, at);
+    if (c.code_point < 0) {
+      valid += "\uFFFD";
+    } else {
+      valid += text.substr(at, c.bytes);
+    }
+    at += c.bytes;
+  }
+  return valid;
+}
+
 std::string visible_text(std::string_view text) {
   std::string shown;
   char code[16];

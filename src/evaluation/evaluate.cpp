@@ -7,6 +7,7 @@
 #include "genai/evaluation/editing.h"
 #include "genai/evaluation/likelihood.h"
 #include "genai/evaluation/samples.h"
+#include "genai/evaluation/text.h"
 #include "genai/generation/generate.h"
 #include "genai/training/metrics_log.h"
 
@@ -181,15 +182,16 @@ void estimate(const LoadedModel& loaded, const EvaluationData& data,
 
 }  // namespace
 
-EvaluationData load_evaluation_data(const DataConfig& config) {
-  EvaluationData data{.own = load_dataset(config), .whole = {}};
+EvaluationData load_evaluation_data(const DataConfig& config,
+                                    std::shared_ptr<const Tokenizer> tokenizer) {
+  EvaluationData data{.own = load_dataset(config, true, tokenizer), .whole = {}};
   if (config.limit == 0 && config.leave_out.empty()) {
     data.whole = data.own;   // shares the images
   } else {
     DataConfig all = config;
     all.limit = 0;
     all.leave_out.clear();
-    data.whole = load_dataset(all);
+    data.whole = load_dataset(all, true, tokenizer);
   }
   data.whole.info.binarize = Binarize::none;
   return data;
@@ -198,6 +200,7 @@ EvaluationData load_evaluation_data(const DataConfig& config) {
 Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
                           const EvaluationRequest& request, TrainObserver& observer,
                           const StageProgress& progress) {
+  if (loaded.manifest.data.is_text()) return evaluate_text(loaded, data, request, progress);
   check_same_shape(loaded.manifest.data, data.own.info);
   if (data.own.test.size() == 0) {
     fail(ErrorKind::data, "the data set '", data.own.info.source, "' has no test images");

@@ -4,6 +4,8 @@
 #include "genai/models/classifier.h"
 #include "genai/models/diffusion.h"
 #include "genai/models/gan.h"
+#include "genai/models/rnn.h"
+#include "genai/models/transformer.h"
 #include "genai/models/vae.h"
 
 namespace genai {
@@ -13,6 +15,8 @@ const std::vector<Family>& families() {
       vae_family(),
       diffusion_family(),
       gan_family(),
+      transformer_family(),
+      rnn_family(),
       classifier_family(),
   };
   return all;
@@ -39,11 +43,25 @@ FieldTable model_fields(const Family& family) {
 }
 
 std::unique_ptr<Model> make_tiny_model(const Family& family) {
+  if (family.data == DataKind::text) {
+    return family.make(family.tiny, {.source = "tiny",
+                                     .tokenizer = make_tokenizer(TokenizerKind::bytes, " "),
+                                     .context = 8});
+  }
   return family.make(family.tiny, {.source = "tiny", .classes = std::vector<std::string>(10)});
 }
 
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
   settings.erase("family");
+  if (info.is_text() != (family.data == DataKind::text)) {
+    std::string others;
+    for (const Family& other : families()) {
+      if (other.data != family.data) others += (others.empty() ? "" : ", ") + other.name;
+    }
+    fail(ErrorKind::usage, "the family ", family.name, " learns from ",
+         info.is_text() ? "images" : "texts", "; '", info.source, "' is ",
+         info.is_text() ? "a text" : "a set of images", ", for which there are: ", others);
+  }
   return family.make(settings, info);
 }
 

@@ -6,6 +6,10 @@
 #include "genai/models/registry.h"
 
 namespace genai {
+
+const EnumNames<Optimizer> kOptimizerNames = {{Optimizer::adamw, "adamw"},
+                                              {Optimizer::muon, "muon"}};
+
 namespace {
 
 const EnumNames<Schedule> kScheduleNames = {{Schedule::constant, "constant"},
@@ -45,18 +49,27 @@ const FieldTable& training_fields() {
             .field("batch", &TrainingConfig::batch, "images of one update", at_least(1))
             .field("accumulate", &TrainingConfig::accumulate,
                    "parts a batch is computed in, to save memory", at_least(1))
-            .field("learning_rate", &TrainingConfig::learning_rate, "of AdamW, at its height",
-                   above(0))
+            .field("optimizer", &TrainingConfig::optimizer,
+                   "adamw, or muon for hidden matrices (of families that name them) and adamw for "
+                   "the rest",
+                   kOptimizerNames)
+            .field("learning_rate", &TrainingConfig::learning_rate, "at its height", above(0))
             .field("beta1", &TrainingConfig::beta1, "AdamW: decay of the mean gradient",
                    from_below(0, 1))
             .field("beta2", &TrainingConfig::beta2, "AdamW: decay of the mean squared gradient",
                    from_below(0, 1))
             .field("epsilon", &TrainingConfig::epsilon, "AdamW: added to the denominator", above(0))
             .field("weight_decay", &TrainingConfig::weight_decay,
-                   "AdamW: of matrices and convolutions; 0 makes it Adam", at_least(0))
+                   "of matrices and convolutions; 0 makes AdamW Adam", at_least(0))
+            .field("muon_momentum", &TrainingConfig::muon_momentum,
+                   "Muon: what is left of a gradient's part in its momentum after one step",
+                   from_below(0, 1))
             .field("schedule", &TrainingConfig::schedule,
-                   "of the learning rate after the warm-up: constant, or down to 0 at the end",
+                   "of the learning rate after the warm-up: constant, or down to final_rate",
                    kScheduleNames)
+            .field("final_rate", &TrainingConfig::final_rate,
+                   "linear, cosine: share of the learning rate that is left at the end",
+                   between(0, 1))
             .field("warmup", &TrainingConfig::warmup,
                    "steps over which the learning rate rises from 0", at_least(0))
             .field("clip_norm", &TrainingConfig::clip_norm,
@@ -105,13 +118,16 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
   if (steps <= config.warmup) return 1;
   const double progress = static_cast<double>(step - config.warmup) /
                           static_cast<double>(steps - config.warmup);
+  const auto left = [&](double share) {   // of the way from 1 to final_rate
+    return share + config.final_rate * (1 - share);
+  };
   switch (config.schedule) {
     case Schedule::constant:
       return 1;
     case Schedule::linear:
-      return std::max(0.0, 1 - progress);
+      return left(std::max(0.0, 1 - progress));
     case Schedule::cosine:
-      return progress >= 1 ? 0 : 0.5 * (1 + std::cos(std::numbers::pi * progress));
+      return left(progress >= 1 ? 0 : 0.5 * (1 + std::cos(std::numbers::pi * progress)));
   }
   return 1;
 }

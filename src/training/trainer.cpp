@@ -9,6 +9,7 @@
 #include "genai/base/files.h"
 #include "genai/core/philox.h"
 #include "genai/generation/generate.h"
+#include "genai/generation/text.h"
 #include "genai/models/registry.h"
 #include "genai/training/averages.h"
 #include "genai/training/flat_parameters.h"
@@ -19,8 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kValidationBatch = 500;
+/// Images, or tokens of windows or lines, that are validated at once.
+constexpr int64_t kValidationImages = 500, kValidationTokens = 16384;
 constexpr int64_t kSampleCount = 16;
+/// Lines, or one running text of so many tokens.
+constexpr int64_t kSampleLines = 8, kSampleTokens = 240;
 /// Steps that are not timed (allocator and thread pool warm up) before a budget is measured.
 constexpr int64_t kBudgetWarmup = 20;
 constexpr double kBudgetMeasure = 3;   // seconds
@@ -64,6 +68,11 @@ class Trainer {
   double seconds() const {
     return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
   }
+  int64_t validation_batch() const {
+    const DataInfo& info = request_.data->info;
+    return info.is_text() ? std::max<int64_t>(1, kValidationTokens / info.context)
+                          : kValidationImages;
+  }
   FlatParameters& set(const std::string& name);
   /// The model with the weights that sample, up to date.
   Model& sampling_model();
@@ -92,6 +101,7 @@ class Trainer {
   double earlier_seconds_ = 0;
   int64_t first_step_ = 0;                  // of this session
   int64_t reported_step_ = 0;
+  double counted_ = 0;                      // images or tokens since the last report
   double reported_seconds_ = 0;
   double budget_start_ = 0, validation_seconds_ = 0;
   Json validation_;
@@ -123,7 +133,7 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
     numerics_ = resolve_numerics(config_.numerics);
     const Split& test = request.data->test;
     const int64_t kept = std::min(kKeptItems, test.size());
-    if (kept > 0) manifest_.kept_sha256 = save_kept(request.run, test.first(kept));
+    if (kept > 0 && !request.data->info.is_text()) manifest_.kept_sha256 = save_kept(request.run, test.first(kept));
   }
   manifest_.numerics = numerics_;
   device_ = numerics_.torch_device();
@@ -149,7 +159,8 @@ void Trainer::build_model() {
   phases_ = model_->phases();
   const bool averaged = config_.ema_half_life > 0;
   for (const ParameterSet& set : model_->parameter_sets()) {
-    sets_.emplace_back(model_->module(), set, numerics_.layout, averaged && set.ema);
+    sets_.emplace_back(model_->module(), set, numerics_.layout, averaged && set.ema,
+                       config_.optimizer);
   }
   if (averaged) {
     average_ = make();
@@ -212,6 +223,7 @@ TrainResult Trainer::run() {
                      .steps_per_epoch = static_cast<double>(request_.data->train.size()) /
                                         static_cast<double>(config_.batch),
                      .parameters = parameters,
+                     .unit = request_.data->info.is_text() ? "tokens" : "images",
                      .numerics = numerics_});
   if (!request_.resume) {
     take_validation(0);
@@ -249,7 +261,7 @@ TrainResult Trainer::run() {
                      .best_step = manifest_.best_step,
                      .best_value = manifest_.best_value,
                      .health = ""};
-  if (const int64_t items = std::min(kValidationBatch, request_.data->test.size()); items > 1) {
+  if (const int64_t items = std::min(validation_batch(), request_.data->test.size()); items > 1) {
     const at::NoGradGuard no_grad;
     sampling_model().module().eval();
     result.health = sampling_model().health(
@@ -321,15 +333,17 @@ void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
           .backward({}, /*retain_graph=*/false, /*create_graph=*/false, parameters.parameters());
       loss.logs["loss" + (phases_.size() > 1 ? "/" + phase.name : "")] = loss.value.detach();
       averages_.add(loss.logs, batch.weight);
+      if (phase_index == 0 && repeat == 0) counted_ += batch.weight;
     }
     const Tensor norm = parameters.gradient_norm();
     const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
     if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
-    parameters.adamw({.learning_rate = config_.learning_rate * parameters.rate() * factor,
+    parameters.update({.learning_rate = config_.learning_rate * parameters.rate() * factor,
                       .beta1 = config_.beta1,
                       .beta2 = config_.beta2,
                       .epsilon = config_.epsilon,
-                      .weight_decay = config_.weight_decay},
+                      .weight_decay = config_.weight_decay,
+                      .muon_momentum = config_.muon_momentum},
                      not_finite);
     averages_.add({{"gradient_norm/" + parameters.name(), norm}}, 1);
     not_finite_.push_back(not_finite);
@@ -360,11 +374,12 @@ Json Trainer::validate() {
   Model& model = sampling_model();
   model.module().eval();
   Averages averages;
-  for (int64_t first = 0; first < data.test.size(); first += kValidationBatch) {
-    const int64_t count = std::min(kValidationBatch, data.test.size() - first);
+  const int64_t most = validation_batch();
+  for (int64_t first = 0; first < data.test.size(); first += most) {
+    const int64_t count = std::min(most, data.test.size() - first);
     const Batch batch = items_batch(data.test, data.info, first, count, device_);
     Draw draw(0, "validate", batch.sample_ids, device_);
-    averages.add(model.validate(batch, draw), batch.weight);
+    averages.add(model.validate(batch, draw), batch.weight, batch.counts);
   }
   return averages.take();
 }
@@ -376,7 +391,7 @@ void Trainer::take_validation(int64_t step) {
   if (validation_.is_null()) return;
   const double value = validation_.at(manifest_.objective);
   if (!std::isfinite(value)) {
-    fail(ErrorKind::diverged, "training diverged: ", manifest_.objective, " on the test images is ",
+    fail(ErrorKind::diverged, "training diverged: ", manifest_.objective, " on the test data is ",
          value, " after step ", step, "; the checkpoint of step ", manifest_.step,
          " is kept. Try a lower --learning-rate (now ", config_.learning_rate, ")");
   }
@@ -391,6 +406,16 @@ void Trainer::take_validation(int64_t step) {
 
 void Trainer::take_samples(int64_t step) {
   Model& model = sampling_model();
+  const DataInfo& info = request_.data->info;
+  if (dynamic_cast<NextToken*>(&model)) {
+    std::vector<std::string> texts;
+    for (TextSample& sample :
+         generate_texts(model, {.count = info.lines ? kSampleLines : 1, .length = kSampleTokens},
+                        info)) {
+      texts.push_back(std::move(sample.text));
+    }
+    observer_.wrote(step, texts);
+  }
   if (!dynamic_cast<Generator*>(&model)) return;
   model.module().eval();
   observer_.sampled(step, to_images(generate_pixels(model, {.count = kSampleCount},
@@ -423,7 +448,6 @@ void Trainer::save(int64_t step) {
 
 void Trainer::report(int64_t step) {
   const double now = seconds();
-  const double images = static_cast<double>((step - reported_step_) * config_.batch);
   Json values = averages_.take();
   values["learning_rate"] =
       config_.learning_rate * learning_rate_factor(config_, step - 1, manifest_.steps);
@@ -432,9 +456,10 @@ void Trainer::report(int64_t step) {
                     .epoch = static_cast<double>(step * config_.batch) /
                              static_cast<double>(request_.data->train.size()),
                     .seconds = now,
-                    .images_per_second = images / std::max(1e-9, now - reported_seconds_),
+                    .rate = counted_ / std::max(1e-9, now - reported_seconds_),
                     .values = values};
   reported_step_ = step;
+  counted_ = 0;
   reported_seconds_ = now;
   log_->write("train", step, now, values);
   observer_.progress(report);

@@ -8,7 +8,9 @@
 #include "base/temp_folder.h"
 #include "data/small_digits.h"
 #include "genai/base/settings.h"
+#include "genai/data/text_set.h"
 #include "genai/generation/recreate.h"
+#include "genai/generation/text.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
 
@@ -22,6 +24,19 @@ const Dataset& digits() {
   return data;
 }
 
+/// Sums, of which the first 256 are for training and 64 for testing.
+const Dataset& sums() {
+  static const Dataset data = [] {
+    Dataset some = load_dataset({.source = "sums"});
+    some.train = some.train.first(256);
+    some.test = some.test.first(64);
+    some.info.train_count = 256;
+    some.info.test_count = 64;
+    return some;
+  }();
+  return data;
+}
+
 std::vector<std::string> family_names() {
   std::vector<std::string> names;
   for (const Family& family : families()) names.push_back(family.name);
@@ -31,6 +46,7 @@ std::vector<std::string> family_names() {
 class Families : public testing::TestWithParam<std::string> {
  protected:
   const Family& family() const { return find_family(GetParam()); }
+  const Dataset& data() const { return family().data == DataKind::text ? sums() : digits(); }
   std::vector<Section> sections() const {
     return {{"model", model_fields(family())},
             {"data", data_fields()},
@@ -40,7 +56,7 @@ class Families : public testing::TestWithParam<std::string> {
     Settings settings;
     settings.set("model.family", GetParam(), "test");
     settings.merge({{"model", family().tiny}}, "tiny");
-    settings.merge({{"data", {{"source", "digits"}}}}, "test");
+    settings.merge({{"data", {{"source", data().info.source}}}}, "test");
     settings.merge({{"training",
                      {{"batch", 32}, {"device", "cpu"}, {"precision", "float32"},
                       {"threads", 1}, {"learning_rate", 1e-3}}}},
@@ -50,7 +66,7 @@ class Families : public testing::TestWithParam<std::string> {
   }
   TrainResult run(const std::string& name, const Json& training, bool resume = false) {
     fs::create_directories(folder_ / name);
-    TrainRequest request{.family = family(), .config = config(training), .data = &digits(),
+    TrainRequest request{.family = family(), .config = config(training), .data = &data(),
                          .run = folder_ / name, .preset = "", .resume = std::nullopt,
                          .init = std::nullopt};
     if (resume) request.resume = load_checkpoint(find_checkpoint(request.run, ""), true);
@@ -99,7 +115,7 @@ TEST_P(Families, TrainingMovesEveryParameter) {
   run("run", {{"steps", 2}});
   const Checkpoint before = load_checkpoint(find_checkpoint(folder_ / "run", "0"), false);
   const Checkpoint after = load_checkpoint(find_checkpoint(folder_ / "run", "2"), false);
-  const auto model = make_model(family(), config()["model"], digits().info);
+  const auto model = make_model(family(), config()["model"], data().info);
   for (const auto& item : model->module().named_parameters()) {
     EXPECT_FALSE(at::equal(before.weights.at(item.key()), after.weights.at(item.key())))
         << item.key();
@@ -107,7 +123,7 @@ TEST_P(Families, TrainingMovesEveryParameter) {
 }
 
 TEST_P(Families, ParameterSetsHoldEveryParameterOnce) {
-  const auto model = make_model(family(), config()["model"], digits().info);
+  const auto model = make_model(family(), config()["model"], data().info);
   std::map<std::string, int> times;
   std::vector<std::string> sets;
   for (const ParameterSet& set : model->parameter_sets()) {
@@ -147,11 +163,11 @@ TEST_P(Families, MicroBatchesAddUpToTheBatch) {
   compare(a.training, b.training);
 }
 
-TEST_P(Families, ValidateWithOneFiniteNumberForEachImage) {
+TEST_P(Families, ValidateWithOneFiniteNumberForEachItem) {
   const TrainResult result = run("run", {{"steps", 2}});
   const LoadedModel loaded = load("run");
   const at::NoGradGuard no_grad;
-  const Batch batch = items_batch(digits().test, digits().info, 0, 64, at::kCPU);
+  const Batch batch = items_batch(data().test, data().info, 0, 64, at::kCPU);
   Draw draw(0, "validate", batch.sample_ids);
   const Tensors values = loaded.model->validate(batch, draw);
   ASSERT_TRUE(values.count(loaded.model->objective()));
@@ -159,7 +175,8 @@ TEST_P(Families, ValidateWithOneFiniteNumberForEachImage) {
     EXPECT_EQ(value.sizes(), (at::IntArrayRef{64})) << name;
     EXPECT_TRUE(value.isfinite().all().item<bool>()) << name;
     // What was trained and what was loaded judge alike.
-    const double mean = value.mean().item<double>();
+    const Tensor counts = batch.counts.defined() ? batch.counts : at::ones({64});
+    const double mean = (value * counts).sum().item<double>() / batch.weight;
     EXPECT_NEAR(mean, result.validation.at(name).get<double>(), 1e-5 * std::abs(mean) + 1e-7)
         << name;
   }
@@ -187,6 +204,30 @@ TEST_P(Families, SampleThePictureOfANumberWhateverElseIsAskedFor) {
     generate_pixels(*loaded.model, {.options = {{"nonsense", 1}}}, loaded.manifest.data,
                     at::kCPU);
   });
+}
+
+TEST_P(Families, WriteTheTextOfANumberWhateverElseIsAskedFor) {
+  run("run", {{"steps", 2}});
+  const LoadedModel loaded = load("run");
+  if (!dynamic_cast<NextToken*>(loaded.model.get())) GTEST_SKIP() << "writes no texts";
+  const auto texts = [&](int64_t first, int64_t count) {
+    return generate_texts(*loaded.model, {.first = first, .count = count, .prompt = "1"},
+                          loaded.manifest.data);
+  };
+  const auto all = texts(0, 40), one = texts(37, 1);
+  EXPECT_EQ(one[0].tokens, all[37].tokens);
+  EXPECT_NE(all[0].tokens, all[1].tokens);
+  Json options = Json::object();
+  for (const Field& field : family().sampling) set_path(options, field.name, field.default_value);
+  EXPECT_EQ(generate_texts(*loaded.model, {.count = 1, .prompt = "1", .options = options},
+                           loaded.manifest.data)[0].tokens,
+            all[0].tokens);
+}
+
+TEST_P(Families, RefuseTheOtherKindOfData) {
+  const Dataset& other = family().data == DataKind::text ? digits() : sums();
+  expect_error(ErrorKind::usage, "learns from",
+               [&] { make_model(family(), config()["model"], other.info); });
 }
 
 TEST_P(Families, SamplingOptionsAcceptTheirOwnDefaults) {
@@ -260,12 +301,12 @@ TEST_P(Families, RefuseUnknownAndImpossibleSettings) {
   Json unknown = config()["model"];
   unknown["nonsense"] = 1;
   expect_error(ErrorKind::usage, "nonsense",
-               [&] { make_model(family(), unknown, digits().info); });
+               [&] { make_model(family(), unknown, data().info); });
   for (const Field& field : family().settings) {
     Json wrong = config()["model"];
     set_path(wrong, field.name, Json::object({{"x", 1}}));
     expect_error(ErrorKind::usage, field.name,
-                 [&] { make_model(family(), wrong, digits().info); });
+                 [&] { make_model(family(), wrong, data().info); });
   }
 }
 

@@ -21,6 +21,8 @@ TEST(TrainingFields, RoundTrip) {
   config.budget = "3m";
   config.seed = 5;
   config.schedule = Schedule::cosine;
+  config.optimizer = Optimizer::muon;
+  config.final_rate = 0.1;
   config.numerics = {.device = "cpu",
                      .precision = Precision::bfloat16,
                      .layout = Layout::channels_last,
@@ -33,6 +35,10 @@ TEST(TrainingFields, RoundTrip) {
   EXPECT_EQ(write_fields(training_fields(), &read), json);
   EXPECT_EQ(read.numerics.threads, 3);
   EXPECT_EQ(read.epochs, 2.5);
+  EXPECT_EQ(json["optimizer"], "muon");
+  EXPECT_EQ(read.optimizer, Optimizer::muon);
+  EXPECT_EQ(read.final_rate, 0.1);
+  EXPECT_EQ(TrainingConfig().optimizer, Optimizer::adamw);
 }
 
 TEST(TrainingFields, RejectWhatCannotWork) {
@@ -45,7 +51,10 @@ TEST(TrainingFields, RejectWhatCannotWork) {
                             Json{{"clip_norm", -1}},    Json{{"seed", -1}},
                             Json{{"seed", 1.0}},        Json{{"log_every", 0}},
                             Json{{"threads", -1}},      Json{{"precision", "half"}},
-                            Json{{"schedule", "cos"}},  Json{{"optimizer", "sgd"}}}) {
+                            Json{{"schedule", "cos"}},  Json{{"optimizer", "sgd"}},
+                            Json{{"final_rate", -0.1}}, Json{{"final_rate", 1.1}},
+                            Json{{"final_rate", NAN}},  Json{{"muon_momentum", 1}},
+                            Json{{"muon_momentum", -0.1}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
                  [&] { from_json<TrainingConfig>(training_fields(), wrong, "x"); });
   }
@@ -95,6 +104,28 @@ TEST(LearningRate, Cosine) {  // (1 + cos(pi t)) / 2
   EXPECT_EQ(learning_rate_factor(config, 120, 120), 0);
   EXPECT_EQ(learning_rate_factor(config, 200, 120), 0);
   EXPECT_NEAR(learning_rate_factor(warm, 60, 110), 0.5, 1e-15);
+}
+
+TEST(LearningRate, EndsAtTheFinalRate) {  // f + (1 - f) * what it would be with f = 0
+  for (const double final_rate : {0.1, 0.25, 1.0}) {
+    for (const Schedule schedule : {Schedule::constant, Schedule::linear, Schedule::cosine}) {
+      const TrainingConfig to_zero = scheduled(schedule, 10);
+      TrainingConfig config = to_zero;
+      config.final_rate = final_rate;
+      const auto factor = [&](int64_t step) { return learning_rate_factor(config, step, 110); };
+      EXPECT_EQ(factor(4), 0.5);  // the warm-up as ever
+      EXPECT_EQ(factor(10), 1);
+      const double end = schedule == Schedule::constant ? 1 : final_rate;
+      EXPECT_EQ(factor(110), end);
+      EXPECT_EQ(factor(1000), end);
+      EXPECT_NEAR(factor(60), schedule == Schedule::constant ? 1 : (1 + final_rate) / 2, 1e-15);
+      for (int64_t step = 10; step < 120; ++step) {
+        const double share = learning_rate_factor(to_zero, step, 110);
+        EXPECT_NEAR(factor(step), final_rate + (1 - final_rate) * share, 1e-15);
+      }
+      EXPECT_EQ(learning_rate_factor(config, 1000, 0), 1);
+    }
+  }
 }
 
 TEST(LearningRate, StaysUpWhileTheStepsAreUnknown) {

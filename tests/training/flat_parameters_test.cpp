@@ -32,8 +32,8 @@ const ParameterSet kAll{.name = "all",
                         .parameters = {"gain", "conv.weight", "conv.bias", "dense.weight",
                                        "dense.bias"}};
 
-const AdamWOptions kOptions{.learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6,
-                            .weight_decay = 0.1};
+const OptimizerOptions kOptions{.learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95,
+                                .epsilon = 1e-6, .weight_decay = 0.1};
 
 Tensor inputs() { return at::linspace(-1, 1, 2 * 3 * 4 * 4).view({2, 3, 4, 4}).sin(); }
 
@@ -135,7 +135,7 @@ TEST(FlatParameters, AdamwFollowsItsFormulas) {
       }
     }
     if (skipped) net.gain.mutable_grad().fill_(step == 7 ? NAN : INFINITY);
-    flat.adamw(o, flag(skipped));
+    flat.update(o, flag(skipped));
   }
   Tensors saved;
   flat.save(saved);
@@ -154,11 +154,60 @@ TEST(FlatParameters, AdamwFollowsItsFormulas) {
   }
 }
 
+TEST(FlatParameters, RefusesASetThatIsNone) {
+  OddNet net;
+  for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::muon}) {
+    const auto expect = [&](const ParameterSet& set, std::string_view part) {
+      try {
+        FlatParameters(net, set, Layout::contiguous, false, optimizer);
+        ADD_FAILURE() << part;
+      } catch (const std::logic_error& error) {
+        EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+      }
+    };
+    expect({.name = "all", .parameters = {"gain", "pain"}}, "'pain', which is none");
+    expect({.name = "all", .parameters = {"conv.weight"}, .matrices = {"conv.weight"}},
+           "matrix 'conv.weight', which is none");
+    expect({.name = "all", .parameters = {"dense.bias"}, .matrices = {"dense.bias"}},
+           "matrix 'dense.bias', which is none");
+    expect({.name = "all", .parameters = {"gain"}, .matrices = {"dense.weight"}},
+           "'all' names matrices it does not hold");
+  }
+}
+
+/// Without matrices, or with them and adamw, nothing is different.
+TEST(FlatParameters, MuonIsForMatricesOfRunsThatAskForIt) {
+  const auto train = [](ParameterSet set, Optimizer optimizer) {
+    OddNet net;
+    FlatParameters flat(net, set, Layout::channels_last, false, optimizer);
+    for (int i = 0; i < 3; ++i) {
+      backward(net, flat);
+      flat.update(kOptions, flag(0));
+    }
+    Tensors all;
+    flat.save(all);
+    for (const auto& item : net.named_parameters()) all[item.key()] = item.value();
+    return all;
+  };
+  ParameterSet with_matrices = kAll;
+  with_matrices.matrices = {"dense.weight"};
+  const Tensors plain = train(kAll, Optimizer::adamw);
+  for (const Tensors& same :
+       {train(kAll, Optimizer::muon), train(with_matrices, Optimizer::adamw)}) {
+    ASSERT_EQ(same.size(), plain.size());
+    for (const auto& [name, tensor] : plain) EXPECT_TRUE(at::equal(same.at(name), tensor)) << name;
+  }
+  const Tensors other = train(with_matrices, Optimizer::muon);
+  EXPECT_EQ(other.count("v/dense.weight"), 0u);
+  EXPECT_EQ(other.size(), plain.size() - 1);
+  EXPECT_FALSE(at::equal(other.at("dense.weight"), plain.at("dense.weight")));
+}
+
 TEST(FlatParameters, ASkippedUpdateChangesNothing) {
   OddNet net;
   FlatParameters flat(net, kAll, Layout::contiguous, false);
   backward(net, flat);
-  flat.adamw(kOptions, flag(0));
+  flat.update(kOptions, flag(0));
   const auto copy = [&] {
     Tensors all;
     flat.save(all);
@@ -168,10 +217,10 @@ TEST(FlatParameters, ASkippedUpdateChangesNothing) {
   };
   const Tensors before = copy();
   net.dense->weight.mutable_grad().fill_(NAN);
-  flat.adamw(kOptions, flag(1));
+  flat.update(kOptions, flag(1));
   for (const auto& [name, tensor] : copy()) EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
   backward(net, flat);
-  flat.adamw(kOptions, flag(0));
+  flat.update(kOptions, flag(0));
   EXPECT_FALSE(at::equal(net.dense->weight, before.at("dense.weight")));
 }
 
@@ -182,9 +231,9 @@ TEST(FlatParameters, AGraphFromBeforeAnUpdateIsRefused) {
     backward(net, flat);
     // The graph holds the weights for its backward pass; the update changes them.
     const Tensor loss = net.forward(inputs().requires_grad_()).square().mean();
-    flat.adamw({.learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8,
-                .weight_decay = decayed ? 0.1 : 0},
-               flag(0));
+    flat.update({.learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8,
+                 .weight_decay = decayed ? 0.1 : 0},
+                flag(0));
     EXPECT_THROW(loss.backward(), c10::Error);
     EXPECT_NO_THROW(net.forward(inputs()).square().mean().backward());
   }
@@ -196,7 +245,7 @@ TEST(FlatParameters, ChannelsLastGivesTheSameNumbers) {
     FlatParameters flat(net, kAll, layout, true);
     for (int i = 0; i < 5; ++i) {
       backward(net, flat);
-      flat.adamw(kOptions, flag(0));
+      flat.update(kOptions, flag(0));
       flat.update_average(0.5);
     }
     Tensors all;
@@ -223,7 +272,7 @@ TEST(FlatParameters, TheAverageIsSharedWithATwin) {
   Tensor expected = start;
   for (int i = 0; i < 3; ++i) {
     backward(net, flat);
-    flat.adamw(kOptions, flag(0));
+    flat.update(kOptions, flag(0));
     flat.update_average(0.75);
     expected = 0.75 * expected + 0.25 * net.dense->weight.detach();
   }
@@ -238,7 +287,7 @@ TEST(FlatParameters, WithoutAnAverageATwinHasTheParameters) {
   FlatParameters flat(net, kAll, Layout::contiguous, false);
   flat.share_average(twin);
   backward(net, flat);
-  flat.adamw(kOptions, flag(0));
+  flat.update(kOptions, flag(0));
   EXPECT_TRUE(at::equal(twin.conv->weight, net.conv->weight));
   EXPECT_TRUE(net.conv->weight.requires_grad());
 }
@@ -252,7 +301,7 @@ class FlatParametersFile : public testing::Test {
   }
   static void step(OddNet& net, FlatParameters& flat) {
     backward(net, flat);
-    flat.adamw(kOptions, flag(0));
+    flat.update(kOptions, flag(0));
     flat.update_average(0.5);
   }
 

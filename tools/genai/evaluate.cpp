@@ -8,6 +8,7 @@
 #include "genai/base/error.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
+#include "genai/data/unicode.h"
 #include "genai/models/registry.h"
 #include "measured.h"
 #include "progress.h"
@@ -57,6 +58,10 @@ std::string details_text(const Json& details) {
       text += concat("  ", padded(name, 12), bar(share, 40), " ",
                      number_text(100 * share.get<double>(), 3), " %\n");
     }
+  }
+  if (details.contains("longest_copy")) {
+    text += concat("\nthe longest passage that is in the training text too:\n  ",
+                   visible_text(details["longest_copy"].get<std::string>()), "\n");
   }
   if (details.contains("bound_by_level")) {
     text += "\nthe bound by the noise that is removed (noise / signal), nats per image\n";
@@ -108,7 +113,8 @@ EvaluationData load_data(const EvaluateOptions& options, const Manifest& manifes
   auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
   if (!options.data.empty()) config.source = options.data;
   if (!options.data_dir.empty()) config.dir = options.data_dir;
-  EvaluationData data = load_evaluation_data(config);
+  if (manifest.data.is_text() && !options.data.empty()) config.context = manifest.data.context;
+  EvaluationData data = load_evaluation_data(config, manifest.data.tokenizer);
   if (options.data.empty() && data.own.info.fingerprint != manifest.data.fingerprint) {
     fail(ErrorKind::data, "the data set '", data.own.info.source,
          "' is not the one this run was trained on; name it with --data to measure on it all the ",

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include "command.h"
 #include "genai/base/files.h"
@@ -14,10 +15,13 @@
 #include "genai/base/png.h"
 #include "genai/base/signals.h"
 #include "genai/base/terminal.h"
+#include "genai/data/unicode.h"
 
 namespace genai::tool {
 namespace {
 
+/// Lines of a text that are shown in training.
+constexpr int kShownLines = 8;
 constexpr double kTerminalPause = 0.1, kPlainPause = 10;   // seconds between lines
 
 /// A sheet as wide as the images are many.
@@ -35,6 +39,7 @@ ProgressPrinter::ProgressPrinter(bool quiet)
 
 void ProgressPrinter::started(const TrainStart& start) {
   run_ = start.run;
+  unit_ = start.unit;
   say(concat(start.run.string(), ": ", start.parameters, " parameters, ", start.numerics.device,
              ", ", enum_name(kPrecisionNames, start.numerics.precision), ", ",
              start.numerics.threads, " threads",
@@ -84,6 +89,25 @@ void ProgressPrinter::sampled(int64_t step, const std::vector<Image>& images) {
   block_lines_ += static_cast<int>(std::count(picture.begin(), picture.end(), '\n'));
 }
 
+void ProgressPrinter::wrote(int64_t step, const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += text + "\n";
+  char name[40];
+  std::snprintf(name, sizeof name, "step-%07lld.txt", static_cast<long long>(step));
+  std::filesystem::create_directories(run_ / "samples");
+  write_file(run_ / "samples" / name, all);
+  if (!terminal_) return;
+  close_line();
+  // The beginning alone: the block must fit on the screen to be written over.
+  const auto columns = static_cast<size_t>(terminal_columns(STDERR_FILENO));
+  std::istringstream lines(all);
+  std::string line;
+  for (int shown = 0; shown < kShownLines && std::getline(lines, line); ++shown) {
+    std::cerr << "  " << valid_utf8(line.substr(0, columns - 3)) << "\n";
+    ++block_lines_;
+  }
+}
+
 void ProgressPrinter::warned(const std::string& text) {
   close_line();
   log_warning(text);
@@ -120,7 +144,7 @@ std::string ProgressPrinter::progress_line(const StepReport& r) const {
   for (const auto& [name, value] : r.values.items()) {
     if (name.rfind("loss", 0) == 0) text += concat("  ", name, " ", number_text(value, 5));
   }
-  text += concat("  ", number_text(r.images_per_second, 3), " images/s");
+  text += concat("  ", number_text(r.rate, 3), " ", unit_, "/s");
   if (r.steps) {
     const double per_step = r.seconds / static_cast<double>(std::max<int64_t>(1, r.step));
     text += concat("  ", duration_text(per_step * static_cast<double>(r.steps - r.step)), " left");

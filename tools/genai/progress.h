@@ -17,6 +17,7 @@ class ProgressPrinter : public TrainObserver {
   void started(const TrainStart& start) override;
   void progress(const StepReport& report) override;
   void validated(int64_t step, const Json& values, bool best) override;
+  void wrote(int64_t step, const std::vector<std::string>& texts) override;
   void sampled(int64_t step, const std::vector<Image>& images) override;
   void warned(const std::string& text) override;
   int stop_requested() override;
@@ -37,6 +38,7 @@ class ProgressPrinter : public TrainObserver {
   bool line_open_ = false;
   int block_lines_ = 0;   // test values and pictures at the end of the screen, to be written over
   std::filesystem::path run_;
+  std::string unit_;   // "images"
   Clock::time_point printed_ = Clock::now(), validated_{};
 };
 

@@ -13,6 +13,7 @@
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
 #include "output.h"
+#include "sample_text.h"
 
 namespace genai::tool {
 namespace {
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 struct SampleOptions {
   RunOption run;
   ComputeOption compute;
+  TextOptions text;
   int64_t count = 16, seed = 0, label = -1, scale = 0;
   std::string grid, out, metadata = "full";
   bool separate = false, json = false, preview = false;
@@ -51,6 +53,28 @@ std::string sheet_name(int64_t step, const ImageRequest& request, const SheetLay
   return request_name(name + options_name(request.options, defaults));
 }
 
+/// Options of pictures are refused; lines come in numbers, running text comes alone.
+int sample_text_verb(const Command& command, const SampleOptions& options,
+                     const RunReference& reference, const Manifest& manifest,
+                     const ImageRequest& request) {
+  for (const char* option : {"--class", "--grid", "--scale", "--separate", "--preview",
+                             "--metadata"}) {
+    if (command.app.count(option) > 0) {
+      fail(ErrorKind::usage, option, ": is for pictures; this run writes texts");
+    }
+  }
+  const bool counted = command.app.count("-n") > 0;
+  return sample_texts({.reference = reference,
+                       .manifest = manifest,
+                       .text = options.text,
+                       .compute = options.compute,
+                       .sampling = request.options,
+                       .first = options.seed,
+                       .count = counted || manifest.data.lines ? options.count : 1,
+                       .out = options.out,
+                       .json = options.json});
+}
+
 int sample_verb(const Command& command, const SampleOptions& options) {
   const RunReference reference = options.run.find();
   Settings settings;
@@ -62,6 +86,8 @@ int sample_verb(const Command& command, const SampleOptions& options) {
                        .count = options.count,
                        .label = options.label,
                        .options = settings.resolve({{"sampling", family.sampling}})["sampling"]};
+  if (manifest.data.is_text()) return sample_text_verb(command, options, reference, manifest, request);
+  TextOptions::refuse(command);
   const SheetLayout layout = parse_grid(options.grid, options.scale);
   if (command.app.count("-n") == 0 && layout.rows > 0) request.count = layout.rows * layout.columns;
   const Json defaults = Settings().resolve({{"sampling", family.sampling}})["sampling"];
@@ -128,14 +154,14 @@ int sample_verb(const Command& command, const SampleOptions& options) {
 
 std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   auto command = std::make_unique<Command>(
-      "sample", "makes pictures; a sample has one number, its seed, and looks the same in any grid",
+      "sample", "makes pictures or texts; a sample has one number, its seed, and is the same in any number",
       std::vector<std::string>{"genai sample last -n 64",
                                "genai sample 8 --seed 17 -n 1 --out 17.png",
-                               "genai sample 8@best --grid 4x16 --temperature 0.7"});
+                               "genai sample 12 --prompt 'ROMEO:' --temperature 0.7"});
   auto options = std::make_shared<SampleOptions>();
   options->run.add(*command);
   CLI::App& app = command->app;
-  app.add_option("-n", options->count, "samples (16, or what --grid holds)")
+  app.add_option("-n", options->count, "samples (16, what --grid holds, or 1 text)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");
@@ -145,7 +171,7 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
       ->type_name("N")
       ->check(CLI::Range(0, 64));
-  app.add_option("--out", options->out, "PNG file; - is standard output (RUN/out/...)")
+  app.add_option("--out", options->out, "PNG or text file; - is standard output (RUN/out/..., texts: standard output)")
       ->type_name("FILE");
   app.add_flag("--separate", options->separate, "one file per sample, in the folder --out");
   app.add_option("--metadata", options->metadata, "what the PNG tells of its making")
@@ -155,6 +181,7 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   app.add_flag("--exact")
       ->description("one thread and AVX2 code: equal pixels on any x86-64 machine");
   app.add_flag("--json", options->json, "one JSON object as the result");
+  options->text.add(*command);
   options->compute.add(*command);
   command->add_fields({{"sampling", sampling_table(arguments)}});
   command->run = [c = command.get(), options] {

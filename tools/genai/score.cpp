@@ -1,13 +1,18 @@
 #include <unistd.h>
 
+#include <cmath>
 #include <iostream>
+#include <sstream>
 
 #include "command.h"
 #include "genai/base/error.h"
+#include "genai/base/files.h"
 #include "genai/base/picture.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
+#include "genai/data/unicode.h"
 #include "genai/evaluation/outliers.h"
+#include "genai/evaluation/text.h"
 #include "genai/generation/generate.h"
 #include "measured.h"
 
@@ -15,6 +20,8 @@ namespace genai::tool {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxText = uint64_t{1} << 26;
 
 struct ScoreOptions {
   RunOption run;
@@ -183,12 +190,44 @@ int score_data(const Command& command, const LoadedModel& loaded, const ScoreOpt
   return 0;
 }
 
+/// The lines of a text file that are not empty: nats and bits a character of each.
+int score_text(const LoadedModel& loaded, const ScoreOptions& options) {
+  if (options.what.size() != 1 || !is_file(options.what[0])) {
+    fail(ErrorKind::usage, "score: expected a text file whose lines to score");
+  }
+  if (!options.against.empty()) fail(ErrorKind::usage, "--against: is for images");
+  std::vector<std::string> lines;
+  std::istringstream text(read_file(options.what[0], kMaxText));
+  for (std::string line; std::getline(text, line);) {
+    if (!line.empty()) lines.push_back(line);
+  }
+  const auto scores = score_lines(loaded, lines);
+  Json results = Json::array();
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const double bits = scores[i].nats / std::log(2.0);
+    const double each = bits / static_cast<double>(count_characters(lines[i]) + 1);
+    results.push_back({{"line", valid_utf8(lines[i])}, {"log_probability", -scores[i].nats},
+                       {"tokens", scores[i].tokens}, {"bits_per_character", each}});
+    if (!options.json) {
+      std::cout << padded(number_text(-scores[i].nats, 5), 10) << padded(number_text(each, 4), 8)
+                << lines[i] << "\n";
+    }
+  }
+  if (options.json) {
+    print_json({{"run", loaded.run.string()}, {"lines", results}});
+  } else {
+    say("log p(line) in nats, bits a character, line");
+  }
+  return 0;
+}
+
 int score_verb(const Command& command, const ScoreOptions& options) {
   const RunReference reference = options.run.find();
   const Manifest manifest =
       read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
   const LoadedModel loaded =
       load_model(reference, options.compute.resolve(manifest.numerics.threads));
+  if (manifest.data.is_text()) return score_text(loaded, options);
   return !options.what.empty() && is_file(options.what[0]) ? score_pictures(loaded, options)
                                                            : score_data(command, loaded, options);
 }
@@ -197,7 +236,7 @@ int score_verb(const Command& command, const ScoreOptions& options) {
 
 std::unique_ptr<Command> make_score(const Arguments&) {
   auto command = std::make_unique<Command>(
-      "score", "how usual images are: log p(x), or the classes a classifier sees",
+      "score", "how usual images or lines of text are: log p(x), or the classes a classifier sees",
       std::vector<std::string>{"genai score last picture.png",
                                "genai score last mnist --against fashion-mnist",
                                "genai score 8 --against mnist:9"});
@@ -205,8 +244,8 @@ std::unique_ptr<Command> make_score(const Arguments&) {
   options->run.add(*command);
   CLI::App& app = command->app;
   app.add_option("WHAT", options->what,
-                 "picture files; or a data set, perhaps with labels (mnist:9): its test images "
-                 "(the run's own)");
+                 "picture files; a text file, line by line; or a data set, perhaps with labels "
+                 "(mnist:9): its test images (the run's own)");
   app.add_option("--against", options->against,
                  "outliers: how well is this data set told from the first? (AUROC)")
       ->type_name("DATA");

@@ -36,7 +36,8 @@ const std::vector<Sight>& sights() {
        {"--test", "--forward", "-n", "--view", "--moments", "--preview"}},
       {"mix", offers<StyleSpace>, families_with<StyleSpace>, show_mix, {"-n", "--from"}},
       {"directions", offers<StyleSpace>, families_with<StyleSpace>, show_directions,
-       {"--moments", "--directions", "--strength", "--layers"}}};
+       {"--moments", "--directions", "--strength", "--layers"}},
+      {"next", offers<NextToken>, families_with<NextToken>, show_next, {"--prompt", "--top"}}};
   return all;
 }
 
@@ -236,7 +237,7 @@ int deliver(const Show& show, const LoadedModel& loaded, const fs::path& out, co
 
 std::unique_ptr<Command> make_show(const Arguments& arguments) {
   auto command = std::make_unique<Command>(
-      "show", "pictures and animations of how a model works",
+      "show", "pictures, animations and bars of how a model works",
       std::vector<std::string>{"genai show last path", "genai show 8 path --steps 50 --format gif",
                                "genai show 9 directions --format gif"});
   auto options = std::make_shared<ShowOptions>();
@@ -245,7 +246,8 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
   app.add_option("WHAT", options->what,
                  "path: from noise to samples, step by step (diffusion); with --test or --forward "
                  "from a picture to noise. mix: one sample's styles in coarse layers, another's in "
-                 "fine ones; directions: what changes images most (both: gan, kind style)");
+                 "fine ones; directions: what changes images most (both: gan, kind style). next: what a "
+                 "text may go on with, at three temperatures");
   app.add_option("--test", options->test,
                  "path: the way of a test image, by its number among those that the run keeps")
       ->type_name("N")
@@ -277,6 +279,11 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
   app.add_option("--layers", options->layers,
                  "directions: of these layers, the coarsest is 0; and only they change (all)")
       ->type_name("FIRST-LAST");
+  app.add_option("--prompt", options->prompt, "next: the text so far; @FILE: what is in a file")
+      ->type_name("TEXT|@FILE");
+  app.add_option("--top", options->top, "next: tokens shown (10)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
   app.add_option("--moments", options->moments,
                  "path: columns or frames, at most (12; animations 60); directions: so many from "
                  "side to side, odd (7; animations 31)")

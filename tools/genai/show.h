@@ -16,9 +16,9 @@ struct ShowOptions {
   RunOption run;
   ComputeOption compute;
   std::string what;
-  std::string forward, view = "both", layers, format, out, metadata = "full";
+  std::string prompt, forward, view = "both", layers, format, out, metadata = "full";
   int64_t test = -1, count = 4, seed = 0, label = -1, moments = 0, scale = 0;
-  int64_t from = -1, directions = 5;
+  int64_t from = -1, directions = 5, top = 10;
   double strength = 3;
   bool preview = false, json = false;
 };
@@ -59,5 +59,6 @@ int deliver(const Show& show, const LoadedModel& loaded, const std::filesystem::
 int show_path(const Show& show);
 int show_mix(const Show& show);
 int show_directions(const Show& show);
+int show_next(const Show& show);
 
 }  // namespace genai::tool

@@ -228,13 +228,18 @@ int train_verb(const Command& command, const TrainOptions& options) {
   const auto data_config = from_json<DataConfig>(data_fields(), config.at("data"), "data");
   const auto training =
       from_json<TrainingConfig>(training_fields(), config.at("training"), "training");
-  const Dataset data = load_dataset(data_config);
+  // A text is read with the tokens that the weights know.
+  const auto& known = request.resume ? request.resume : request.init;
+  const Dataset data =
+      load_dataset(data_config, true, known ? known->manifest.data.tokenizer : nullptr);
   for (const std::string& note : data.notes) say("note: " + note);
   request.data = &data;
   check_request(request);
   if (options.dry_run) {
     say(concat("all settings are good: ", planned_steps(training, data.train.size()), " steps on ",
-               data.train.size(), " images of '", data.info.source, "'"));
+               data.train.size(),
+               !data.info.is_text() ? " images" : data.info.lines ? " lines" : " windows", " of '",
+               data.info.source, "'"));
     std::cout << config.dump(2) << "\n";
     return 0;
   }

@@ -15,7 +15,7 @@ struct World {
 /// of world.size processes do not divide it.
 void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world = {});
 
-/// Walks through the training images in epochs, each in a new order from (seed, epoch). The walk
+/// Walks through the training images, lines or windows in epochs, each in a new order from (seed, epoch). The walk
 /// is one endless line; a batch that reaches the end of an epoch goes on into the next, so that
 /// every batch is full.
 class Batcher {
@@ -31,6 +31,8 @@ class Batcher {
 
  private:
   int64_t item(int64_t position) const;
+  Batch images_at(const std::vector<int64_t>& positions) const;
+  Batch text_at(const std::vector<int64_t>& positions) const;
 
   const Dataset& data_;
   uint64_t seed_;
@@ -41,8 +43,8 @@ class Batcher {
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
 
-/// Items first .. first + count - 1 of a split in their order; sample_ids are their indices. Their
-/// binarization is one fixed draw.
+/// Items first .. first + count - 1 of a split in their order; sample_ids are their indices. The
+/// binarization of images is one fixed draw.
 Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
                   at::Device device);
 

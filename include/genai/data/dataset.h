@@ -1,12 +1,14 @@
 // A data set in memory, and what a model must know of it.
 #pragma once
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "genai/base/fields.h"
 #include "genai/core/tensors.h"
 #include "genai/data/image_set.h"
+#include "genai/data/tokenizer.h"
 
 namespace genai {
 
@@ -20,6 +22,14 @@ enum class Binarize {
 };
 extern const EnumNames<Binarize> kBinarizeNames;
 
+/// In what order running text is read.
+enum class Windows {
+  shuffled,     ///< windows that cover the text once an epoch, in a new order and at new cuts
+  consecutive,  ///< row b of a batch goes on where row b of the batch before ended: for models that
+                ///< carry their state along (truncated backpropagation through time)
+};
+extern const EnumNames<Windows> kWindowsNames;
+
 struct DataConfig {
   std::string source = "mnist";
   std::string dir;
@@ -29,6 +39,12 @@ struct DataConfig {
   int64_t limit = 0;
   std::vector<int64_t> leave_out;
   Binarize binarize = Binarize::none;
+  std::string tokenizer = "characters";
+  int64_t vocabulary = 0;
+  int64_t context = 0;
+  bool lines = false;
+  std::string validation;
+  Windows windows = Windows::shuffled;
 };
 const FieldTable& data_fields();
 
@@ -39,8 +55,16 @@ struct DataInfo {
   std::vector<std::string> classes;  ///< names by label; empty: no labels
   Binarize binarize = Binarize::none;
   int64_t train_count = 0, test_count = 0;
-  std::string fingerprint;           ///< SHA-256 of what defines the images
+  std::string fingerprint;           ///< SHA-256 of what defines the images or the text
 
+  // Of texts; what is above on images does not count then.
+  std::shared_ptr<const Tokenizer> tokenizer;   ///< null: images
+  bool lines = false;                ///< each line is an item of its own
+  int64_t context = 0;               ///< T: tokens of a window; lines are as long at most
+  Windows windows = Windows::shuffled;
+
+  bool is_text() const { return tokenizer != nullptr; }
+  int64_t vocabulary() const { return tokenizer ? tokenizer->size() : 0; }
   int64_t pixels() const { return channels * height * width; }
   int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
 };
@@ -50,9 +74,13 @@ Json to_json(const DataInfo& info);
 DataInfo data_info_from_json(const Json& json);
 
 struct Split {
-  Tensor images;  ///< uint8 [N, C, H, W]
-  Tensor labels;  ///< int64 [N], or undefined
-  int64_t size() const { return images.defined() ? images.size(0) : 0; }
+  Tensor images{};  ///< uint8 [N, C, H, W]
+  Tensor labels{};  ///< int64 [N], or undefined
+  Tensor tokens{};  ///< int32 [N], one text or lines each with its end
+  Tensor starts{};  ///< int64 [lines + 1]: line i is tokens starts[i] to starts[i + 1]; else undefined
+  int64_t context = 0;
+  /// Images, lines or windows: window i has the tokens i T to (i + 1) T and their next ones.
+  int64_t size() const;
   Split first(int64_t count) const;
   /// The items whose label is in `labels` (or, with `inside` false, is not).
   Split with_labels(const std::vector<int64_t>& labels, bool inside = true) const;
@@ -64,9 +92,11 @@ struct Dataset {
   std::vector<std::string> notes;   ///< what the user should know
 };
 
-/// Finds, reads and checks the set that config names: a built-in or known set, or a folder of
-/// images. `download` allows fetching a known set. Throws Error{data} when it is missing or damaged.
-Dataset load_dataset(const DataConfig& config, bool download = true);
+/// Finds, reads and checks the set that config names: a built-in or known set, a folder of images
+/// or a text file. `download` allows fetching a known set. Throws Error{data} when it is missing or damaged.
+/// @param tokenizer  of texts: the one to use; null: made as config says
+Dataset load_dataset(const DataConfig& config, bool download = true,
+                     std::shared_ptr<const Tokenizer> tokenizer = nullptr);
 
 /// Names that load_dataset knows, for help and errors.
 std::vector<std::string> known_datasets();

@@ -28,6 +28,9 @@ std::string to_utf8(int32_t code_point);
 enum class CharacterClass { letter, number, space, other };
 CharacterClass character_class(int32_t code_point);
 
+/// The text with U+FFFD for each byte that is no part of valid UTF-8.
+std::string valid_utf8(std::string_view text);
+
 /// For people: a space as U+2423, \n, \t and \r, bytes that are no UTF-8 as \xFF, whatever else
 /// would not be seen as \u{300}, a backslash doubled.
 std::string visible_text(std::string_view text);

@@ -8,7 +8,7 @@
 namespace genai {
 
 enum class Part {
-  likelihood,             ///< needs a Likelihood
+  likelihood,             ///< needs a Likelihood or NextToken
   distances,              ///< needs samples
   classes,                ///< needs samples and labels in the data set
   memorization,           ///< needs samples and training images
@@ -36,7 +36,9 @@ struct EvaluationData {
   Dataset own;     ///< what the model was trained on: its limit, its classes
   Dataset whole;   ///< the same set without limit or left-out classes: trains the extractor
 };
-EvaluationData load_evaluation_data(const DataConfig& config);
+/// @param tokenizer  of models of text: the model's
+EvaluationData load_evaluation_data(const DataConfig& config,
+                                    std::shared_ptr<const Tokenizer> tokenizer = nullptr);
 
 /// Pictures: "samples", "neighbours", "mistakes", "editing".
 /// @param observer   of the trainings that are needed: the extractor, once; classification scores

@@ -8,9 +8,13 @@
 
 namespace genai {
 
+/// What a family learns from.
+enum class DataKind { images, text };
+
 struct Family {
   std::string name;      ///< "vae"
   std::string summary;   ///< one line for help
+  DataKind data = DataKind::images;
   FieldTable settings;   ///< model.*
   FieldTable sampling;   ///< options of `sample`
   /// @param settings  {"latent": 20, ...}, checked. Throws Error{usage} for settings that do not fit

@@ -1,6 +1,7 @@
 // What a model family offers to the trainer, and what it can do once trained.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ class Module;
 }
 
 namespace genai {
+
+class Decoder;              // nn/decoder.h
+enum class WeightFormat;
 
 /// All that a loss may depend on: device tensors of fixed shape, no host number that changes.
 struct LossInput {
@@ -36,10 +40,15 @@ struct ParameterSet {
   std::vector<std::string> parameters;  ///< names of Module::named_parameters
   bool ema = true;                      ///< averaged when the run asks for an average
   double rate = 1;                      ///< its learning rate as a multiple of the run's
+  std::vector<std::string> matrices = {};   ///< those of them that Muon updates when the run asks
+                                            ///< for it: hidden matrices
 };
 
 /// One set of them all, for models with one optimizer.
-ParameterSet all_parameters(const torch::nn::Module& module);
+/// @param matrices  Is a parameter of two dimensions a hidden matrix?
+ParameterSet all_parameters(
+    const torch::nn::Module& module,
+    const std::function<bool(const std::string& name)>& matrices = nullptr);
 
 /// One kind of update within a step.
 struct Phase {
@@ -62,7 +71,7 @@ class Model {
   virtual torch::nn::Module& module() = 0;
   virtual std::vector<ParameterSet> parameter_sets() = 0;
   virtual std::vector<Phase> phases() = 0;
-  /// One number for each image of the batch, [B], in evaluation mode; objective() is among them.
+  /// One number for each item of the batch, [B], in evaluation mode (of texts: means over tokens); objective() is among them.
   virtual Tensors validate(const Batch& batch, Draw& draw) = 0;
   /// The entry of validate() whose mean tells a better checkpoint; lower is better.
   virtual std::string objective() const = 0;
@@ -145,6 +154,15 @@ struct Classifier {
     Tensor features;   ///< [B, F]: what the last layer sees
   };
   virtual Judgement classify(const Tensor& images) = 0;
+};
+
+/// Says what comes next in a text.
+struct NextToken {
+  virtual ~NextToken() = default;
+  /// Logits [B, T, V] of the token after each of `tokens`, int64 [B, T], which begin a text.
+  virtual Tensor next_logits(const Tensor& tokens) = 0;
+  /// Reads and writes token by token, with a copy of the weights on the CPU.
+  virtual std::unique_ptr<Decoder> decoder(int64_t streams, WeightFormat format, int threads) = 0;
 };
 
 /// Says how likely images are.

@@ -10,12 +10,15 @@ namespace genai {
 /// Sums on the device; the host waits for it only in take().
 class Averages {
  public:
-  /// @param values   0-d, or one number for each image
-  void add(const Tensors& values, double weight) {
+  /// @param values   0-d, or one number for each item
+  /// @param counts   what each item counts, their sum is `weight`; undefined: all the same
+  void add(const Tensors& values, double weight, const Tensor& counts = {}) {
     for (const auto& [name, value] : values) {
       Tensor& sum = sums_[name];
-      const Tensor mean = value.dim() == 0 ? value : value.mean();
-      const Tensor weighted = mean.detach().to(at::kDouble) * weight;
+      const bool each = value.dim() > 0 && counts.defined();
+      const Tensor weighted =
+          each ? (value.detach().to(at::kDouble) * counts).sum()
+               : (value.dim() == 0 ? value : value.mean()).detach().to(at::kDouble) * weight;
       sum = sum.defined() ? sum + weighted : weighted;
       weights_[name] += weight;
     }

@@ -9,16 +9,25 @@ namespace genai {
 
 enum class Schedule { constant, linear, cosine };
 
+enum class Optimizer {
+  adamw,
+  muon,   ///< for the hidden matrices that a family names (ParameterSet::matrices); AdamW else
+};
+extern const EnumNames<Optimizer> kOptimizerNames;
+
 struct TrainingConfig {
   double epochs = 10;
   int64_t steps = 0;
   std::string budget;
   int64_t batch = 128;
   int64_t accumulate = 1;
+  Optimizer optimizer = Optimizer::adamw;
   double learning_rate = 1e-3;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0;
+  double muon_momentum = 0.95;
   Schedule schedule = Schedule::constant;
+  double final_rate = 0;   ///< share of the learning rate
   int64_t warmup = 0;
   double clip_norm = 0;
   double ema_half_life = 0;
@@ -34,7 +43,8 @@ const FieldTable& training_fields();
 /// What a configuration of a run holds: "model" of the family, "data", "training".
 std::vector<Section> run_sections(const Family& family);
 
-/// Share of the learning rate at a step: linear warm-up, then the schedule down to 0 at `steps`.
+/// Share of the learning rate at a step: linear warm-up, then the schedule down to final_rate at
+/// `steps`, or 1 to the end where it is constant.
 /// steps = 0 (a budget still being measured) stays at 1 after the warm-up.
 double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps);
 

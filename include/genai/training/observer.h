@@ -14,6 +14,7 @@ struct TrainStart {
   int64_t steps = 0;           ///< 0 while a budget is being measured
   double steps_per_epoch = 0;
   int64_t parameters = 0;
+  std::string unit;            ///< what is counted: "images", "tokens"
   Numerics numerics;
 };
 
@@ -21,7 +22,7 @@ struct StepReport {
   int64_t step = 0, steps = 0;
   double epoch = 0;
   double seconds = 0;          ///< of training so far, over all sessions
-  double images_per_second = 0;
+  double rate = 0;             ///< images or tokens a second
   Json values;                 ///< means since the last report: {"loss": ..., "kl": ...}
 };
 
@@ -32,6 +33,7 @@ class TrainObserver {
   virtual void progress(const StepReport&) {}
   virtual void validated(int64_t /*step*/, const Json& /*values*/, bool /*best*/) {}
   virtual void sampled(int64_t /*step*/, const std::vector<Image>&) {}
+  virtual void wrote(int64_t /*step*/, const std::vector<std::string>& /*texts*/) {}
   virtual void saved(const std::filesystem::path&) {}
   virtual void warned(const std::string&) {}
   /// A signal number to stop after this step, or 0.

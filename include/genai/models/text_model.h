@@ -1,0 +1,26 @@
+// What the families of text have in common.
+#pragma once
+#include "genai/model/family.h"
+#include "genai/nn/decoder.h"
+
+namespace genai {
+
+/// Cross-entropy of the next token: as Model has it, for networks that give logits [B, T, V].
+class TextModel : public Model, public NextToken {
+ public:
+  Tensors validate(const Batch& batch, Draw&) override;
+  std::string objective() const override { return "loss"; }
+  std::string health(const Batch& batch) override;
+
+ protected:
+  explicit TextModel(const DataInfo& info) : info_(info) {}
+  /// 0-d: the mean over the targets of the batch.
+  static Tensor mean_loss(const Tensor& logits, const Batch& batch);
+
+  DataInfo info_;
+};
+
+/// Reads the weights of a module by their names, for make_decoder.
+Weights weights_of(const torch::nn::Module& module);
+
+}  // namespace genai

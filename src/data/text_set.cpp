@@ -1,0 +1,176 @@
+#include "genai/data/text_set.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "genai/base/error.h"
+#include "genai/data/text_data.h"
+
+namespace genai {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Of running text, when nobody says.
+constexpr int64_t kUsualContext = 128;
+
+Tensor to_tensor(const std::vector<int32_t>& ids) { return at::tensor(ids, at::kInt); }
+
+/// The whole text, or line after line.
+Split to_split(const std::string& text, const TextData& data, const Tokenizer& tokenizer) {
+  Split split;
+  if (!data.items) {
+    split.tokens = to_tensor(tokenizer.encode(text));
+    return split;
+  }
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> starts{0};
+  const std::string_view all = text;
+  for (size_t at = 0; at < all.size();) {
+    const size_t end = all.find('\n', at);
+    const auto line = tokenizer.encode(all.substr(at, end - at));
+    tokens.insert(tokens.end(), line.begin(), line.end());
+    tokens.push_back(start_token(tokenizer));
+    starts.push_back(static_cast<int64_t>(tokens.size()));
+    at = end + 1;
+  }
+  split.tokens = to_tensor(tokens);
+  split.starts = at::tensor(starts, at::kLong);
+  return split;
+}
+
+int64_t longest_line(const Split& split) {
+  return split.starts.diff().max().item<int64_t>();
+}
+
+int64_t find_context(const DataConfig& config, const Dataset& data) {
+  if (!data.info.lines) {
+    const int64_t context = config.context > 0 ? config.context : kUsualContext;
+    const int64_t tokens = data.train.tokens.numel();
+    if (tokens <= context) {
+      fail(ErrorKind::data, "'", data.info.source, "' has ", tokens, " tokens for training, ",
+           "too few for windows of ", context, " and the token after them; give a longer text or ",
+           "--context ", std::max<int64_t>(1, tokens / 2));
+    }
+    return context;
+  }
+  const int64_t longest = std::max(longest_line(data.train), longest_line(data.test));
+  if (config.context == 0) return longest;
+  if (config.context < longest) {
+    fail(ErrorKind::usage, "data.context: the longest line of '", data.info.source, "' has ",
+         longest, " tokens with its end, found ", config.context, "; leave it out or use --context ",
+         longest);
+  }
+  return config.context;
+}
+
+void refuse_settings_of_images(const DataConfig& config) {
+  const DataConfig usual;
+  if (config.size != usual.size || config.channels != usual.channels ||
+      !config.leave_out.empty() || config.binarize != usual.binarize) {
+    fail(ErrorKind::usage, "data.size, channels, leave_out and binarize are for images; '",
+         config.source, "' is a text");
+  }
+}
+
+}  // namespace
+
+bool is_text_source(const std::string& source) {
+  const auto known = known_texts();
+  return std::find(known.begin(), known.end(), source) != known.end() ||
+         fs::is_regular_file(source);
+}
+
+int32_t start_token(const Tokenizer& tokenizer) {
+  for (int32_t id = 0; id < tokenizer.size(); ++id) {
+    if (tokenizer.token(id) == "\n") return id;
+  }
+  return 0;
+}
+
+Dataset load_text_set(const DataConfig& config, bool download,
+                      std::shared_ptr<const Tokenizer> tokenizer) {
+  refuse_settings_of_images(config);
+  const TextData text = load_text({.source = config.source,
+                                   .validation = config.validation,
+                                   .lines = config.lines,
+                                   .validation_share = config.test_share},
+                                  data_folder(config.dir),
+                                  {.download = download, .progress = {}});
+  if (!tokenizer) tokenizer = make_tokenizer(text, config.tokenizer, config.vocabulary);
+  Dataset data;
+  data.notes = text.notes;
+  data.info.source = text.source;
+  data.info.fingerprint = text.fingerprint;
+  data.info.tokenizer = tokenizer;
+  data.info.lines = text.items;
+  data.info.windows = config.windows;
+  if (text.items && config.windows == Windows::consecutive) {
+    fail(ErrorKind::usage, "data.windows: lines have no windows that follow each other");
+  }
+  data.train = to_split(text.train, text, *tokenizer);
+  data.test = to_split(text.validation, text, *tokenizer);
+  data.info.context = data.train.context = data.test.context = find_context(config, data);
+  if (config.limit > 0 && config.limit < data.train.size()) {
+    data.train = data.train.first(config.limit);
+  }
+  data.info.train_count = data.train.size();
+  data.info.test_count = data.test.size();
+  return data;
+}
+
+Batch windows_batch(const Split& split, const std::vector<int64_t>& offsets, bool around,
+                    at::Device device) {
+  const auto rows = static_cast<int64_t>(offsets.size());
+  const int64_t context = split.context, size = split.tokens.numel();
+  const auto* tokens = split.tokens.const_data_ptr<int32_t>();
+  const Tensor input = at::zeros({rows, context}, at::kLong);
+  const Tensor target = at::full({rows, context}, kNoTarget, at::kLong);
+  const Tensor counts = at::empty({rows}, at::kFloat);
+  auto* in = input.mutable_data_ptr<int64_t>();
+  auto* out = target.mutable_data_ptr<int64_t>();
+  double weight = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t offset = offsets[static_cast<size_t>(row)];
+    const int64_t count = around ? context : std::min(context, size - 1 - offset);
+    for (int64_t i = 0; i < count; ++i) {
+      in[row * context + i] = tokens[(offset + i) % size];
+      out[row * context + i] = tokens[(offset + i + 1) % size];
+    }
+    counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
+    weight += static_cast<double>(count);
+  }
+  return {.input = input.to(device), .target = target.to(device), .counts = counts.to(device),
+          .sample_ids = {}, .weight = weight};
+}
+
+Batch lines_batch(const Split& split, const std::vector<int64_t>& items, int32_t start,
+                  at::Device device) {
+  const auto rows = static_cast<int64_t>(items.size());
+  const int64_t context = split.context;
+  const auto* tokens = split.tokens.const_data_ptr<int32_t>();
+  const auto* starts = split.starts.const_data_ptr<int64_t>();
+  const Tensor input = at::full({rows, context}, start, at::kLong);
+  const Tensor target = at::full({rows, context}, kNoTarget, at::kLong);
+  const Tensor counts = at::empty({rows}, at::kFloat);
+  auto* in = input.mutable_data_ptr<int64_t>();
+  auto* out = target.mutable_data_ptr<int64_t>();
+  double weight = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t item = items[static_cast<size_t>(row)];
+    const int64_t count = starts[item + 1] - starts[item];
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t token = tokens[starts[item] + i];
+      out[row * context + i] = token;
+      if (i + 1 < context) in[row * context + i + 1] = token;
+    }
+    counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
+    weight += static_cast<double>(count);
+  }
+  return {.input = input.to(device), .target = target.to(device), .counts = counts.to(device),
+          .sample_ids = {}, .weight = weight};
+}
+
+}  // namespace genai

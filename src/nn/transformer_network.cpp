@@ -1,0 +1,214 @@
+#include "genai/nn/transformer_network.h"
+
+#include <torch/nn.h>
+
+#include <cmath>
+
+#include "genai/data/batch.h"
+
+namespace genai {
+namespace {
+
+constexpr double kEpsilon = 1e-5;          // of norms
+constexpr double kHeadEpsilon = 1e-6;      // of normed queries and keys
+constexpr double kRotaryBase = 10'000;
+constexpr double kDeviation = 0.02;
+
+/// x / rms(x) over the last dimension.
+Tensor unit_rms(const Tensor& x, double epsilon) {
+  return x * (x.square().mean(-1, /*keepdim=*/true) + epsilon).rsqrt();
+}
+
+struct NormLayerImpl : torch::nn::Module {
+  NormLayerImpl(NormKind kind, int64_t width, bool with_bias) : kind_(kind) {
+    weight_ = register_parameter("weight", at::ones({width}));
+    if (kind == NormKind::layer && with_bias) bias_ = register_parameter("bias", at::zeros({width}));
+  }
+  Tensor forward(const Tensor& x) {
+    if (kind_ == NormKind::layer) return at::layer_norm(x, weight_.sizes(), weight_, bias_, kEpsilon);
+    return unit_rms(x, kEpsilon) * weight_;
+  }
+
+ private:
+  NormKind kind_;
+  Tensor weight_, bias_;
+};
+TORCH_MODULE(NormLayer);
+
+/// Each pair (j, j + head / 2) of x [B, heads, T, head] turned by its angle of the place.
+Tensor rotate(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+  const auto halves = x.chunk(2, -1);
+  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine},
+                 -1);
+}
+
+torch::nn::Linear linear(int64_t in, int64_t out, bool bias) {
+  return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias));
+}
+
+struct AttentionImpl : torch::nn::Module {
+  AttentionImpl(const TransformerShape& shape, double dropout) : shape_(shape), dropout_(dropout) {
+    const int64_t head = shape.head();
+    qkv_ = register_module(
+        "qkv", linear(shape.width, (shape.heads + 2 * shape.kv_heads) * head, shape.bias));
+    out_ = register_module("out", linear(shape.heads * head, shape.width, shape.bias));
+  }
+  /// x [B, T, width]
+  Tensor forward(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+    const int64_t batch = x.size(0), length = x.size(1), head = shape_.head();
+    const auto parts = qkv_->forward(x)
+                           .view({batch, length, -1, head})
+                           .transpose(1, 2)   // [B, heads + 2 kv_heads, T, head]
+                           .split_with_sizes({shape_.heads, shape_.kv_heads, shape_.kv_heads}, 1);
+    Tensor q = parts[0], k = parts[1], v = parts[2];
+    if (shape_.qk_norm) {
+      q = unit_rms(q, kHeadEpsilon);
+      k = unit_rms(k, kHeadEpsilon);
+    }
+    if (cosine.defined()) {
+      q = rotate(q, cosine, sine);
+      k = rotate(k, cosine, sine);
+    }
+    if (shape_.kv_heads != shape_.heads) {
+      k = k.repeat_interleave(shape_.heads / shape_.kv_heads, 1);
+      v = v.repeat_interleave(shape_.heads / shape_.kv_heads, 1);
+    }
+    const Tensor mixed = at::scaled_dot_product_attention(
+        q, k, v, /*attn_mask=*/{}, is_training() ? dropout_ : 0, /*is_causal=*/true);
+    return out_->forward(mixed.transpose(1, 2).reshape({batch, length, -1}));
+  }
+
+ private:
+  TransformerShape shape_;
+  double dropout_;
+  torch::nn::Linear qkv_{nullptr}, out_{nullptr};
+};
+TORCH_MODULE(Attention);
+
+struct MlpImpl : torch::nn::Module {
+  explicit MlpImpl(const TransformerShape& shape) : kind_(shape.mlp) {
+    const int64_t rows = kind_ == MlpKind::swiglu ? 2 : 1;
+    up_ = register_module("up", linear(shape.width, rows * shape.hidden, shape.bias));
+    down_ = register_module("down", linear(shape.hidden, shape.width, shape.bias));
+  }
+  Tensor forward(const Tensor& x) { return down_->forward(activate(up_->forward(x))); }
+
+ private:
+  Tensor activate(const Tensor& x) const {
+    switch (kind_) {
+      case MlpKind::gelu:
+        return at::gelu(x);
+      case MlpKind::gelu_tanh:
+        return at::gelu(x, "tanh");
+      case MlpKind::relu2:
+        return x.relu().square();
+      case MlpKind::swiglu: {
+        const auto halves = x.chunk(2, -1);
+        return at::silu(halves[0]) * halves[1];
+      }
+    }
+    return x;
+  }
+
+  MlpKind kind_;
+  torch::nn::Linear up_{nullptr}, down_{nullptr};
+};
+TORCH_MODULE(Mlp);
+
+struct BlockImpl : torch::nn::Module {
+  BlockImpl(const TransformerShape& shape, double dropout) : dropout_(dropout) {
+    attention_norm_ =
+        register_module("attention_norm", NormLayer(shape.norm, shape.width, shape.bias));
+    attention_ = register_module("attention", Attention(shape, dropout));
+    mlp_norm_ = register_module("mlp_norm", NormLayer(shape.norm, shape.width, shape.bias));
+    mlp_ = register_module("mlp", Mlp(shape));
+  }
+  Tensor forward(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+    const Tensor y = x + drop(attention_->forward(attention_norm_->forward(x), cosine, sine));
+    return y + drop(mlp_->forward(mlp_norm_->forward(y)));
+  }
+
+ private:
+  Tensor drop(const Tensor& x) {
+    return dropout_ > 0 ? at::dropout(x, dropout_, is_training()) : x;
+  }
+
+  double dropout_;
+  NormLayer attention_norm_{nullptr}, mlp_norm_{nullptr};
+  Attention attention_{nullptr};
+  Mlp mlp_{nullptr};
+};
+TORCH_MODULE(Block);
+
+}  // namespace
+
+TransformerNetworkImpl::TransformerNetworkImpl(const TransformerShape& shape, double dropout)
+    : shape_(shape), dropout_(dropout) {
+  tokens_ = register_module("tokens", torch::nn::Embedding(shape.vocabulary, shape.width));
+  if (shape.pairs) {
+    pairs_ = register_module(
+        "pairs", torch::nn::Embedding(shape.vocabulary * shape.vocabulary, shape.width));
+  }
+  if (shape.positions == Positions::learned) {
+    positions_ = register_module("positions", torch::nn::Embedding(shape.context, shape.width));
+  } else {
+    const int64_t half = shape.head() / 2;
+    const Tensor rates = at::pow(kRotaryBase, -at::arange(half, at::kDouble) / half);
+    const Tensor angles = at::outer(at::arange(shape.context, at::kDouble), rates);
+    angles_ = at::stack({angles.cos(), angles.sin()}).to(at::kFloat);   // [2, T, head / 2]
+  }
+  blocks_ = register_module("blocks", torch::nn::ModuleList());
+  for (int64_t i = 0; i < shape.layers; ++i) blocks_->push_back(Block(shape, dropout));
+  const NormLayer norm(shape.norm, shape.width, shape.bias);
+  norm_ = register_module("norm", norm);
+  if (!shape.tied) head_ = register_module("head", linear(shape.width, shape.vocabulary, false));
+  initialize();
+}
+
+void TransformerNetworkImpl::initialize() {
+  const double last = kDeviation / std::sqrt(2.0 * static_cast<double>(shape_.layers));
+  for (auto& item : named_parameters()) {
+    const std::string& name = item.key();
+    if (name.ends_with("bias")) {
+      torch::nn::init::zeros_(item.value());
+    } else if (item.value().dim() == 2) {
+      const bool ends = name.ends_with("attention.out.weight") || name.ends_with("mlp.down.weight");
+      torch::nn::init::normal_(item.value(), 0, ends ? last : kDeviation);
+    }
+  }
+  // What pairs add is learned from nothing: most of them are rare.
+  if (pairs_) torch::nn::init::zeros_(pairs_->weight);
+}
+
+Tensor TransformerNetworkImpl::embed(const Tensor& tokens) {
+  Tensor x = tokens_->forward(tokens);
+  if (pairs_) {
+    // The first token of a text has no other before it and stands for it.
+    const Tensor before = at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 0, tokens.size(1) - 1)}, 1);
+    x = x + pairs_->forward(before * shape_.vocabulary + tokens);
+  }
+  if (positions_) x = x + positions_->weight.narrow(0, 0, tokens.size(1));
+  return dropout_ > 0 ? at::dropout(x, dropout_, is_training()) : x;
+}
+
+Tensor TransformerNetworkImpl::forward(const Tensor& tokens) {
+  Tensor x = embed(tokens), cosine, sine;
+  if (angles_.defined()) {
+    if (angles_.device() != x.device()) angles_ = angles_.to(x.device());
+    cosine = angles_[0].narrow(0, 0, tokens.size(1));
+    sine = angles_[1].narrow(0, 0, tokens.size(1));
+  }
+  for (const auto& block : *blocks_) x = block->as<Block>()->forward(x, cosine, sine);
+  x = norm_->as<NormLayerImpl>()->forward(x);
+  const Tensor logits = at::linear(x, head_ ? head_->weight : tokens_->weight);
+  return shape_.soft_cap > 0 ? (logits / shape_.soft_cap).tanh() * shape_.soft_cap : logits;
+}
+
+Tensor token_losses(const Tensor& logits, const Tensor& target) {
+  const Tensor losses =
+      at::cross_entropy_loss(logits.to(at::kFloat).flatten(0, 1), target.flatten(), /*weight=*/{},
+                             at::Reduction::None, kNoTarget);
+  return losses.view(target.sizes());
+}
+
+}  // namespace genai

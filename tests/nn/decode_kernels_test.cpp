@@ -1,0 +1,230 @@
+#include "genai/nn/decode_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <random>
+#include <vector>
+
+namespace genai::decode {
+namespace {
+
+std::vector<const Kernels*> all_kernels() {
+  std::vector<const Kernels*> all = {&portable_kernels()};
+  if (avx2_kernels()) all.push_back(avx2_kernels());
+  return all;
+}
+
+std::vector<float> random(int64_t size, uint32_t seed, float deviation = 1) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0, deviation);
+  std::vector<float> numbers(static_cast<size_t>(size));
+  for (float& x : numbers) x = normal(generator);
+  return numbers;
+}
+
+/// A row as the kernels want it.
+std::vector<float> row_of(const std::vector<float>& x) {
+  std::vector<float> row = x;
+  row.resize(static_cast<size_t>(padded(static_cast<int64_t>(x.size()))), 0.f);
+  return row;
+}
+
+/// x from -limit to limit through `f`, next to `expected`: the largest error, of max(1, |expected|)
+double error_of(const std::function<float(float)>& f,
+                const std::function<double(double)>& expected, float limit) {
+  double most = 0;
+  for (int i = -4000; i <= 4000; ++i) {
+    const float x = limit * static_cast<float>(i) / 4000;
+    const double wanted = expected(x);
+    most = std::max(most, std::fabs(f(x) - wanted) / std::max(1., std::fabs(wanted)));
+  }
+  return most;
+}
+
+float activated(const Kernels& kernels, MlpKind kind, float x) {
+  std::vector<float> in(64, 0.f), out(32);
+  in[0] = x;
+  in[1] = 1;   // what a gate multiplies
+  kernels.activate(kind, in.data(), 1, out.data());
+  return out[0];
+}
+
+TEST(DecodeKernels, activations) {
+  for (const Kernels* k : all_kernels()) {
+    SCOPED_TRACE(k->name);
+    const auto of = [&](MlpKind kind) { return [=](float x) { return activated(*k, kind, x); }; };
+    EXPECT_LT(error_of(of(MlpKind::gelu),
+                       [](double x) { return x * std::erfc(-x * std::sqrt(0.5)) / 2; }, 30), 1e-6);
+    EXPECT_LT(error_of(of(MlpKind::gelu_tanh),
+                       [](double x) {
+                         const double y = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+                         return x * (1 + std::tanh(y)) / 2;
+                       }, 30), 1e-6);
+    EXPECT_LT(error_of(of(MlpKind::relu2), [](double x) { return x > 0 ? x * x : 0; }, 30), 1e-6);
+    EXPECT_LT(error_of(of(MlpKind::swiglu), [](double x) { return x / (1 + std::exp(-x)); }, 100),
+              1e-6);
+  }
+}
+
+TEST(DecodeKernels, tanh_keeps_its_digits_near_zero_and_far_away) {
+  for (const Kernels* k : all_kernels()) {
+    for (const float x : {0.f, 1e-6f, -3e-4f, 0.01f, 0.3f, -0.62f, 0.63f, 2.f, -9.f, 80.f, 1e9f}) {
+      std::vector<float> row(32, x);
+      k->soft_cap(row.data(), 32, 1.f);
+      const double wanted = std::tanh(static_cast<double>(x));
+      EXPECT_NEAR(row[0], wanted, 5e-7 * std::fabs(wanted)) << k->name << " " << x;
+      EXPECT_EQ(row[0], row[31]);
+    }
+  }
+}
+
+TEST(DecodeKernels, softmax_of_any_count) {
+  const int64_t head = 8, most = 200;
+  const auto keys = random(padded(most, kBlock) * head, 1), values = random(most * head, 2);
+  const auto q = random(head, 3);
+  for (const Kernels* k : all_kernels()) {
+    for (const int64_t count : {1, 2, 7, 8, 31, 32, 33, 63, 64, 65, 96, 97, 199, 200}) {
+      std::vector<float> scores(256), out(8);
+      k->attend({.q = q.data(), .keys = keys.data(), .values = values.data(), .head = head,
+                 .count = count, .scores = scores.data(), .out = out.data()});
+      std::vector<double> weight;
+      double sum = 0;
+      for (int64_t t = 0; t < count; ++t) {
+        double score = 0;
+        for (int64_t d = 0; d < head; ++d) {
+          const int64_t key = (t / kBlock * head + d) * kBlock + t % kBlock;
+          score += static_cast<double>(q[static_cast<size_t>(d)]) * keys[static_cast<size_t>(key)];
+        }
+        weight.push_back(std::exp(score));
+        sum += weight.back();
+      }
+      for (int64_t d = 0; d < head; ++d) {
+        double wanted = 0;
+        for (int64_t t = 0; t < count; ++t) {
+          const auto value = static_cast<double>(values[static_cast<size_t>(t * head + d)]);
+          wanted += weight[static_cast<size_t>(t)] / sum * value;
+        }
+        EXPECT_NEAR(out[static_cast<size_t>(d)], wanted, 3e-6) << k->name << " " << count;
+      }
+    }
+  }
+}
+
+TEST(DecodeKernels, softmax_of_large_scores) {
+  for (const Kernels* k : all_kernels()) {
+    std::vector<float> keys(kBlock, 0.f), values(kBlock * 8, 0.f), scores(kBlock);
+    keys[0] = 1000, keys[1] = -1000, keys[2] = 1000, keys[3] = INFINITY;   // the last is not seen
+    values[0] = 1, values[8] = 5, values[16] = 3;
+    const float q = 1;
+    float out = 0;
+    k->attend({.q = &q, .keys = keys.data(), .values = values.data(), .head = 1, .count = 3,
+               .scores = scores.data(), .out = &out});
+    EXPECT_FLOAT_EQ(out, 2) << k->name;
+  }
+}
+
+class Products : public testing::TestWithParam<WeightFormat> {};
+
+/// All rows at once.
+std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, int64_t rows,
+                           const std::vector<float>& bias, int threads, bool add = false) {
+  Multiplier multiplier(matrix.in, threads);
+  const int64_t stride = padded(matrix.out);
+  std::vector<float> out(static_cast<size_t>(rows * stride), 1.f);
+  const float* start = bias.empty() ? nullptr : bias.data();
+  multiplier.multiply(matrix, x.data(), padded(matrix.in), rows, start, out.data(), stride, add);
+  return out;
+}
+
+TEST_P(Products, equal_the_definition_and_rows_do_not_depend_on_others) {
+  for (const bool portable : {false, true}) {
+    force_portable(portable);
+    for (const auto& [out, in] : {std::pair{1, 1}, {3, 20}, {16, 32}, {65, 33}, {200, 100},
+                                  {129, 384}}) {
+      const auto w = random(out * in, 1);
+      const auto bias = row_of(random(out, 2));
+      const Matrix matrix(w, out, in, GetParam());
+      std::vector<float> x;
+      for (int r = 0; r < kMostRows; ++r) {
+        const auto row = row_of(random(in, 10 + static_cast<uint32_t>(r)));
+        x.insert(x.end(), row.begin(), row.end());
+      }
+      const int64_t stride = padded(out), x_stride = padded(in);
+      const auto all = product(matrix, x, kMostRows, bias, 1);
+      // An int8 product is off by the rounding of both factors, about 1 / 254 of the largest each.
+      const double exact = GetParam() == WeightFormat::float32 ? 2e-6 : 0.02;
+      for (int64_t r = 0; r < kMostRows; ++r) {
+        for (int64_t o = 0; o < out; ++o) {
+          double wanted = bias[static_cast<size_t>(o)];
+          for (int64_t k = 0; k < in; ++k) {
+            wanted += static_cast<double>(x[static_cast<size_t>(r * x_stride + k)]) *
+                      w[static_cast<size_t>(o * in + k)];
+          }
+          EXPECT_NEAR(all[static_cast<size_t>(r * stride + o)], wanted,
+                      exact * 4 * std::sqrt(static_cast<double>(in)));
+        }
+      }
+      for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 13, 31}) {
+        const auto some = product(matrix, x, rows, bias, 2);
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t o = 0; o < out; ++o) {
+            const auto i = static_cast<size_t>(r * stride + o);
+            ASSERT_EQ(some[i], all[i]) << out << " x " << in << ", " << rows << " rows";
+          }
+        }
+      }
+      const auto plain = product(matrix, x, 2, {}, 1), added = product(matrix, x, 2, {}, 1, true);
+      for (int64_t o = 0; o < out; ++o) {
+        EXPECT_EQ(added[static_cast<size_t>(o)], plain[static_cast<size_t>(o)] + 1);
+      }
+    }
+  }
+  force_portable(false);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, Products,
+                         testing::Values(WeightFormat::float32, WeightFormat::int8));
+
+TEST(DecodeKernels, integers_are_the_same_on_every_cpu) {
+  auto x = random(96, 5, 3);
+  std::fill(x.begin() + 32, x.begin() + 64, 0.f);
+  for (const Kernels* k : all_kernels()) {
+    std::vector<int8_t> q(96);
+    std::vector<float> scales(3);
+    k->quantize(x.data(), 96, q.data(), scales.data());
+    EXPECT_EQ(scales[1], 0);
+    for (size_t i = 0; i < 96; ++i) {
+      const float scale = scales[i / 32];
+      EXPECT_EQ(q[i], scale > 0 ? std::nearbyint(x[i] / scale) : 0) << k->name << " " << i;
+    }
+    EXPECT_EQ(127, std::max(*std::max_element(q.begin(), q.begin() + 32),
+                            static_cast<int8_t>(-*std::min_element(q.begin(), q.begin() + 32))));
+  }
+}
+
+TEST(DecodeKernels, largest_integers_do_not_overflow) {
+  const std::vector<float> ones(64 * 64, -1.f);
+  const Matrix matrix(ones, 64, 64, WeightFormat::int8);
+  for (const bool portable : {false, true}) {
+    force_portable(portable);
+    for (const float sign : {1.f, -1.f}) {
+      const auto out = product(matrix, std::vector<float>(64, sign), 1, {}, 1);
+      for (const float y : out) EXPECT_FLOAT_EQ(y, -64 * sign);
+    }
+  }
+  force_portable(false);
+}
+
+TEST(DecodeKernels, memory_is_aligned_and_zero) {
+  for (const int64_t size : {1, 1000, 3'000'000}) {
+    const Buffer<float> buffer(size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 64, 0u);
+    EXPECT_EQ(*buffer.at(size - 1), 0.f);
+  }
+}
+
+}  // namespace
+}  // namespace genai::decode

@@ -1,0 +1,36 @@
+// `sample` and `show next` of models that write.
+#pragma once
+#include "command.h"
+#include "genai/run/checkpoint.h"
+
+namespace genai::tool {
+
+/// What only texts take: --prompt and so on.
+struct TextOptions {
+  std::string prompt, weights = "float32";
+  int64_t length = 500;
+  std::vector<std::string> stops;
+  bool interactive = false;
+  /// The options as groups of `command`.
+  void add(Command& command);
+  /// Those given although the run makes pictures: a usage error.
+  static void refuse(const Command& command);
+  /// The prompt itself, or what is in the file of "@FILE", without the line end behind it.
+  std::string prompt_text() const;
+};
+
+struct TextJob {
+  const RunReference& reference;
+  const Manifest& manifest;
+  const TextOptions& text;
+  const ComputeOption& compute;
+  Json sampling;               ///< the resolved sampling fields
+  int64_t first = 0, count = 1;
+  std::string out;             ///< a file, "" or "-" for standard output
+  bool json = false;
+};
+
+/// Writes the texts: one as it comes about, several one after the other.
+int sample_texts(const TextJob& job);
+
+}  // namespace genai::tool
