@@ -218,11 +218,11 @@ Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const 
 Dataset load_dataset(const DataConfig& config, bool download,
                      std::shared_ptr<const Tokenizer> tokenizer) {
   if (is_text_source(config.source)) return load_text_set(config, download, tokenizer);
-  refuse_settings_of_texts(config);
   if (config.channels == 2) {
     fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
   }
   const ImageSet set = read_set(config, download);
+  refuse_settings_of_texts(config);
   Dataset data;
   data.train = to_split(set.train);
   data.test = to_split(set.test);

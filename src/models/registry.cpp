@@ -51,17 +51,20 @@ std::unique_ptr<Model> make_tiny_model(const Family& family) {
   return family.make(family.tiny, {.source = "tiny", .classes = std::vector<std::string>(10)});
 }
 
+void check_data_kind(const Family& family, bool is_text, const std::string& source) {
+  if (is_text == (family.data == DataKind::text)) return;
+  std::string others;
+  for (const Family& other : families()) {
+    if (other.data != family.data) others += (others.empty() ? "" : ", ") + other.name;
+  }
+  fail(ErrorKind::usage, "the family ", family.name, " learns from ",
+       is_text ? "images" : "texts", "; '", source, "' is ",
+       is_text ? "a text" : "a set of images", ", for which there are: ", others);
+}
+
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
   settings.erase("family");
-  if (info.is_text() != (family.data == DataKind::text)) {
-    std::string others;
-    for (const Family& other : families()) {
-      if (other.data != family.data) others += (others.empty() ? "" : ", ") + other.name;
-    }
-    fail(ErrorKind::usage, "the family ", family.name, " learns from ",
-         info.is_text() ? "images" : "texts", "; '", info.source, "' is ",
-         info.is_text() ? "a text" : "a set of images", ", for which there are: ", others);
-  }
+  check_data_kind(family, info.is_text(), info.source);
   return family.make(settings, info);
 }
 

@@ -96,6 +96,8 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments);
 std::unique_ptr<Command> make_evaluate(const Arguments& arguments);
 std::unique_ptr<Command> make_score(const Arguments& arguments);
 std::unique_ptr<Command> make_report(const Arguments& arguments);
+std::unique_ptr<Command> make_export(const Arguments& arguments);
+std::unique_ptr<Command> make_import(const Arguments& arguments);
 std::unique_ptr<Command> make_data(const Arguments& arguments);
 std::unique_ptr<Command> make_config(const Arguments& arguments);
 std::unique_ptr<Command> make_runs(const Arguments& arguments);

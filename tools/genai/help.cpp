@@ -12,6 +12,7 @@ const std::vector<Verb>& verbs() {
       {"edit", make_edit},
       {"evaluate", make_evaluate}, {"score", make_score}, {"report", make_report},
       {"check", make_check},   {"inspect", make_inspect}, {"runs", make_runs},
+      {"export", make_export}, {"import", make_import},
       {"data", make_data},     {"config", make_config},   {"doctor", make_doctor},
       {"help", make_help}};
   return all;

@@ -73,7 +73,11 @@ int inspect_run(const RunReference& reference, bool json) {
   std::cout << folder.string() << ": whole, all hashes verified\n\n";
   std::vector<std::vector<std::string>> rows{
       {"step", concat(m.step, " of ", m.steps, "; checkpoints: ", steps)},
-      {"data", concat(m.data.source, ", ", m.data.width, "x", m.data.height, "x", m.data.channels)},
+      {"data", m.data.is_text()
+                   ? concat(m.data.source, ", ", m.data.tokenizer->name(), ", ",
+                            m.data.lines ? "lines" : "running text", ", context ", m.data.context)
+                   : concat(m.data.source, ", ", m.data.width, "x", m.data.height, "x",
+                            m.data.channels)},
       {"weights", concat(parameters, " numbers, SHA-256 ", m.weights_sha256())},
       {"computed on", concat(m.numerics.device, ", ",
                              enum_name(kPrecisionNames, m.numerics.precision), ", ",

@@ -6,6 +6,7 @@
 #include "genai/base/presets.h"
 #include "genai/base/signals.h"
 #include "genai/data/dataset.h"
+#include "genai/data/text_set.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
 #include "progress.h"
@@ -228,6 +229,7 @@ int train_verb(const Command& command, const TrainOptions& options) {
   const auto data_config = from_json<DataConfig>(data_fields(), config.at("data"), "data");
   const auto training =
       from_json<TrainingConfig>(training_fields(), config.at("training"), "training");
+  check_data_kind(*plan.family, is_text_source(data_config.source), data_config.source);
   // A text is read with the tokens that the weights know.
   const auto& known = request.resume ? request.resume : request.init;
   const Dataset data =

@@ -1,0 +1,124 @@
+#include <fstream>
+
+#include "cli/tool.h"
+
+namespace genai {
+namespace {
+
+class Text : public Cli {
+ protected:
+  /// A tiny model of sums.
+  void train(const Arguments& more = {}) {
+    Arguments all{"train", "--model", "transformer", "--data", "sums", "--context", "0", "--steps",
+                  "4", "--batch", "8", "--layers", "1", "--heads", "2", "--width", "16",
+                  "--warmup", "0", "--threads", "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome trained = genai(all);
+    ASSERT_EQ(trained.code, 0) << trained.err;
+  }
+};
+
+TEST_F(Text, TrainSampleEvaluateScoreAndShow) {
+  train();
+  EXPECT_TRUE(fs::exists(folder / "runs/001-transformer-sums/samples/step-0000004.txt"));
+  const Outcome lines = genai({"sample", "last", "--prompt", "1+1="});
+  EXPECT_EQ(lines.code, 0) << lines.err;
+  EXPECT_EQ(std::count(lines.out.begin(), lines.out.end(), '\n'), 16);
+  EXPECT_TRUE(lines.out.starts_with("1+1="));
+  // A number is a text, whatever else is asked for.
+  const Outcome one = genai({"sample", "last", "--prompt", "1+1=", "--seed", "5", "-n", "1"});
+  std::istringstream all(lines.out);
+  std::string sixth;
+  for (int i = 0; i < 6; ++i) std::getline(all, sixth);
+  EXPECT_EQ(one.out, sixth + "\n");
+
+  const Json sample = json_of({"sample", "last", "-n", "1", "--json"});
+  std::string text;
+  for (const Json& token : sample["tokens"]) {
+    EXPECT_LE(token["log_probability"].get<double>(), 0);
+    text += token["text"].get<std::string>();
+  }
+  EXPECT_EQ(text, sample["text"].get<std::string>() + (sample["end"] == "line" ? "\n" : ""));
+
+  const Json found = json_of({"evaluate", "last", "-n", "20"});
+  std::vector<std::string> names;
+  for (const Json& metric : found["metrics"]) {
+    const std::string name = metric["name"];
+    names.push_back(name.substr(0, name.find('@')));
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"loss", "bits_per_character", "bits_per_byte",
+                                             "perplexity", "exact_answers", "longest_copy",
+                                             "copied_lines"}));
+  EXPECT_EQ(genai({"evaluate", "last", "--only", "likelihood", "--require", "loss<=0.1"}).code, 5);
+
+  std::ofstream(folder / "some.txt") << "1+1=2\n\n12+30=42\n";
+  const Json scored = json_of({"score", "last", "some.txt"});
+  ASSERT_EQ(scored["lines"].size(), 2u);
+  EXPECT_LT(scored["lines"][0]["log_probability"].get<double>(), 0);
+  EXPECT_EQ(scored["lines"][1]["tokens"], 9);
+
+  const Json next = json_of({"show", "last", "next", "--prompt", "3+"});
+  EXPECT_EQ(next["next"].size(), 3u);
+  EXPECT_EQ(genai({"show", "last", "next", "--prompt", "3+"}).code, 0);
+}
+
+TEST_F(Text, StopsAndFiles) {
+  train();
+  std::ofstream(folder / "prompt.txt") << "1+\n";
+  const Outcome plain = genai({"sample", "last", "--prompt", "@prompt.txt", "-n", "8"});
+  EXPECT_EQ(plain.code, 0) << plain.err;
+  EXPECT_TRUE(plain.out.starts_with("1+"));
+  const Outcome file =
+      genai({"sample", "last", "--prompt", "1+", "-n", "8", "--out", "texts/some.txt"});
+  EXPECT_EQ(file.out, "texts/some.txt\n");
+  EXPECT_EQ(slurp(folder / "texts/some.txt"), plain.out);
+}
+
+TEST_F(Text, ContinuesAndStartsFromOtherWeights) {
+  train();
+  const Outcome resumed = genai({"train", "--resume", "last", "--steps", "6"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  std::ofstream other(folder / "other.txt");
+  for (int i = 0; i < 40; ++i) other << i % 7 << "+" << i % 5 << "=" << i % 7 + i % 5 << "\n";
+  other.close();
+  const Arguments same{"--steps", "2", "--batch", "4", "--layers", "1", "--heads", "2",
+                       "--width", "16", "--warmup", "0", "--threads", "1", "--lines",
+                       "--context", "9"};
+  Arguments init{"train", "--model", "transformer", "--init", "1", "--data", "other.txt"};
+  init.insert(init.end(), same.begin(), same.end());
+  const Outcome tuned = genai(init);
+  EXPECT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_EQ(genai({"sample", "last", "-n", "1"}).code, 0);
+  std::ofstream(folder / "other.txt") << "abc\nabc\nabc\nabd\nabe\n";
+  const Outcome strange = genai(init);
+  EXPECT_EQ(strange.code, 3);
+  EXPECT_NE(strange.err.find("'a'"), std::string::npos) << strange.err;
+}
+
+TEST_F(Text, RefusesWhatDoesNotFit) {
+  train();
+  const auto refuse = [&](int code, const std::string& part, const Arguments& arguments) {
+    const Outcome outcome = genai(arguments);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  };
+  refuse(2, "--grid: is for pictures", {"sample", "last", "--grid", "2x2"});
+  refuse(3, "'z'", {"sample", "last", "--prompt", "z"});
+  refuse(2, "top_k", {"sample", "last", "--top-k", "1000"});
+  refuse(2, "temperature", {"sample", "last", "--temperature", "-1"});
+  refuse(2, "temperature", {"sample", "last", "--temperature", "nan"});
+  refuse(2, "show: expected RUN and what to show", {"show", "last", "path"});
+  refuse(2, "next is text", {"show", "last", "next", "--format", "gif"});
+  refuse(2, "learns from images", {"train", "--model", "vae", "--data", "sums"});
+  refuse(2, "learns from texts", {"train", "--model", "transformer", "--data", "digits",
+                                  "--context", "0"});
+  std::ofstream(folder / "empty.txt").close();
+  refuse(3, "empty", {"train", "--model", "transformer", "--data", "empty.txt"});
+  std::ofstream(folder / "short.txt") << "to be or not to be";
+  refuse(3, "too few for windows", {"train", "--model", "transformer", "--data", "short.txt"});
+  std::ofstream(folder / "bytes.txt") << std::string(300, 'a') << "\xff" << std::string(300, 'b');
+  refuse(3, "bytes", {"train", "--model", "transformer", "--data", "bytes.txt"});
+}
+
+}  // namespace
+}  // namespace genai
