@@ -75,6 +75,26 @@ void refuse_settings_of_images(const DataConfig& config) {
   }
 }
 
+/// A batch whose rows `fill(row, input, target)` writes, returning how many targets there are; the
+/// rest of the input is `padding`, of the target kNoTarget.
+template <class Fill>
+Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device, Fill fill) {
+  const auto size = static_cast<int64_t>(rows);
+  const Tensor input = at::full({size, context}, padding, at::kLong);
+  const Tensor target = at::full({size, context}, kNoTarget, at::kLong);
+  const Tensor counts = at::empty({size}, at::kFloat);
+  double weight = 0;
+  for (size_t row = 0; row < rows; ++row) {
+    const int64_t at = static_cast<int64_t>(row) * context;
+    const int64_t count = fill(row, input.mutable_data_ptr<int64_t>() + at,
+                               target.mutable_data_ptr<int64_t>() + at);
+    counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
+    weight += static_cast<double>(count);
+  }
+  return {.input = input.to(device), .target = target.to(device), .counts = counts.to(device),
+          .sample_ids = {}, .weight = weight};
+}
+
 }  // namespace
 
 bool is_text_source(const std::string& source) {
@@ -123,54 +143,31 @@ Dataset load_text_set(const DataConfig& config, bool download,
 
 Batch windows_batch(const Split& split, const std::vector<int64_t>& offsets, bool around,
                     at::Device device) {
-  const auto rows = static_cast<int64_t>(offsets.size());
-  const int64_t context = split.context, size = split.tokens.numel();
+  const int64_t size = split.tokens.numel();
   const auto* tokens = split.tokens.const_data_ptr<int32_t>();
-  const Tensor input = at::zeros({rows, context}, at::kLong);
-  const Tensor target = at::full({rows, context}, kNoTarget, at::kLong);
-  const Tensor counts = at::empty({rows}, at::kFloat);
-  auto* in = input.mutable_data_ptr<int64_t>();
-  auto* out = target.mutable_data_ptr<int64_t>();
-  double weight = 0;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t offset = offsets[static_cast<size_t>(row)];
-    const int64_t count = around ? context : std::min(context, size - 1 - offset);
+  const auto fill = [&](size_t row, int64_t* in, int64_t* out) {
+    const int64_t offset = offsets[row];
+    const int64_t count = around ? split.context : std::min(split.context, size - 1 - offset);
     for (int64_t i = 0; i < count; ++i) {
-      in[row * context + i] = tokens[(offset + i) % size];
-      out[row * context + i] = tokens[(offset + i + 1) % size];
+      in[i] = tokens[(offset + i) % size];
+      out[i] = tokens[(offset + i + 1) % size];
     }
-    counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
-    weight += static_cast<double>(count);
-  }
-  return {.input = input.to(device), .target = target.to(device), .counts = counts.to(device),
-          .sample_ids = {}, .weight = weight};
+    return count;
+  };
+  return fill_rows(offsets.size(), split.context, 0, device, fill);
 }
 
 Batch lines_batch(const Split& split, const std::vector<int64_t>& items, int32_t start,
                   at::Device device) {
-  const auto rows = static_cast<int64_t>(items.size());
-  const int64_t context = split.context;
-  const auto* tokens = split.tokens.const_data_ptr<int32_t>();
   const auto* starts = split.starts.const_data_ptr<int64_t>();
-  const Tensor input = at::full({rows, context}, start, at::kLong);
-  const Tensor target = at::full({rows, context}, kNoTarget, at::kLong);
-  const Tensor counts = at::empty({rows}, at::kFloat);
-  auto* in = input.mutable_data_ptr<int64_t>();
-  auto* out = target.mutable_data_ptr<int64_t>();
-  double weight = 0;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t item = items[static_cast<size_t>(row)];
-    const int64_t count = starts[item + 1] - starts[item];
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t token = tokens[starts[item] + i];
-      out[row * context + i] = token;
-      if (i + 1 < context) in[row * context + i + 1] = token;
-    }
-    counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
-    weight += static_cast<double>(count);
-  }
-  return {.input = input.to(device), .target = target.to(device), .counts = counts.to(device),
-          .sample_ids = {}, .weight = weight};
+  const auto fill = [&](size_t row, int64_t* in, int64_t* out) {
+    const int64_t from = starts[items[row]], count = starts[items[row] + 1] - from;
+    const auto* tokens = split.tokens.const_data_ptr<int32_t>() + from;
+    std::copy_n(tokens, count, out);
+    std::copy_n(tokens, count - 1, in + 1);   // in[0] is the start
+    return count;
+  };
+  return fill_rows(items.size(), split.context, start, device, fill);
 }
 
 }  // namespace genai

@@ -12,6 +12,7 @@
 #include "genai/generation/text.h"
 #include "genai/models/registry.h"
 #include "genai/training/averages.h"
+#include "genai/training/budget.h"
 #include "genai/training/flat_parameters.h"
 #include "genai/training/metrics_log.h"
 
@@ -25,11 +26,6 @@ constexpr int64_t kValidationImages = 500, kValidationTokens = 16384;
 constexpr int64_t kSampleCount = 16;
 /// Lines, or one running text of so many tokens.
 constexpr int64_t kSampleLines = 8, kSampleTokens = 240;
-/// Steps that are not timed (allocator and thread pool warm up) before a budget is measured.
-constexpr int64_t kBudgetWarmup = 20;
-constexpr double kBudgetMeasure = 3;   // seconds
-/// Share of a budget that the steps may use; the rest is for starting, saving and the last lines.
-constexpr double kBudgetShare = 0.95;
 /// The average forgets the first, random weights: its half-life is at most this share of the
 /// images seen (T. Karras et al., "Elucidating the design space", 2022, appendix F.2).
 constexpr double kAverageRamp = 0.05;
@@ -103,7 +99,8 @@ class Trainer {
   int64_t reported_step_ = 0;
   double counted_ = 0;                      // images or tokens since the last report
   double reported_seconds_ = 0;
-  double budget_start_ = 0, validation_seconds_ = 0;
+  double validation_seconds_ = 0;
+  std::optional<Budget> budget_;            // until the steps are known
   Json validation_;
 };
 
@@ -473,19 +470,13 @@ void Trainer::report(int64_t step) {
 
 void Trainer::fix_steps_of_budget(int64_t done) {
   if (manifest_.steps != 0) return;
-  const int64_t measured = done - first_step_ - kBudgetWarmup;
-  if (measured == 0) budget_start_ = seconds();
-  const double budget = parse_duration(config_.budget);
-  const double spent = seconds() - budget_start_;
-  if (measured <= 0 || spent < std::min(kBudgetMeasure, 0.1 * budget)) return;
+  if (!budget_) budget_.emplace(parse_duration(config_.budget));
   const double validation_steps =
       config_.validate_every > 0
           ? static_cast<double>(config_.validate_every)
           : static_cast<double>(request_.data->train.size()) / static_cast<double>(config_.batch);
-  const double per_step = spent / static_cast<double>(measured) +
-                          validation_seconds_ / validation_steps;
-  const double left = kBudgetShare * budget - seconds();
-  manifest_.steps = done + std::max<int64_t>(1, static_cast<int64_t>(left / per_step));
+  manifest_.steps =
+      budget_->steps(first_step_, done, seconds(), validation_seconds_ / validation_steps);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "genai/data/dataset.h"
 #include "genai/data/mnist.h"
 #include "genai/data/text_data.h"
+#include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
 #include "genai/generation/generate.h"
 #include "output.h"
@@ -100,12 +101,6 @@ int fetch_data(const DataOptions& options) {
 }
 
 // ---- texts ----
-
-bool is_text(const std::string& source) {
-  const std::vector<std::string> known = known_texts();
-  return std::ranges::find(known, source) != known.end() ||
-         std::filesystem::is_regular_file(source);
-}
 
 /// One part of a text and its tokens.
 struct Part {
@@ -346,11 +341,11 @@ int show_data(const DataOptions& options) {
   if (options.source.empty()) {
     fail(ErrorKind::usage, "data show: name a data set, a folder of images or a text file");
   }
-  if (is_text(options.source)) return show_text(options);
+  if (is_text_source(options.source)) return show_text(options);
   std::vector<std::string> known = known_datasets();
   for (const std::string& name : known_texts()) known.push_back(name);
   const std::string near = nearest(options.source, known);
-  if (!near.empty() && is_text(near) && !std::filesystem::exists(options.source)) {
+  if (!near.empty() && is_text_source(near) && !std::filesystem::exists(options.source)) {
     fail(ErrorKind::data, "no data set or file '", options.source, "'; did you mean '", near, "'?");
   }
   return show_images(options);
