@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "genai/base/error.h"
@@ -161,6 +162,19 @@ Image draw_figure(const Figure& figure, const std::vector<Image>& cells) {
               figure.column_names[c]);
   }
   return drawn;
+}
+
+std::vector<double> linear_ticks(double lo, double hi, int count) {
+  if (!(hi > lo) || !std::isfinite(hi - lo)) return {};
+  const double rough = (hi - lo) / count;
+  const double power = std::pow(10, std::floor(std::log10(rough)));
+  const double ratio = rough / power;
+  const double step = power * (ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10);
+  std::vector<double> ticks;
+  for (double n = std::ceil(lo / step - 1e-9); n * step <= hi + 1e-9 * step; ++n) {
+    ticks.push_back(n == 0 ? 0 : n * step);
+  }
+  return ticks;
 }
 
 }  // namespace genai

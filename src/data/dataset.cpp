@@ -47,9 +47,9 @@ void refuse_settings_of_texts(const DataConfig& config) {
   const DataConfig usual;
   if (config.tokenizer != usual.tokenizer || config.vocabulary != usual.vocabulary ||
       config.context != usual.context || config.lines || !config.validation.empty() ||
-      config.windows != usual.windows) {
-    fail(ErrorKind::usage, "data.tokenizer, vocabulary, context, lines, validation and windows are ",
-         "for texts; '", config.source, "' holds images");
+      config.windows != usual.windows || !config.column.empty() || config.season != usual.season) {
+    fail(ErrorKind::usage, "data.tokenizer, vocabulary, context, lines, validation, windows, column ",
+         "and season are for texts and series; '", config.source, "' holds images");
   }
 }
 
@@ -69,7 +69,7 @@ ImageSet read_set(const DataConfig& config, bool download) {
   fail(ErrorKind::data, "no data set '", config.source, "'",
        near.empty() ? "" : "; did you mean '" + near + "'?",
        "; known: digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of ",
-       "images or a text file");
+       "images, a text file or a CSV file");
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ const FieldTable& data_fields() {
       describe<DataConfig>()
           .field("source", &DataConfig::source,
                  "digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of "
-                 "images or a text file")
+                 "images, a text file or a series of numbers (CSV)")
           // A folder may have moved; that it holds the same images, the fingerprint tells.
           .resumable()
           .option("data")
@@ -111,9 +111,11 @@ const FieldTable& data_fields() {
           .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1",
                  kBinarizeNames)
           .field("tokenizer", &DataConfig::tokenizer,
-                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt")
+                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt; "
+                 "series of numbers: differences, returns (prices)")
           .field("vocabulary", &DataConfig::vocabulary,
-                 "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words",
+                 "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words; series: "
+                 "levels of change; 0: 64",
                  between(0, 1'000'000))
           .field("context", &DataConfig::context,
                  "texts: tokens that are seen at once; 0: 128, or the longest line",
@@ -125,6 +127,12 @@ const FieldTable& data_fields() {
           .field("windows", &DataConfig::windows,
                  "running text: in what order it is read; consecutive for rnn with carry",
                  kWindowsNames)
+          .field("column", &DataConfig::column,
+                 "series: name of the CSV column, or its number from 1 on; empty: the last")
+          .field("season", &DataConfig::season,
+                 "series: values of a season (12 months of a year): changes are seen against those "
+                 "of a season ago; 0: none",
+                 between(0, 100'000))
           .table();
   return table;
 }
@@ -199,11 +207,13 @@ Split Split::first(int64_t count) const {
   if (starts.defined()) {
     const int64_t end = starts[count].item<int64_t>();
     return {.tokens = tokens.narrow(0, 0, end).clone(),
-            .starts = starts.narrow(0, 0, count + 1).clone(), .context = context};
+            .starts = starts.narrow(0, 0, count + 1).clone(), .values = {}, .context = context};
   }
   if (tokens.defined()) {
     const int64_t end = std::min(tokens.numel(), count * context + 1);
-    return {.tokens = tokens.narrow(0, 0, end).clone(), .context = context};
+    return {.tokens = tokens.narrow(0, 0, end).clone(), .starts = {},
+            .values = values.defined() ? values.narrow(0, 0, values.numel() - tokens.numel() + end).clone() : Tensor(),
+            .context = context};
   }
   return {.images = images.narrow(0, 0, count).clone(),
           .labels = labels.defined() ? labels.narrow(0, 0, count).clone() : Tensor()};

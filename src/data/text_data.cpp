@@ -9,6 +9,7 @@
 #include "genai/base/hash.h"
 #include "genai/base/text.h"
 #include "genai/core/philox.h"
+#include "genai/data/series.h"
 #include "genai/data/unicode.h"
 
 namespace genai {
@@ -106,6 +107,27 @@ void cut_items(const std::string& name, std::string_view text, const TextOptions
                                 lines.size() - 1);
   data.train = joined({lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(cut)});
   data.validation = joined({lines.begin() + static_cast<std::ptrdiff_t>(cut), lines.end()});
+}
+
+/// The two parts as numbers a line.
+void cut_series(const TextOptions& options, std::string_view text, TextData& data) {
+  constexpr size_t kLeast = 8;
+  std::vector<double> values = read_column(text, options.column, options.source);
+  size_t cut = values.size();
+  if (!options.validation.empty()) {
+    const auto more =
+        read_column(read_file(options.validation, kMaxBytes), options.column, options.validation);
+    values.insert(values.end(), more.begin(), more.end());
+  } else {
+    cut = std::clamp(train_count(cut, options.validation_share), size_t{1}, cut);
+  }
+  const size_t lead = static_cast<size_t>(options.season) + 1;
+  if (cut < kLeast + lead || cut == values.size()) {
+    fail(ErrorKind::data, options.source, ": expected at least ", kLeast + lead, " values for ",
+         "training and one for validation, found ", cut, " and ", values.size() - cut);
+  }
+  data.train = series_text(std::span(values).first(cut));
+  data.validation = series_text(std::span(values).subspan(cut - lead));
 }
 
 std::string read_text_file(const std::string& path) {
@@ -211,10 +233,21 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
   TextData data;
   data.source = known ? options.source : fs::path(options.source).stem().string();
   data.items = options.lines || is_sums;
+  data.series = options.series;
+  data.column = options.column;
+  data.season = options.season;
+  if (options.series && data.items)
+    fail(ErrorKind::usage, "lines: the numbers of a series follow each other; for lines of text ",
+         "use another tokenizer than differences and returns");
+  if (!options.series && (!options.column.empty() || options.season != 0))
+    fail(ErrorKind::usage, "column and season are for a series of numbers; expected the tokenizer ",
+         "differences or returns with them");
   std::string text = is_sums ? sums_text()
                      : known ? load_known_text(shakespeare(), data_dir, fetch)
                              : read_text_file(options.source);
-  if (!options.validation.empty()) {
+  if (options.series) {
+    cut_series(options, text, data);
+  } else if (!options.validation.empty()) {
     data.train = std::move(text);
     data.validation = read_text_file(options.validation);
     if (data.items) {
@@ -226,10 +259,12 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
   } else {
     cut_running_text(options.source, std::move(text), options.validation_share, data);
   }
-  if (data.train.size() < kSmallText)
+  if (data.train.size() < kSmallText && !data.series)
     data.notes.push_back(concat("only ", count_text(static_cast<int64_t>(data.train.size())),
                                 " bytes for training: a model will learn them by heart"));
-  data.fingerprint = sha256(concat("genai text 1\n", data.items ? "items" : "running text", "\n",
+  data.fingerprint = sha256(concat("genai text 1\n",
+                                   data.series ? concat("series, season ", data.season) : data.items ? "items" : "running text",
+                                   "\n",
                                    sha256(data.train), "\n", sha256(data.validation), "\n"));
   return data;
 }
@@ -238,13 +273,17 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const TextData& data, const std:
                                                 int64_t vocabulary) {
   for (const auto& [kind, name] : kTokenizerNames) {
     if (name != tokenizer) continue;
+    if (data.series && is_series_tokenizer(name)) {
+      return std::make_shared<Changes>(Changes::learn(
+          kind, read_column(data.train, "", data.source), vocabulary, data.season, data.column));
+    }
     const bool both = kind == TokenizerKind::characters;
     return make_tokenizer(kind, both ? data.train + data.validation : data.train, vocabulary);
   }
   std::error_code ignored;
   if (!fs::is_directory(tokenizer, ignored))
-    fail(ErrorKind::usage, "tokenizer: expected characters, bytes, bpe, words, or a folder with "
-         "vocab.json and merges.txt, found '", tokenizer, "'");
+    fail(ErrorKind::usage, "tokenizer: expected characters, bytes, bpe, words, differences, "
+         "returns, or a folder with vocab.json and merges.txt, found '", tokenizer, "'");
   if (vocabulary != 0)
     fail(ErrorKind::usage, "tokenizer: ", tokenizer,
          " has its own vocabulary; expected no size for it, found ", vocabulary);

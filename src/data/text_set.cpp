@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "genai/base/error.h"
+#include "genai/data/series.h"
 #include "genai/data/text_data.h"
 
 namespace genai {
@@ -23,6 +24,7 @@ Split to_split(const std::string& text, const TextData& data, const Tokenizer& t
   Split split;
   if (!data.items) {
     split.tokens = to_tensor(tokenizer.encode(text));
+    if (data.series) split.values = at::tensor(read_column(text, "", data.source), at::kDouble);
     return split;
   }
   std::vector<int32_t> tokens;
@@ -113,10 +115,17 @@ int32_t start_token(const Tokenizer& tokenizer) {
 Dataset load_text_set(const DataConfig& config, bool download,
                       std::shared_ptr<const Tokenizer> tokenizer) {
   refuse_settings_of_images(config);
+  const bool series = tokenizer ? tokenizer->changes() != nullptr
+                                : is_series_tokenizer(config.tokenizer);
+  const Changes* known = tokenizer ? tokenizer->changes() : nullptr;
   const TextData text = load_text({.source = config.source,
                                    .validation = config.validation,
                                    .lines = config.lines,
-                                   .validation_share = config.test_share},
+                                   .validation_share = config.test_share,
+                                   .series = series,
+                                   .column = known && config.column.empty() ? known->column()
+                                                                            : config.column,
+                                   .season = known ? known->season() : config.season},
                                   data_folder(config.dir),
                                   {.download = download, .progress = {}});
   if (!tokenizer) tokenizer = make_tokenizer(text, config.tokenizer, config.vocabulary);
@@ -139,6 +148,12 @@ Dataset load_text_set(const DataConfig& config, bool download,
   data.info.train_count = data.train.size();
   data.info.test_count = data.test.size();
   return data;
+}
+
+std::vector<double> values_of(const Split& split, bool lead) {
+  const auto* values = split.values.const_data_ptr<double>();
+  const int64_t all = split.values.numel();
+  return {values + (lead ? 0 : all - split.tokens.numel()), values + all};
 }
 
 Batch windows_batch(const Split& split, const std::vector<int64_t>& offsets, bool around,

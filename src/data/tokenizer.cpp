@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "genai/base/hash.h"
+#include "genai/data/series.h"
 #include "genai/data/unicode.h"
 
 namespace genai {
@@ -246,12 +247,38 @@ std::vector<std::string> words_from_json(const Json& json, const std::string& na
   return words;
 }
 
+Changes changes_from_json(TokenizerKind kind, const Json& json, const std::string& name) {
+  const auto numbers = [&](const char* key) {
+    const Json& list = json.at(key);
+    if (!list.is_array() ||
+        !std::ranges::all_of(list, [](const Json& item) { return item.is_number(); }) ||
+        !std::ranges::is_sorted(list.get<std::vector<double>>()))
+      fail(ErrorKind::data, name, ": '", key, "' of a series: expected ascending numbers");
+    return list.get<std::vector<double>>();
+  };
+  if (!json.at("column").is_string())
+    fail(ErrorKind::data, name, ": 'column' of a series: expected a string");
+  if (!json.at("season").is_number_integer() || json["season"].get<int64_t>() < 0)
+    fail(ErrorKind::data, name, ": 'season' of a series: expected a whole number from 0 on");
+  Changes::Levels levels{.kind = kind,
+                         .season = json["season"].get<int64_t>(),
+                         .column = json["column"].get<std::string>(),
+                         .edges = numbers("edges"),
+                         .changes = numbers("changes")};
+  if (levels.changes.size() < 2 || levels.changes.size() != levels.edges.size() + 1)
+    fail(ErrorKind::data, name, ": a series: expected 2 changes or more and an edge between each ",
+         "two, found ", levels.changes.size(), " and ", levels.edges.size());
+  return Changes(std::move(levels));
+}
+
 }  // namespace
 
 const EnumNames<TokenizerKind> kTokenizerNames = {{TokenizerKind::characters, "characters"},
                                                   {TokenizerKind::bytes, "bytes"},
                                                   {TokenizerKind::bpe, "bpe"},
-                                                  {TokenizerKind::words, "words"}};
+                                                  {TokenizerKind::words, "words"},
+                                                  {TokenizerKind::differences, "differences"},
+                                                  {TokenizerKind::returns, "returns"}};
 
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   std::string text;
@@ -275,6 +302,10 @@ std::shared_ptr<const Tokenizer> make_tokenizer(TokenizerKind kind, std::string_
   const std::string& name = enum_name(kTokenizerNames, kind);
   if (text.empty())
     fail(ErrorKind::data, name, ": expected a text to make a vocabulary from, found an empty one");
+  if (is_series_tokenizer(name)) {
+    return std::make_shared<Changes>(
+        Changes::learn(kind, read_column(text, "", "the series"), vocabulary, 0, ""));
+  }
   const bool sized = kind == TokenizerKind::bpe || kind == TokenizerKind::words;
   if (!sized && vocabulary != 0)
     fail(ErrorKind::usage, name, ": the vocabulary is ",
@@ -288,7 +319,9 @@ std::shared_ptr<const Tokenizer> make_tokenizer(TokenizerKind kind, std::string_
     case TokenizerKind::bytes: return std::make_shared<Bytes>();
     case TokenizerKind::bpe:
       return make_tokenizer(Bpe::train(text, vocabulary != 0 ? vocabulary : kUsualBpe));
-    case TokenizerKind::words: break;
+    case TokenizerKind::words:
+    case TokenizerKind::differences:
+    case TokenizerKind::returns: break;
   }
   const int64_t most = vocabulary != 0 ? vocabulary - Bpe::kBytes : INT32_MAX;
   return std::make_shared<Words>(frequent_words(text, static_cast<size_t>(most)));
@@ -314,6 +347,10 @@ std::shared_ptr<const Tokenizer> tokenizer_from_json(const Json& json, const std
           name + ": 'vocabulary' of bpe",
           [&](size_t rank) { return concat(name, ": merge ", rank, " of bpe"); }));
     }
+    case TokenizerKind::differences:
+    case TokenizerKind::returns:
+      check_keys(json, {"kind", "season", "column", "edges", "changes"}, name);
+      return std::make_shared<Changes>(changes_from_json(kind, json, name));
     case TokenizerKind::words: break;
   }
   check_keys(json, {"kind", "vocabulary"}, name);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "genai/base/error.h"
+#include "genai/base/figure.h"
 #include "genai/base/html.h"
 #include "genai/base/text.h"
 
@@ -115,19 +116,6 @@ bool mostly_low(const std::vector<Curve>& curves, double lo, double hi) {
 
 std::string colour_class(int colour) {
   return concat("c", colour % kColours + 1, colour < kColours ? "" : " again");
-}
-
-std::vector<double> linear_ticks(double lo, double hi, int count) {
-  if (!(hi > lo) || !std::isfinite(hi - lo)) return {};
-  const double rough = (hi - lo) / count;
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  const double ratio = rough / power;
-  const double step = power * (ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10);
-  std::vector<double> ticks;
-  for (double n = std::ceil(lo / step - 1e-9); n * step <= hi + 1e-9 * step; ++n) {
-    ticks.push_back(n == 0 ? 0 : n * step);
-  }
-  return ticks;
 }
 
 std::vector<double> log_ticks(double lo, double hi) {

@@ -19,7 +19,8 @@ const EnumNames<Part> kPartNames = {{Part::likelihood, "likelihood"},
                                     {Part::memorization, "memorization"},
                                     {Part::classification_score, "classification-score"},
                                     {Part::classification, "classification"},
-                                    {Part::editing, "editing"}};
+                                    {Part::editing, "editing"},
+                                    {Part::forecasts, "forecasts"}};
 
 namespace {
 

@@ -14,6 +14,7 @@
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
+#include "genai/evaluation/series.h"
 #include "genai/generation/text.h"
 #include "genai/nn/transformer_network.h"
 
@@ -62,9 +63,10 @@ void add_full_pass(const LoadedModel& loaded, const Dataset& data, const std::st
     }
   }
   const Tensor nats = at::cat(parts);
-  const std::string text = text_of(data.test, *data.info.tokenizer);
   const Metric loss = token_mean("loss" + protocol, nats, tokens, "nats/token");
   into.metrics.push_back(loss);
+  if (data.info.is_series()) return;   // its letters are none
+  const std::string text = text_of(data.test, *data.info.tokenizer);
   const Tensor bits = nats / std::log(2.0);
   // The first token of running text has nothing before it: it is read, not predicted.
   const std::string first =
@@ -202,7 +204,7 @@ void measure_language(const LoadedModel& loaded, const Dataset& data, int64_t ba
                 concat("@", source, info.lines ? "/lines" : concat("/window", info.context), "/",
                        info.tokenizer->name()),
                 into, progress);
-  if (info.lines) return;
+  if (info.lines || info.is_series()) return;
   add_sliding(loaded, data, source, into, progress);
   if (data.test.tokens.numel() <= info.context) return;
   const int64_t cost = kBatches * batch * info.context;
@@ -307,17 +309,28 @@ Evaluation evaluate_text(const LoadedModel& loaded, const EvaluationData& data,
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
   const auto wanted = [&](Part part) { return request.parts.empty() || request.parts.count(part); };
+  const bool series = data.own.info.is_series();
+  const Part written = series ? Part::forecasts : Part::memorization;
   for (const Part part : request.parts) {
-    if (part == Part::likelihood || part == Part::memorization) continue;
+    if (part == Part::likelihood || part == written) continue;
     fail(ErrorKind::usage, "'evaluate --only ", enum_name(kPartNames, part),
-         "' does not apply to models of text; to these do: likelihood, memorization");
+         "' does not apply to models of ", series ? "series" : "text", "; to these do: likelihood, ",
+         enum_name(kPartNames, written));
+  }
+  if (request.draws > 0 || request.images > 0) {
+    fail(ErrorKind::usage, "--draws and --images are for pictures; the likelihood of ",
+         series ? "series" : "text", " is measured on all of the test part, without draws");
   }
   if (wanted(Part::likelihood)) {
     const int64_t batch = loaded.manifest.config.at("training").at("batch");
     measure_language(loaded, data.own, batch, request.full, result, progress);
     if (data.own.info.source == "sums") measure_sums(loaded, data.own, result);
   }
-  if (wanted(Part::memorization)) measure_copies(loaded, data.own, request, result, progress);
+  if (series && wanted(written)) {
+    measure_forecasts(loaded, data.own, request, result, progress);
+  } else if (wanted(written)) {
+    measure_copies(loaded, data.own, request, result, progress);
+  }
   return result;
 }
 

@@ -11,6 +11,7 @@
 #include "genai/data/unicode.h"
 #include "genai/models/registry.h"
 #include "genai/models/transformer.h"
+#include "genai/nn/transformer_network.h"
 #include "genai/training/config.h"
 
 namespace genai {
@@ -108,11 +109,12 @@ void check_expressible(const TransformerConfig& c) {
 }
 
 Tensors to_theirs(const Checkpoint& checkpoint, const TransformerShape& shape) {
+  const Tensors weights = merge_adapters(checkpoint.weights);
   Tensors tensors;
   for (const Part& part : parts_of(shape)) {
-    const auto it = checkpoint.weights.find(part.ours);
+    const auto it = weights.find(part.ours);
     Tensor& tensor = tensors[kPrefix + part.theirs];
-    if (it != checkpoint.weights.end()) {
+    if (it != weights.end()) {
       tensor = part.turned ? it->second.t() : it->second;
     } else if (part.ours.ends_with(".bias") && !shape.bias) {
       tensor = at::zeros(part.shape);

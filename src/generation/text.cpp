@@ -214,6 +214,10 @@ void check_request(const TextRequest& request, const DataInfo& info) {
 }
 
 std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& info) {
+  if (info.is_series() && prompt.empty()) {
+    fail(ErrorKind::usage, "--prompt: a series goes on from values; give a file, as --prompt ",
+         "@series.csv");
+  }
   std::vector<int32_t> tokens;
   if (info.lines || prompt.empty()) tokens.push_back(start_token(*info.tokenizer));
   const auto said = info.tokenizer->encode(prompt);

@@ -32,11 +32,11 @@ std::string TextModel::health(const Batch& batch) {
 }
 
 Weights weights_of(const torch::nn::Module& module) {
-  auto tensors = std::make_shared<Tensors>();
+  Tensors own;
   for (const auto& item : module.named_parameters()) {
-    (*tensors)[item.key()] =
-        item.value().detach().to(at::kCPU, at::kFloat).contiguous();
+    own[item.key()] = item.value().detach().to(at::kCPU, at::kFloat).contiguous();
   }
+  const auto tensors = std::make_shared<const Tensors>(merge_adapters(std::move(own)));
   return [tensors](const std::string& name) -> std::span<const float> {
     const auto it = tensors->find(name);
     if (it == tensors->end()) return {};

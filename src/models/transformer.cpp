@@ -47,6 +47,10 @@ const FieldTable& transformer_fields() {
                  "logits are held within this by tanh; 0: free", at_least(0))
           .field("dropout", &TransformerConfig::dropout, "share of numbers dropped in training",
                  from_below(0, 1))
+          .field("lora_rank", &TransformerConfig::lora_rank,
+                 "with --init: trains low-rank changes of the blocks' matrices alone (LoRA); 0: "
+                 "trains all",
+                 between(0, 4096))
           .table();
   return table;
 }
@@ -54,7 +58,8 @@ const FieldTable& transformer_fields() {
 class TransformerModel : public torch::nn::Module, public TextModel {
  public:
   TransformerModel(const TransformerConfig& config, const DataInfo& info) : TextModel(info) {
-    network_ = TransformerNetwork(transformer_shape(config, info), config.dropout);
+    network_ = TransformerNetwork(transformer_shape(config, info), config.dropout,
+                                  config.lora_rank);
   }
 
   // The network's own names are the checkpoint's.

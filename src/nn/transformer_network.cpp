@@ -46,12 +46,37 @@ torch::nn::Linear linear(int64_t in, int64_t out, bool bias) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias));
 }
 
+/// LoRA's alpha; to tune it is about the same as to tune the learning rate (there, section 4.1).
+constexpr double kLoraAlpha = 16;
+
+/// A linear layer that may have an adapter.
+struct ProjectionImpl : torch::nn::LinearImpl {
+  ProjectionImpl(int64_t in, int64_t out, bool with_bias, int64_t rank)
+      : LinearImpl(torch::nn::LinearOptions(in, out).bias(with_bias)) {
+    if (rank == 0) return;
+    a_ = register_parameter("lora_a", at::empty({rank, in}));
+    b_ = register_parameter("lora_b", at::empty({out, rank}));
+  }
+  Tensor forward(const Tensor& x) {
+    const Tensor y = at::linear(x, weight, bias);
+    if (!a_.defined()) return y;
+    const double scale = kLoraAlpha / static_cast<double>(a_.size(0));
+    return y + at::linear(at::linear(x, a_), b_) * scale;
+  }
+
+ private:
+  Tensor a_, b_;
+};
+TORCH_MODULE(Projection);
+
 struct AttentionImpl : torch::nn::Module {
-  AttentionImpl(const TransformerShape& shape, double dropout) : shape_(shape), dropout_(dropout) {
+  AttentionImpl(const TransformerShape& shape, double dropout, int64_t rank)
+      : shape_(shape), dropout_(dropout) {
     const int64_t head = shape.head();
     qkv_ = register_module(
-        "qkv", linear(shape.width, (shape.heads + 2 * shape.kv_heads) * head, shape.bias));
-    out_ = register_module("out", linear(shape.heads * head, shape.width, shape.bias));
+        "qkv",
+        Projection(shape.width, (shape.heads + 2 * shape.kv_heads) * head, shape.bias, rank));
+    out_ = register_module("out", Projection(shape.heads * head, shape.width, shape.bias, rank));
   }
   /// x [B, T, width]
   Tensor forward(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
@@ -81,15 +106,15 @@ struct AttentionImpl : torch::nn::Module {
  private:
   TransformerShape shape_;
   double dropout_;
-  torch::nn::Linear qkv_{nullptr}, out_{nullptr};
+  Projection qkv_{nullptr}, out_{nullptr};
 };
 TORCH_MODULE(Attention);
 
 struct MlpImpl : torch::nn::Module {
-  explicit MlpImpl(const TransformerShape& shape) : kind_(shape.mlp) {
+  MlpImpl(const TransformerShape& shape, int64_t rank) : kind_(shape.mlp) {
     const int64_t rows = kind_ == MlpKind::swiglu ? 2 : 1;
-    up_ = register_module("up", linear(shape.width, rows * shape.hidden, shape.bias));
-    down_ = register_module("down", linear(shape.hidden, shape.width, shape.bias));
+    up_ = register_module("up", Projection(shape.width, rows * shape.hidden, shape.bias, rank));
+    down_ = register_module("down", Projection(shape.hidden, shape.width, shape.bias, rank));
   }
   Tensor forward(const Tensor& x) { return down_->forward(activate(up_->forward(x))); }
 
@@ -111,17 +136,17 @@ struct MlpImpl : torch::nn::Module {
   }
 
   MlpKind kind_;
-  torch::nn::Linear up_{nullptr}, down_{nullptr};
+  Projection up_{nullptr}, down_{nullptr};
 };
 TORCH_MODULE(Mlp);
 
 struct BlockImpl : torch::nn::Module {
-  BlockImpl(const TransformerShape& shape, double dropout) : dropout_(dropout) {
+  BlockImpl(const TransformerShape& shape, double dropout, int64_t rank) : dropout_(dropout) {
     attention_norm_ =
         register_module("attention_norm", NormLayer(shape.norm, shape.width, shape.bias));
-    attention_ = register_module("attention", Attention(shape, dropout));
+    attention_ = register_module("attention", Attention(shape, dropout, rank));
     mlp_norm_ = register_module("mlp_norm", NormLayer(shape.norm, shape.width, shape.bias));
-    mlp_ = register_module("mlp", Mlp(shape));
+    mlp_ = register_module("mlp", Mlp(shape, rank));
   }
   Tensor forward(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
     const Tensor y = x + drop(attention_->forward(attention_norm_->forward(x), cosine, sine));
@@ -142,7 +167,8 @@ TORCH_MODULE(Block);
 
 }  // namespace
 
-TransformerNetworkImpl::TransformerNetworkImpl(const TransformerShape& shape, double dropout)
+TransformerNetworkImpl::TransformerNetworkImpl(const TransformerShape& shape, double dropout,
+                                               int64_t lora_rank)
     : shape_(shape), dropout_(dropout) {
   tokens_ = register_module("tokens", torch::nn::Embedding(shape.vocabulary, shape.width));
   if (shape.pairs) {
@@ -158,18 +184,24 @@ TransformerNetworkImpl::TransformerNetworkImpl(const TransformerShape& shape, do
     angles_ = at::stack({angles.cos(), angles.sin()}).to(at::kFloat);   // [2, T, head / 2]
   }
   blocks_ = register_module("blocks", torch::nn::ModuleList());
-  for (int64_t i = 0; i < shape.layers; ++i) blocks_->push_back(Block(shape, dropout));
+  for (int64_t i = 0; i < shape.layers; ++i) {
+    blocks_->push_back(Block(shape, dropout, lora_rank));
+  }
   const NormLayer norm(shape.norm, shape.width, shape.bias);
   norm_ = register_module("norm", norm);
   if (!shape.tied) head_ = register_module("head", linear(shape.width, shape.vocabulary, false));
   initialize();
+  if (lora_rank == 0) return;
+  for (auto& item : named_parameters()) {
+    item.value().requires_grad_(item.key().find(".lora_") != std::string::npos);
+  }
 }
 
 void TransformerNetworkImpl::initialize() {
   const double last = kDeviation / std::sqrt(2.0 * static_cast<double>(shape_.layers));
   for (auto& item : named_parameters()) {
     const std::string& name = item.key();
-    if (name.ends_with("bias")) {
+    if (name.ends_with("bias") || name.ends_with("lora_b")) {
       torch::nn::init::zeros_(item.value());
     } else if (item.value().dim() == 2) {
       const bool ends = name.ends_with("attention.out.weight") || name.ends_with("mlp.down.weight");
@@ -202,6 +234,24 @@ Tensor TransformerNetworkImpl::forward(const Tensor& tokens) {
   x = norm_->as<NormLayerImpl>()->forward(x);
   const Tensor logits = at::linear(x, head_ ? head_->weight : tokens_->weight);
   return shape_.soft_cap > 0 ? (logits / shape_.soft_cap).tanh() * shape_.soft_cap : logits;
+}
+
+Tensors merge_adapters(Tensors weights) {
+  const at::NoGradGuard no_grad;
+  const std::string a = ".lora_a";
+  for (auto it = weights.begin(); it != weights.end();) {
+    if (!it->first.ends_with(a)) {
+      ++it;
+      continue;
+    }
+    const std::string layer = it->first.substr(0, it->first.size() - a.size());
+    const auto b = weights.extract(layer + ".lora_b");
+    const double scale = kLoraAlpha / static_cast<double>(it->second.size(0));
+    Tensor& weight = weights.at(layer + ".weight");
+    weight = weight + at::mm(b.mapped(), it->second) * scale;
+    it = weights.erase(it);
+  }
+  return weights;
 }
 
 Tensor token_losses(const Tensor& logits, const Tensor& target) {

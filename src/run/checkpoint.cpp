@@ -269,6 +269,21 @@ void load_weights(torch::nn::Module& module, const Tensors& weights, const std::
   for (auto& [key, tensor] : own) tensor.copy_(weights.at(key));
 }
 
+void load_initial_weights(torch::nn::Module& module, Tensors weights, const std::string& name) {
+  if (holds_weights(module)) {
+    for (const auto& item : module.named_parameters()) {
+      if (item.value().requires_grad()) weights.emplace(item.key(), item.value().detach());
+    }
+  }
+  load_weights(module, weights, name);
+}
+
+bool holds_weights(const torch::nn::Module& module) {
+  const auto parameters = module.parameters();
+  return std::any_of(parameters.begin(), parameters.end(),
+                     [](const Tensor& parameter) { return !parameter.requires_grad(); });
+}
+
 std::string save_kept(const fs::path& run, const Split& items) {
   Tensors tensors{{"images", items.images}};
   if (items.labels.defined()) tensors["labels"] = items.labels;

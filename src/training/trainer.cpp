@@ -8,13 +8,12 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/core/philox.h"
-#include "genai/generation/generate.h"
-#include "genai/generation/text.h"
 #include "genai/models/registry.h"
 #include "genai/training/averages.h"
 #include "genai/training/budget.h"
 #include "genai/training/flat_parameters.h"
 #include "genai/training/metrics_log.h"
+#include "genai/training/samples.h"
 
 namespace genai {
 namespace {
@@ -23,9 +22,6 @@ namespace fs = std::filesystem;
 
 /// Images, or tokens of windows or lines, that are validated at once.
 constexpr int64_t kValidationImages = 500, kValidationTokens = 16384;
-constexpr int64_t kSampleCount = 16;
-/// Lines, or one running text of so many tokens.
-constexpr int64_t kSampleLines = 8, kSampleTokens = 240;
 /// The average forgets the first, random weights: its half-life is at most this share of the
 /// images seen (T. Karras et al., "Elucidating the design space", 2022, appendix F.2).
 constexpr double kAverageRamp = 0.05;
@@ -51,7 +47,6 @@ class Trainer {
   void guard_against_divergence(int64_t step);
   Json validate();
   void take_validation(int64_t step);
-  void take_samples(int64_t step);
   void save(int64_t step);
   void report(int64_t step);
   void fix_steps_of_budget(int64_t done);
@@ -162,6 +157,11 @@ void Trainer::build_model() {
   if (averaged) {
     average_ = make();
     for (const FlatParameters& set : sets_) set.share_average(average_->module());
+    const auto own = model_->module().named_parameters();
+    for (auto& item : average_->module().named_parameters()) {
+      const Tensor& held = own[item.key()];
+      if (!held.requires_grad()) item.value().set_data(held);
+    }
     average_->module().eval();
   }
 }
@@ -185,11 +185,12 @@ FlatParameters& Trainer::set(const std::string& name) {
 }
 
 void Trainer::load(const Checkpoint& checkpoint, bool resume) {
-  load_weights(model_->module(), checkpoint.weights, checkpoint.folder.string());
   if (!resume) {
+    load_initial_weights(model_->module(), checkpoint.weights, checkpoint.folder.string());
     for (FlatParameters& set : sets_) set.reset_average();
     return;
   }
+  load_weights(model_->module(), checkpoint.weights, checkpoint.folder.string());
   manifest_.step = checkpoint.manifest.step;
   const std::string file = (checkpoint.folder / "training.safetensors").string();
   for (FlatParameters& set : sets_) set.load(checkpoint.training, file);
@@ -239,7 +240,7 @@ TrainResult Trainer::run() {
     if (end || step % config_.log_every == 0) report(step);
     if (validation) take_validation(step);
     if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
-      take_samples(step);
+      show_samples(sampling_model(), *request_.data, device_, step, observer_);
     }
     signal = observer_.stop_requested();
     const bool wanted = observer_.save_requested();
@@ -401,24 +402,6 @@ void Trainer::take_validation(int64_t step) {
   observer_.validated(step, validation_, best);
 }
 
-void Trainer::take_samples(int64_t step) {
-  Model& model = sampling_model();
-  const DataInfo& info = request_.data->info;
-  if (dynamic_cast<NextToken*>(&model)) {
-    std::vector<std::string> texts;
-    for (TextSample& sample :
-         generate_texts(model, {.count = info.lines ? kSampleLines : 1, .length = kSampleTokens},
-                        info)) {
-      texts.push_back(std::move(sample.text));
-    }
-    observer_.wrote(step, texts);
-  }
-  if (!dynamic_cast<Generator*>(&model)) return;
-  model.module().eval();
-  observer_.sampled(step, to_images(generate_pixels(model, {.count = kSampleCount},
-                                                    request_.data->info, device_)));
-}
-
 void Trainer::save(int64_t step) {
   guard_against_divergence(step);
   const int64_t last_good = std::exchange(manifest_.step, step);
@@ -495,7 +478,10 @@ void check_request(const TrainRequest& request) {
   // A family checks its settings where it builds the model.
   const auto model = make_model(request.family, request.config.at("model"), request.data->info);
   if (request.init) {
-    load_weights(model->module(), request.init->weights, request.init->folder.string());
+    load_initial_weights(model->module(), request.init->weights, request.init->folder.string());
+  } else if (!request.resume && holds_weights(model->module())) {
+    fail(ErrorKind::usage, "model: these settings hold weights that were never trained; expected ",
+         "--init RUN, whose weights they are trained on top of");
   }
 }
 

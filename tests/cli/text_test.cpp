@@ -95,6 +95,95 @@ TEST_F(Text, ContinuesAndStartsFromOtherWeights) {
   EXPECT_NE(strange.err.find("'a'"), std::string::npos) << strange.err;
 }
 
+TEST_F(Text, TrainsAdaptersOnTop) {
+  train();
+  const Arguments top{"train", "--model", "transformer", "--data", "sums", "--context", "0",
+                      "--steps", "3", "--batch", "8", "--layers", "1", "--heads", "2", "--width",
+                      "16", "--warmup", "0", "--threads", "1", "--lora-rank", "2",
+                      "--ema-half-life", "8",
+                      "--learning-rate", "0.1"};
+  Arguments init = top;
+  init.insert(init.end(), {"--init", "1"});
+  const Outcome tuned = genai(init);
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const Outcome base = genai({"sample", "1", "-n", "20"}), other = genai({"sample", "2", "-n", "20"});
+  EXPECT_EQ(other.code, 0) << other.err;
+  EXPECT_NE(base.out, other.out);
+  // What was written before the first step is what the run below says.
+  EXPECT_EQ(genai({"sample", "2@0", "-n", "20"}).out, base.out);
+  EXPECT_EQ(genai({"train", "--resume", "2", "--steps", "4"}).code, 0);
+  const Outcome alone = genai(top);
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_NE(alone.err.find("--init RUN"), std::string::npos) << alone.err;
+}
+
+TEST_F(Text, GoesToGpt2AndBack) {
+  train({"--positions", "learned", "--mlp", "gelu", "--qk-norm", "false", "--pairs", "false"});
+  ASSERT_EQ(genai({"export", "last", "--out", "gpt2"}).code, 0);
+  for (const char* file : {"config.json", "model.safetensors", "genai-tokenizer.json"}) {
+    EXPECT_TRUE(fs::exists(folder / "gpt2" / file)) << file;
+  }
+  const Outcome imported = genai({"import", "gpt2"});
+  ASSERT_EQ(imported.code, 0) << imported.err;
+  std::ofstream(folder / "some.txt") << "1+1=2\n12+30=42\n";
+  const Json ours = json_of({"score", "1", "some.txt"}), theirs = json_of({"score", "2", "some.txt"});
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(ours["lines"][i]["log_probability"].get<double>(),
+                theirs["lines"][i]["log_probability"].get<double>(), 1e-3);
+  }
+  EXPECT_EQ(genai({"export", "last", "--out", "gpt2"}).code, 2);   // never over what is there
+  EXPECT_EQ(genai({"import", "nowhere"}).code, 3);
+  fs::remove(folder / "gpt2/model.safetensors");
+  EXPECT_EQ(genai({"import", "gpt2"}).code, 3);
+}
+
+TEST_F(Text, ForecastsASeries) {
+  std::ofstream csv(folder / "s.csv");
+  csv << "month,value\n";
+  for (int t = 0; t < 200; ++t) csv << t << "," << t % 12 + 0.1 * t + (t * 7919 % 13) * 0.1 << "\n";
+  csv.close();
+  const Outcome shown = genai({"data", "show", "s.csv", "--tokenizer", "differences", "--season", "12"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("180"), std::string::npos) << shown.out;
+  EXPECT_EQ(json_of({"data", "show", "s.csv", "--tokenizer", "differences"})["validation"]["values"],
+            20);
+  const Outcome trained = genai({"train", "--model", "series", "--data", "s.csv", "--column", "value",
+                                 "--season", "12", "--context", "24", "--batch", "4", "--steps",
+                                 "4", "--warmup", "0", "--threads", "1"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.err.find("--prompt @s.csv"), std::string::npos) << trained.err;
+  EXPECT_TRUE(fs::exists(folder / "runs/001-series-s.csv/samples/step-0000004.png"));
+  const Json made = json_of({"sample", "last", "--prompt", "@s.csv", "--length", "6", "-n", "30"});
+  ASSERT_EQ(made["files"].size(), 2u);
+  const std::string numbers = slurp(folder / made["files"][1].get<std::string>());
+  EXPECT_EQ(std::count(numbers.begin(), numbers.end(), '\n'), 7);
+  EXPECT_EQ(made["quantiles"]["0.5"].size(), 6u);
+  EXPECT_EQ(made["options"]["temperature"], 1.0);
+  const Json found = json_of({"evaluate", "last", "-n", "10"});
+  std::vector<std::string> names;
+  for (const Json& metric : found["metrics"]) {
+    const std::string name = metric["name"];
+    names.push_back(name.substr(0, name.find('@')));
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"loss", "mae", "crps", "coverage_80", "mae_last",
+                                             "mae_seasonal", "mae_seasonal_drift"}));
+  EXPECT_EQ(genai({"show", "last", "next", "--prompt", "@s.csv"}).code, 0);
+  const auto refuse = [&](int code, const std::string& part, const Arguments& arguments) {
+    const Outcome outcome = genai(arguments);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  };
+  refuse(2, "--prompt", {"sample", "last"});
+  refuse(2, "--stop", {"sample", "last", "--prompt", "@s.csv", "--stop", "x"});
+  refuse(2, "--out", {"sample", "last", "--prompt", "@s.csv", "--out", "fan.txt"});
+  refuse(2, "forecasts", {"evaluate", "last", "--only", "memorization"});
+  refuse(2, "lines", {"score", "last", "s.csv"});
+  std::ofstream(folder / "bad.csv") << "a,value\n1,2\n2,two\n";
+  refuse(3, "line 3", {"sample", "last", "--prompt", "@bad.csv"});
+  refuse(3, "no column 'price'", {"train", "--model", "series", "--data", "s.csv", "--column",
+                                  "price"});
+}
+
 TEST_F(Text, RefusesWhatDoesNotFit) {
   train();
   const auto refuse = [&](int code, const std::string& part, const Arguments& arguments) {

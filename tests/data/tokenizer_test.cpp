@@ -190,7 +190,7 @@ TEST(Tokenizer, JsonIsReadStrictly) {
   };
   for (const char* none : {"3", "{}", "[]", R"({"kind": 3})", R"({"kind": "letters"})"})
     refused("stored: expected a tokenizer", none);
-  refused("characters, bytes, bpe, words, found \"letters\"", R"({"kind": "letters"})");
+  refused("characters, bytes, bpe, words, differences, returns, found \"letters\"", R"({"kind": "letters"})");
   refused("without 'vocabulary'", R"({"kind": "characters"})");
   refused("without 'merges'", R"({"kind": "bpe", "vocabulary": []})");
   refused("unknown key 'vocabulary'", R"({"kind": "bytes", "vocabulary": 256})");

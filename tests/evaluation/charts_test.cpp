@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "genai/base/figure.h"
+
 namespace genai {
 namespace {
 

@@ -15,7 +15,7 @@ Json settings_of(const std::string& family, int variant) {
   if (family == "rnn") {
     return {{"cell", variant == 0 ? "lstm" : variant == 1 ? "gru" : "tanh"}, {"tied", variant != 1}};
   }
-  if (variant == 0) return {{"bias", true}};
+  if (variant == 0) return {{"bias", true}, {"lora_rank", 2}};
   if (variant == 1) {
     return {{"positions", "rotary"}, {"norm", "rms"}, {"mlp", "swiglu"}, {"tied", false},
             {"kv_heads", 1}, {"soft_cap", 5}};

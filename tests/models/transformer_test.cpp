@@ -8,6 +8,7 @@
 #include "base/temp_folder.h"
 #include "genai/data/batcher.h"
 #include "genai/nn/transformer_network.h"
+#include "genai/run/checkpoint.h"
 #include "genai/training/config.h"
 #include "genai/training/trainer.h"
 #include "models/text_runs.h"
@@ -109,6 +110,44 @@ TEST(Transformer, CountsOnlyTargetsThatThereAre) {
   EXPECT_NEAR(losses[0][1].item<double>(), -log_p[0][1][2].item<double>(), 1e-6);
   EXPECT_NEAR(losses[1][0].item<double>(), -log_p[1][0][0].item<double>(), 1e-6);
   EXPECT_EQ(losses[0][2].item<float>() + losses[1][1].item<float>() + losses[1][2].item<float>(), 0);
+}
+
+TEST(Transformer, AdaptersAreAllThatIsTrained) {
+  const auto model = random_text_model("transformer", text_info(12), {{"lora_rank", 3}});
+  const auto sets = model->parameter_sets();
+  ASSERT_EQ(sets.size(), 1u);
+  EXPECT_EQ(sets[0].parameters.size(), 2u * 4 * 2);   // of 2 blocks, 4 matrices each, A and B
+  for (const std::string& name : sets[0].parameters) {
+    EXPECT_NE(name.find(".lora_"), std::string::npos) << name;
+  }
+}
+
+TEST(Transformer, AdaptersBeginAsNothingAndCanBeMerged) {
+  const DataInfo info = text_info(12);
+  const at::NoGradGuard no_grad;
+  const Tensor tokens = some_tokens(2, 12);
+  const auto logits = [&](Model& model) {
+    return dynamic_cast<NextToken&>(model).next_logits(tokens);
+  };
+  const auto base = random_text_model("transformer", info, {{"bias", true}}, 0.1);
+  Json settings = find_family("transformer").tiny;
+  settings.update({{"bias", true}, {"lora_rank", 3}});
+  const auto adapted = make_model(find_family("transformer"), settings, info);
+  load_initial_weights(adapted->module(), module_tensors(base->module()), "base");
+  EXPECT_TRUE(logits(*adapted).equal(logits(*base)));
+  for (const auto& item : adapted->module().named_parameters()) {
+    if (item.key().ends_with(".lora_b")) item.value().normal_(0, 1);
+  }
+  const Tensor wanted = logits(*adapted);
+  EXPECT_GT((wanted - logits(*base)).abs().max().item<double>(), 1e-2);
+  const auto merged = random_text_model("transformer", info, {{"bias", true}});
+  load_weights(merged->module(), merge_adapters(module_tensors(adapted->module())), "merged");
+  EXPECT_LE((wanted - logits(*merged)).abs().max().item<double>(), 1e-5);
+  // Of all else everything must be there.
+  Tensors lacking = module_tensors(base->module());
+  lacking.erase("norm.weight");
+  expect_error(ErrorKind::data, "missing: norm.weight",
+               [&] { load_initial_weights(adapted->module(), lacking, "base"); });
 }
 
 TEST(Transformer, RefusesSettingsThatDoNotFit) {

@@ -291,6 +291,12 @@ void ComputeOption::add(Command& command) {
       ->check(CLI::Range(0, 1024));
 }
 
+Settings usual_sampling(const DataInfo& data) {
+  Settings settings;
+  if (data.is_series()) settings.set("sampling.temperature", 1.0, "of a series");
+  return settings;
+}
+
 at::Device ComputeOption::resolve(int64_t stored_threads) const {
   NumericsRequest request;
   request.device = device;

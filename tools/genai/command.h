@@ -9,6 +9,7 @@
 #include "genai/base/settings.h"
 #include "genai/base/text.h"
 #include "genai/core/numerics.h"
+#include "genai/data/dataset.h"
 #include "genai/run/folder.h"
 
 namespace genai::tool {
@@ -71,6 +72,10 @@ struct RunOption {
 /// The sampling options of the family of the run that the arguments name; of the first family when
 /// they name none (help).
 const FieldTable& sampling_table(const Arguments& arguments);
+
+/// Settings that options go over: of a series paths are drawn as the model has them, temperature 1;
+/// pictures and texts begin with the defaults of their family.
+Settings usual_sampling(const DataInfo& data);
 
 /// --device, --threads of verbs that use a trained model.
 struct ComputeOption {

@@ -5,12 +5,14 @@
 #include <numeric>
 
 #include "command.h"
+#include "data_series.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/picture.h"
 #include "genai/base/terminal.h"
 #include "genai/data/dataset.h"
 #include "genai/data/mnist.h"
+#include "genai/data/series.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
@@ -25,13 +27,13 @@ struct DataOptions {
   int64_t size = 0, channels = 0;
   bool json = false;
   // of texts
-  std::string tokenizer, validation, text, out;
-  int64_t vocabulary = 0;
+  std::string tokenizer, validation, text, out, column;
+  int64_t vocabulary = 0, season = 0;
   bool lines = false;
 
   bool about_text() const {
     return lines || vocabulary != 0 || !tokenizer.empty() || !validation.empty() ||
-           !text.empty() || !out.empty();
+           !text.empty() || !out.empty() || !column.empty() || season != 0;
   }
 };
 
@@ -277,8 +279,17 @@ int show_text(const DataOptions& options) {
   TextView view;
   view.data = load_text({.source = options.source,
                          .validation = options.validation,
-                         .lines = options.lines},
+                         .lines = options.lines,
+                         .series = is_series_tokenizer(options.tokenizer),
+                         .column = options.column,
+                         .season = options.season},
                         data_folder(options.dir));
+  if (view.data.series) {
+    if (!options.text.empty() || !options.out.empty())
+      fail(ErrorKind::usage, "data show: --text and --out are for texts; ", options.source,
+           " is read as a series of numbers");
+    return show_series(view.data, options.tokenizer, options.vocabulary, options.json);
+  }
   view.tokenizer =
       make_tokenizer(view.data, options.tokenizer.empty() ? "characters" : options.tokenizer,
                      options.vocabulary);
@@ -300,8 +311,8 @@ int show_text(const DataOptions& options) {
 
 int show_images(const DataOptions& options) {
   if (options.about_text())
-    fail(ErrorKind::usage, "data show: --tokenizer, --vocabulary, --lines, --validation, --text "
-         "and --out are for texts; ", options.source, " is none");
+    fail(ErrorKind::usage, "data show: --tokenizer, --vocabulary, --lines, --validation, --text, "
+         "--out, --column and --season are for texts and series; ", options.source, " is none");
   const Dataset data = load_dataset({.source = options.source,
                                      .dir = options.dir,
                                      .size = options.size,
@@ -363,22 +374,28 @@ std::unique_ptr<Command> make_data(const Arguments&) {
   app.add_option("ACTION", options->action, "list, fetch or show")
       ->check(CLI::IsMember({"list", "fetch", "show"}));
   app.add_option("DATA", options->source, 
-                 "digits, mnist, fashion-mnist, shakespeare, sums, a folder or a text file");
+                 "digits, mnist, fashion-mnist, shakespeare, sums, a folder, a text or CSV file");
   app.add_option("--data-dir", options->dir, "folder of the data sets ($GENAI_DATA, or data)")
       ->type_name("DIR");
   app.add_option("--size", options->size, "image folders: width and height")->type_name("N");
   app.add_option("--channels", options->channels, "image folders: 1 grey, 3 colour")
       ->type_name("N");
   app.add_option("--tokenizer", options->tokenizer,
-                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt")
+                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt; "
+                 "series of numbers: differences, returns")
       ->type_name("NAME");
   app.add_option("--vocabulary", options->vocabulary,
-                 "bpe, words: tokens at most, 256 or more (bpe: 2048, words: all)")
+                 "bpe, words: tokens at most, 256 or more (bpe: 2048, words: all); series: levels (64)")
       ->type_name("N");
   app.add_flag("--lines", options->lines, "texts: each line is an item of its own");
   app.add_option("--validation", options->validation,
                  "texts: a file for validation (else the last tenth, or a tenth of the lines)")
       ->type_name("FILE");
+  app.add_option("--column", options->column, "series: name or number of the CSV column (the last)")
+      ->type_name("NAME");
+  app.add_option("--season", options->season, "series: values of a season; 0: none")
+      ->type_name("N")
+      ->check(CLI::Range(0, 100'000));
   app.add_option("--text", options->text, "texts: what to encode as the example")
       ->type_name("TEXT");
   app.add_option("--out", options->out, "bpe: write vocab.json and merges.txt into this folder")

@@ -149,7 +149,7 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
     const Manifest manifest =
         read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
     const Family& family = find_family(manifest.config.at("model").at("family"));
-    Settings settings;
+    Settings settings = usual_sampling(manifest.data);
     command.apply_fields(settings);
     request.options = settings.resolve({{"sampling", family.sampling}})["sampling"];
     const EvaluationData data = load_data(options, manifest);

@@ -53,7 +53,10 @@ std::string sheet_name(int64_t step, const ImageRequest& request, const SheetLay
   return request_name(name + options_name(request.options, defaults));
 }
 
-/// Options of pictures are refused; lines come in numbers, running text comes alone.
+/// Of a series, when nobody says.
+constexpr int64_t kForecastPaths = 200, kForecastLength = 50;
+
+/// Options of pictures are refused; lines and paths come in numbers, running text comes alone.
 int sample_text_verb(const Command& command, const SampleOptions& options,
                      const RunReference& reference, const Manifest& manifest,
                      const ImageRequest& request) {
@@ -63,24 +66,28 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
       fail(ErrorKind::usage, option, ": is for pictures; this run writes texts");
     }
   }
-  const bool counted = command.app.count("-n") > 0;
-  return sample_texts({.reference = reference,
-                       .manifest = manifest,
-                       .text = options.text,
-                       .compute = options.compute,
-                       .sampling = request.options,
-                       .first = options.seed,
-                       .count = counted || manifest.data.lines ? options.count : 1,
-                       .out = options.out,
-                       .json = options.json});
+  const bool counted = command.app.count("-n") > 0, series = manifest.data.is_series();
+  TextOptions text = options.text;
+  if (series && command.app.count("--length") == 0) text.length = kForecastLength;
+  const int64_t usual = series ? kForecastPaths : manifest.data.lines ? options.count : 1;
+  const TextJob job{.reference = reference,
+                    .manifest = manifest,
+                    .text = text,
+                    .compute = options.compute,
+                    .sampling = request.options,
+                    .first = options.seed,
+                    .count = counted ? options.count : usual,
+                    .out = options.out,
+                    .json = options.json};
+  return series ? sample_series(job) : sample_texts(job);
 }
 
 int sample_verb(const Command& command, const SampleOptions& options) {
   const RunReference reference = options.run.find();
-  Settings settings;
-  command.apply_fields(settings);
   const Manifest manifest =
       read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  Settings settings = usual_sampling(manifest.data);
+  command.apply_fields(settings);
   const Family& family = find_family(manifest.config.at("model").at("family"));
   ImageRequest request{.first = options.seed,
                        .count = options.count,
@@ -161,7 +168,7 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   auto options = std::make_shared<SampleOptions>();
   options->run.add(*command);
   CLI::App& app = command->app;
-  app.add_option("-n", options->count, "samples (16, what --grid holds, or 1 text)")
+  app.add_option("-n", options->count, "samples (16, what --grid holds, 1 text, or 200 paths of a series)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");

@@ -20,13 +20,6 @@ constexpr uint64_t kMaxPrompt = 1 << 24;
 const EnumNames<WeightFormat> kWeightFormatNames = {{WeightFormat::float32, "float32"},
                                                     {WeightFormat::int8, "int8"}};
 
-WeightFormat weight_format(const std::string& name) {
-  for (const auto& [value, known] : kWeightFormatNames) {
-    if (known == name) return value;
-  }
-  fail(ErrorKind::usage, "--weights: expected float32 or int8, found '", name, "'");
-}
-
 Json to_json(const TextSample& sample, const DataInfo& info) {
   Json tokens = Json::array();
   for (size_t i = 0; i < sample.tokens.size(); ++i) {
@@ -70,16 +63,23 @@ int converse(const TextJob& job, const LoadedModel& loaded, TextRequest request)
 
 }  // namespace
 
+WeightFormat weight_format(const std::string& name) {
+  for (const auto& [value, known] : kWeightFormatNames) {
+    if (known == name) return value;
+  }
+  fail(ErrorKind::usage, "--weights: expected float32 or int8, found '", name, "'");
+}
+
 void TextOptions::add(Command& command) {
   CLI::App& app = command.app;
-  app.add_option("--prompt", prompt, "texts: what to go on from; @FILE: what is in a file")
+  app.add_option("--prompt", prompt, "what to go on from: a text, or @FILE for what is in it (of series: CSV)")
       ->type_name("TEXT|@FILE");
-  app.add_option("--length", length, "texts: tokens at most (500)")
+  app.add_option("--length", length, "tokens at most (500), or values of a forecast (50)")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000'000));
   app.add_option("--stop", stops, "texts: end before this text; may be given several times")
       ->type_name("TEXT");
-  app.add_option("--weights", weights, "texts: number format of the weights (float32)")
+  app.add_option("--weights", weights, "texts, series: number format of the weights (float32)")
       ->type_name("float32|int8")
       ->check(CLI::IsMember({"float32", "int8"}));
   app.add_flag("--interactive", interactive, "texts: each line of the input is a prompt");
@@ -88,7 +88,7 @@ void TextOptions::add(Command& command) {
 void TextOptions::refuse(const Command& command) {
   for (const char* option : {"--prompt", "--length", "--stop", "--weights", "--interactive"}) {
     if (command.app.count(option) > 0) {
-      fail(ErrorKind::usage, option, ": is for models of text; this run makes pictures");
+      fail(ErrorKind::usage, option, ": is for models of text and series; this run makes pictures");
     }
   }
 }

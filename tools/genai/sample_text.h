@@ -1,6 +1,7 @@
 // `sample` and `show next` of models that write.
 #pragma once
 #include "command.h"
+#include "genai/nn/decoder.h"
 #include "genai/run/checkpoint.h"
 
 namespace genai::tool {
@@ -32,5 +33,11 @@ struct TextJob {
 
 /// Writes the texts: one as it comes about, several one after the other.
 int sample_texts(const TextJob& job);
+
+/// Forecasts a series from the values of the prompt: a fan as PNG and its numbers as CSV.
+int sample_series(const TextJob& job);
+
+/// Throws Error{usage} for an unknown name.
+WeightFormat weight_format(const std::string& name);
 
 }  // namespace genai::tool

@@ -227,6 +227,10 @@ int score_verb(const Command& command, const ScoreOptions& options) {
       read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
   const LoadedModel loaded =
       load_model(reference, options.compute.resolve(manifest.numerics.threads));
+  if (manifest.data.is_series()) {
+    fail(ErrorKind::usage, "score: series have no lines to score; `genai evaluate` measures "
+         "forecasts");
+  }
   if (manifest.data.is_text()) return score_text(loaded, options);
   return !options.what.empty() && is_file(options.what[0]) ? score_pictures(loaded, options)
                                                            : score_data(command, loaded, options);

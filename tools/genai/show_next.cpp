@@ -43,7 +43,10 @@ int show_next(const Show& show) {
     print_json({{"prompt", valid_utf8(request.prompt)}, {"next", all}});
     return 0;
   }
-  std::cout << "after " << visible_text(request.prompt.empty() ? "\n" : request.prompt) << "\n";
+  // Of a series the last line tells where it stands.
+  const std::string& prompt = request.prompt;
+  const size_t from = info.is_series() ? prompt.rfind('\n') + 1 : 0;
+  std::cout << "after " << visible_text(prompt.empty() ? "\n" : prompt.substr(from)) << "\n";
   std::vector<std::string> heads{"next"};
   for (const NextCandidates& next : found) {
     heads.push_back("temperature " + number_text(next.temperature, 3));

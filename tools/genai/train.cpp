@@ -148,7 +148,10 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
   if (!result.health.empty()) text += result.health + "\n";
   const Json& training = manifest.config.at("training");
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
-  text += concat("\nnext:\n  genai sample ", name, " -n 64\n  genai evaluate ", name,
+  const std::string sample = manifest.data.is_series()
+                                 ? concat(" --prompt @", manifest.config["data"]["source"].get<std::string>())
+                                 : " -n 64";
+  text += concat("\nnext:\n  genai sample ", name, sample, "\n  genai evaluate ", name,
                  "\n  genai train --resume ", name,
                  by_epochs
                      ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(), 6))

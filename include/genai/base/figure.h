@@ -30,4 +30,7 @@ void draw_text(Image& image, int64_t x, int64_t y, int64_t scale, std::string_vi
 /// Width of such a line.
 int64_t text_width(std::string_view text, int64_t scale);
 
+/// Round numbers from lo to hi, about `count` of them: steps of 1, 2 or 5 times a power of ten.
+std::vector<double> linear_ticks(double lo, double hi, int count);
+
 }  // namespace genai

@@ -45,6 +45,8 @@ struct DataConfig {
   bool lines = false;
   std::string validation;
   Windows windows = Windows::shuffled;
+  std::string column;
+  int64_t season = 0;
 };
 const FieldTable& data_fields();
 
@@ -64,6 +66,8 @@ struct DataInfo {
   Windows windows = Windows::shuffled;
 
   bool is_text() const { return tokenizer != nullptr; }
+  /// Numbers that follow each other; a text, too.
+  bool is_series() const { return is_text() && tokenizer->changes(); }
   int64_t vocabulary() const { return tokenizer ? tokenizer->size() : 0; }
   int64_t pixels() const { return channels * height * width; }
   int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
@@ -78,6 +82,8 @@ struct Split {
   Tensor labels{};  ///< int64 [N], or undefined
   Tensor tokens{};  ///< int32 [N], one text or lines each with its end
   Tensor starts{};  ///< int64 [lines + 1]: line i is tokens starts[i] to starts[i + 1]; else undefined
+  Tensor values{};  ///< float64 [lead + N]: of a series (data/series.h), those before the first
+                    ///< change and after each
   int64_t context = 0;
   /// Images, lines or windows: window i has the tokens i T to (i + 1) T and their next ones.
   int64_t size() const;

@@ -18,12 +18,18 @@ struct TextOptions {
   bool lines = false;                   ///< each line is an item of its own (names, say)
   double validation_share = 0.1;        ///< of the bytes or items, 0 < share < 1
   uint64_t seed = 0;                    ///< of the items' order
+  bool series = false;                  ///< numbers in a column (data/series.h)
+  std::string column;                   ///< which one; empty: the last
+  int64_t season = 0;                   ///< values of a season; 0: none
 };
 
 struct TextData {
   std::string source;                ///< "shakespeare", "sums", or the file's name without ending
   std::string train, validation;     ///< of items: each with '\n' behind it
   bool items = false;                ///< lines are items of their own; else running text
+  bool series = false;               ///< a number a line
+  std::string column;                ///< of a series, as it was asked for
+  int64_t season = 0;                ///< of a series
   std::string fingerprint;           ///< SHA-256 over what defines the two texts and `items`
   std::vector<std::string> notes;    ///< what the user should know
 };
@@ -35,10 +41,13 @@ struct TextData {
 /// off, in an order from (seed); the first floor((1 - share) items) are for training. With a
 /// validation file there is no cut and no new order.
 ///
+/// Of a series the first floor((1 - share) values) are for training; what is for validation begins
+/// with the last season + 1 of them, so that each value after these has a change before it.
+///
 /// "shakespeare" is looked for in `data_dir` and fetched if allowed, see load_known_text.
 ///
-/// Throws Error{usage}: a share out of range, a validation file beside a known text. Error{data}: a
-/// file that is missing, empty, larger than 1 GiB, or too small to be cut in two.
+/// Throws Error{usage}: a share out of range, a validation file beside a known text, `column`,
+/// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file that is missing, empty, larger than 1 GiB, or too small to be cut in two.
 TextData load_text(const TextOptions& options, const std::filesystem::path& data_dir,
                    const FetchOptions& fetch = {});
 
@@ -68,7 +77,7 @@ std::string sums_text();
 /// Is it a sum of two numbers without leading zeros, below 10^18 each, and right? "12+7=19" is.
 bool is_right_sum(std::string_view text);
 
-/// @param tokenizer  a name of kTokenizerNames, or a folder with GPT-2's vocab.json and merges.txt
+/// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or a folder with GPT-2's vocab.json and merges.txt
 /// @param vocabulary as in make_tokenizer; 0 for a folder
 /// Characters come from both parts, as in nanoGPT, so that validation has none that is new; merges
 /// and words are learned from the training part alone. Throws what make_tokenizer and Bpe::read

@@ -18,6 +18,9 @@ Dataset load_text_set(const DataConfig& config, bool download,
 /// The token that stands before a text or line: the end of a line, or id 0 where there is none.
 int32_t start_token(const Tokenizer& tokenizer);
 
+/// The values of a series that have a token; with `lead` also those before them.
+std::vector<double> values_of(const Split& split, bool lead = false);
+
 /// Windows of `context` tokens that begin at `offsets` of the text: [offsets, context]. Behind the
 /// end of the text go its first tokens (`around`), or nothing that counts.
 Batch windows_batch(const Split& split, const std::vector<int64_t>& offsets, bool around,

@@ -19,10 +19,15 @@ enum class TokenizerKind {
   bpe,         ///< byte pair encoding (data/bpe.h), any bytes
   words,       ///< the 256 bytes, then the pieces of split_pieces, most frequent first; a piece
                ///< that is no token is spelled in bytes, so any bytes make the round trip
+  differences, ///< of a series of numbers (data/series.h): y[t] - y[t-1] in levels
+  returns,     ///< of a series of positive numbers: log(y[t] / y[t-1]) in levels
 };
 extern const EnumNames<TokenizerKind> kTokenizerNames;
 
-/// Ids run from 0 to size() - 1. decode(encode(text)) == text for all texts that encode takes.
+class Changes;
+
+/// Ids run from 0 to size() - 1. decode(encode(text)) == text for all texts that encode takes, but
+/// for series, whose changes are rounded.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -38,6 +43,8 @@ class Tokenizer {
   virtual Json to_json() const = 0;
   /// The merges, for bpe; else null.
   virtual const Bpe* bpe() const { return nullptr; }
+  /// Itself, for the tokens of a series of numbers; else null.
+  virtual const Changes* changes() const { return nullptr; }
 
   /// The tokens one after the other. Throws Error{data} for an id out of range.
   std::string decode(std::span<const int32_t> ids) const;
@@ -53,7 +60,8 @@ class Tokenizer {
 /// Made from the text of the training data. `vocabulary` is the size to reach at most, for bpe and
 /// words, 256 or more; 0: 2,048 for bpe, every piece there is for words. Throws Error{data}: an
 /// empty text, for characters one that is not UTF-8; Error{usage}: a size out of range, a size for
-/// characters or bytes, whose vocabulary has its own.
+/// characters or bytes, whose vocabulary has its own. Of series: as Changes::learn for the numbers
+/// of the text.
 std::shared_ptr<const Tokenizer> make_tokenizer(TokenizerKind kind, std::string_view text,
                                                 int64_t vocabulary = 0);
 

@@ -11,8 +11,6 @@ namespace genai {
 /// The style sheet's class of a colour: "c1" to "c7"; from the eighth on "c1 again", ...: dashed.
 std::string colour_class(int colour);
 
-/// Round numbers from lo to hi, about `count` of them: steps of 1, 2 or 5 times a power of ten.
-std::vector<double> linear_ticks(double lo, double hi, int count);
 /// Powers of ten from lo to hi; 1, 2 and 5 times them where they are few.
 std::vector<double> log_ticks(double lo, double hi);
 

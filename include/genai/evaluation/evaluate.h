@@ -15,6 +15,7 @@ enum class Part {
   classification_score,   ///< needs a class-conditional model or labelled pictures
   classification,         ///< needs a Classifier
   editing,                ///< needs a Denoiser and labels in the data set; only when asked for
+  forecasts,              ///< needs a model of a series of numbers
 };
 extern const EnumNames<Part> kPartNames;
 

@@ -35,7 +35,7 @@ struct TextSample {
 using WatchText = std::function<bool(const TextSample& sample, std::string_view piece)>;
 
 /// Throws Error{usage} for a count or length out of range, an empty stop, sampling options that are
-/// wrong; Error{data} for a prompt that the tokenizer does not know.
+/// wrong, a series without a prompt; Error{data} for a prompt that the tokenizer does not know.
 void check_request(const TextRequest& request, const DataInfo& info);
 
 /// The texts in the order of their numbers. Of models of lines each is one line. When the context

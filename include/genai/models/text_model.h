@@ -20,7 +20,7 @@ class TextModel : public Model, public NextToken {
   DataInfo info_;
 };
 
-/// Reads the weights of a module by their names, for make_decoder.
+/// Reads the weights of a module by their names, adapters merged, for make_decoder.
 Weights weights_of(const torch::nn::Module& module);
 
 }  // namespace genai

@@ -22,6 +22,7 @@ struct TransformerConfig {
   bool pairs = false;
   double soft_cap = 0;
   double dropout = 0;
+  int64_t lora_rank = 0;
 };
 
 extern const EnumNames<Positions> kPositionsNames;

@@ -8,6 +8,7 @@
 //   normed queries, keys  M. Dehghani et al., "Scaling vision transformers to 22 billion", 2023
 //   shared keys, values   J. Ainslie et al., "GQA", 2023
 //   soft-capped logits    Gemma team, "Gemma 2", 2024, section 2
+//   low-rank adapters     E. Hu et al., "LoRA", 2021, equation 3
 #pragma once
 #include <torch/nn/module.h>
 #include <torch/nn/modules/embedding.h>
@@ -24,7 +25,9 @@ class TransformerNetworkImpl : public torch::nn::Module {
  public:
   /// Weights as in GPT-2: normal of deviation 0.02, of 0.02 / sqrt(2 layers) where a part ends in
   /// the residual stream; biases 0.
-  TransformerNetworkImpl(const TransformerShape& shape, double dropout);
+  /// @param lora_rank  > 0: every matrix W of the blocks becomes W + (16 / rank) B A, with A "lora_a"
+  ///                   [rank, in] and B "lora_b" [out, rank], 0 at first; all else is held
+  TransformerNetworkImpl(const TransformerShape& shape, double dropout, int64_t lora_rank = 0);
 
   /// Logits [B, T, V] of the token after each of `tokens`, int64 [B, T], T <= context.
   Tensor forward(const Tensor& tokens);
@@ -44,6 +47,9 @@ class TransformerNetworkImpl : public torch::nn::Module {
   Tensor angles_;   // [2, T, head / 2]: cosine and sine of rotary positions
 };
 TORCH_MODULE(TransformerNetwork);
+
+/// The weights of the same network without adapters; what has none is returned as it is.
+Tensors merge_adapters(Tensors weights);
 
 /// Cross-entropy [B, T] in nats of logits [B, T, V] and targets int64 [B, T]; 0 at kNoTarget.
 Tensor token_losses(const Tensor& logits, const Tensor& target);

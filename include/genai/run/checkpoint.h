@@ -76,6 +76,12 @@ Tensors module_tensors(const torch::nn::Module& module);
 /// Throws Error{data} that lists every missing, unexpected and misshaped name.
 void load_weights(torch::nn::Module& module, const Tensors& weights, const std::string& name);
 
+/// For training on top of `weights`, where they may lack what is trained in a module that holds the
+/// rest (adapters): that stays as it is. Throws as load_weights.
+void load_initial_weights(torch::nn::Module& module, Tensors weights, const std::string& name);
+/// Does a part of the module never change in training?
+bool holds_weights(const torch::nn::Module& module);
+
 /// The test items that a run keeps, so that pictures and reports need no data set.
 std::string save_kept(const std::filesystem::path& run, const Split& items);   ///< returns the hash
 Split load_kept(const std::filesystem::path& run, const Manifest& manifest);

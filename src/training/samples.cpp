@@ -1,0 +1,51 @@
+#include "genai/training/samples.h"
+
+#include "genai/data/text_set.h"
+#include "genai/generation/forecast.h"
+#include "genai/generation/generate.h"
+#include "genai/generation/text.h"
+
+namespace genai {
+namespace {
+
+constexpr int64_t kPictures = 16;
+/// Lines, or one running text of so many tokens.
+constexpr int64_t kLines = 8, kTokens = 240;
+/// Ways that a series may go on, so many values at most.
+constexpr int64_t kPaths = 64, kValues = 60;
+
+void show_texts(Model& model, const DataInfo& info, int64_t step, TrainObserver& observer) {
+  std::vector<std::string> texts;
+  for (TextSample& sample :
+       generate_texts(model, {.count = info.lines ? kLines : 1, .length = kTokens}, info)) {
+    texts.push_back(std::move(sample.text));
+  }
+  observer.wrote(step, texts);
+}
+
+void show_forecast(Model& model, const Dataset& data, int64_t step, TrainObserver& observer) {
+  const int64_t length = std::min(kValues, data.test.tokens.numel());
+  std::vector<double> truth = values_of(data.test);
+  truth.resize(static_cast<size_t>(length));
+  const Forecast fan = forecast(
+      model, {.count = kPaths, .length = length, .options = {{"temperature", 1}}},
+      values_of(data.train, true), data.info);
+  observer.sampled(step, {draw_forecast(fan, truth)});
+}
+
+}  // namespace
+
+void show_samples(Model& model, const Dataset& data, at::Device device, int64_t step,
+                  TrainObserver& observer) {
+  if (dynamic_cast<NextToken*>(&model) && data.info.is_series()) {
+    show_forecast(model, data, step, observer);
+  } else if (dynamic_cast<NextToken*>(&model)) {
+    show_texts(model, data.info, step, observer);
+  }
+  if (!dynamic_cast<Generator*>(&model)) return;
+  model.module().eval();
+  observer.sampled(step,
+                   to_images(generate_pixels(model, {.count = kPictures}, data.info, device)));
+}
+
+}  // namespace genai
