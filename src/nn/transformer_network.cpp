@@ -5,19 +5,16 @@
 #include <cmath>
 
 #include "genai/data/batch.h"
+#include "genai/nn/linear_product.h"
+#include "genai/nn/mlp_activation.h"
+#include "genai/nn/split_heads.h"
 
 namespace genai {
 namespace {
 
 constexpr double kEpsilon = 1e-5;          // of norms
-constexpr double kHeadEpsilon = 1e-6;      // of normed queries and keys
 constexpr double kRotaryBase = 10'000;
 constexpr double kDeviation = 0.02;
-
-/// x / rms(x) over the last dimension.
-Tensor unit_rms(const Tensor& x, double epsilon) {
-  return x * (x.square().mean(-1, /*keepdim=*/true) + epsilon).rsqrt();
-}
 
 struct NormLayerImpl : torch::nn::Module {
   NormLayerImpl(NormKind kind, int64_t width, bool with_bias) : kind_(kind) {
@@ -26,7 +23,7 @@ struct NormLayerImpl : torch::nn::Module {
   }
   Tensor forward(const Tensor& x) {
     if (kind_ == NormKind::layer) return at::layer_norm(x, weight_.sizes(), weight_, bias_, kEpsilon);
-    return unit_rms(x, kEpsilon) * weight_;
+    return x * (x.square().mean(-1, /*keepdim=*/true) + kEpsilon).rsqrt() * weight_;
   }
 
  private:
@@ -34,13 +31,6 @@ struct NormLayerImpl : torch::nn::Module {
   Tensor weight_, bias_;
 };
 TORCH_MODULE(NormLayer);
-
-/// Each pair (j, j + head / 2) of x [B, heads, T, head] turned by its angle of the place.
-Tensor rotate(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
-  const auto halves = x.chunk(2, -1);
-  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine},
-                 -1);
-}
 
 torch::nn::Linear linear(int64_t in, int64_t out, bool bias) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias));
@@ -58,7 +48,7 @@ struct ProjectionImpl : torch::nn::LinearImpl {
     b_ = register_parameter("lora_b", at::empty({out, rank}));
   }
   Tensor forward(const Tensor& x) {
-    const Tensor y = at::linear(x, weight, bias);
+    const Tensor y = linear_product(x, weight, bias);
     if (!a_.defined()) return y;
     const double scale = kLoraAlpha / static_cast<double>(a_.size(0));
     return y + at::linear(at::linear(x, a_), b_) * scale;
@@ -80,27 +70,15 @@ struct AttentionImpl : torch::nn::Module {
   }
   /// x [B, T, width]
   Tensor forward(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
-    const int64_t batch = x.size(0), length = x.size(1), head = shape_.head();
-    const auto parts = qkv_->forward(x)
-                           .view({batch, length, -1, head})
-                           .transpose(1, 2)   // [B, heads + 2 kv_heads, T, head]
-                           .split_with_sizes({shape_.heads, shape_.kv_heads, shape_.kv_heads}, 1);
-    Tensor q = parts[0], k = parts[1], v = parts[2];
-    if (shape_.qk_norm) {
-      q = unit_rms(q, kHeadEpsilon);
-      k = unit_rms(k, kHeadEpsilon);
-    }
-    if (cosine.defined()) {
-      q = rotate(q, cosine, sine);
-      k = rotate(k, cosine, sine);
-    }
+    auto [q, k, v] = split_heads(qkv_->forward(x), {shape_.heads, shape_.kv_heads, shape_.head()},
+                                 shape_.qk_norm, cosine, sine);
     if (shape_.kv_heads != shape_.heads) {
       k = k.repeat_interleave(shape_.heads / shape_.kv_heads, 1);
       v = v.repeat_interleave(shape_.heads / shape_.kv_heads, 1);
     }
     const Tensor mixed = at::scaled_dot_product_attention(
         q, k, v, /*attn_mask=*/{}, is_training() ? dropout_ : 0, /*is_causal=*/true);
-    return out_->forward(mixed.transpose(1, 2).reshape({batch, length, -1}));
+    return out_->forward(mixed.transpose(1, 2).reshape({x.size(0), x.size(1), -1}));
   }
 
  private:
@@ -116,25 +94,9 @@ struct MlpImpl : torch::nn::Module {
     up_ = register_module("up", Projection(shape.width, rows * shape.hidden, shape.bias, rank));
     down_ = register_module("down", Projection(shape.hidden, shape.width, shape.bias, rank));
   }
-  Tensor forward(const Tensor& x) { return down_->forward(activate(up_->forward(x))); }
+  Tensor forward(const Tensor& x) { return down_->forward(mlp_activation(kind_, up_->forward(x))); }
 
  private:
-  Tensor activate(const Tensor& x) const {
-    switch (kind_) {
-      case MlpKind::gelu:
-        return at::gelu(x);
-      case MlpKind::gelu_tanh:
-        return at::gelu(x, "tanh");
-      case MlpKind::relu2:
-        return x.relu().square();
-      case MlpKind::swiglu: {
-        const auto halves = x.chunk(2, -1);
-        return at::silu(halves[0]) * halves[1];
-      }
-    }
-    return x;
-  }
-
   MlpKind kind_;
   Projection up_{nullptr}, down_{nullptr};
 };

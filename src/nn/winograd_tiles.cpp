@@ -3,19 +3,12 @@
 #include <algorithm>
 
 #include "genai/base/vectorized.h"
-
-#define GENAI_INLINE [[gnu::always_inline]] inline
+#include "genai/nn/product_tile.h"
 
 namespace genai::winograd {
 namespace {
 
-typedef float Lanes __attribute__((vector_size(32)));
-typedef float Unaligned __attribute__((vector_size(32), aligned(4), may_alias));
-
-GENAI_INLINE void load(const float* from, Lanes& to) {
-  to = *reinterpret_cast<const Unaligned*>(from);
-}
-GENAI_INLINE void store(const Lanes& from, float* to) { *reinterpret_cast<Unaligned*>(to) = from; }
+using product::Lanes, product::load, product::store;
 
 // Polynomials are evaluated at 0, +-a, +-b and infinity. At the usual 1 and 2 rounding costs five
 // times as much.
@@ -164,40 +157,6 @@ GENAI_INLINE void to_points(const Grid& grid, const Chunk& chunk, const float* x
   }
 }
 
-template <int64_t Rows>
-GENAI_INLINE void multiply_rows(const Product& p, const float* a, const float* b, float* out) {
-  Lanes sum[Rows][2] = {};
-  if (p.add) {
-#pragma GCC unroll 6
-    for (int64_t r = 0; r < Rows; ++r) {
-      load(out + r * kPanel, sum[r][0]);
-      load(out + r * kPanel + kLanes, sum[r][1]);
-    }
-  }
-  for (int64_t k = 0; k < p.depth; ++k, a += p.step, b += kPanel) {
-    Lanes left, right;
-    load(b, left);
-    load(b + kLanes, right);
-#pragma GCC unroll 6
-    for (int64_t r = 0; r < Rows; ++r) {
-      sum[r][0] += a[r * p.row] * left;
-      sum[r][1] += a[r * p.row] * right;
-    }
-  }
-#pragma GCC unroll 6
-  for (int64_t r = 0; r < Rows; ++r) {
-    store(sum[r][0], out + r * kPanel);
-    store(sum[r][1], out + r * kPanel + kLanes);
-  }
-}
-
-template <int64_t Rows>
-GENAI_INLINE void multiply_up_to(int64_t rows, const Product& p, const float* a, const float* b,
-                                 float* out) {
-  if (rows >= Rows) return multiply_rows<Rows>(p, a, b, out);
-  if constexpr (Rows > 1) multiply_up_to<Rows - 1>(rows, p, a, b, out);
-}
-
 }  // namespace
 
 GENAI_VECTORIZED
@@ -246,7 +205,14 @@ void multiply(const Product& p) {
       const float *a = p.a + point * p.a_plane, *b = p.b + point * p.b_plane + column * p.depth;
       float* out = p.out + point * p.out_plane + column * p.rows;
       for (int64_t i = 0; i < p.rows; i += kRows) {
-        multiply_up_to<kRows>(p.rows - i, p, a + i * p.row, b, out + i * kPanel);
+        product::multiply_up_to(p.rows - i, {.a = a + i * p.row,
+                                             .row = p.row,
+                                             .step = p.step,
+                                             .b = b,
+                                             .depth = p.depth,
+                                             .out = out + i * kPanel,
+                                             .out_row = kPanel,
+                                             .add = p.add});
       }
     }
   }

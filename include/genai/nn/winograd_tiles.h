@@ -3,14 +3,12 @@
 // A tile is 4x4 pixels of the result. Its input, 6x6 pixels, becomes 36 values, those of a product
 // of polynomials at 36 points; there a convolution is a matrix product for each point.
 #pragma once
-#include <cstdint>
+#include "genai/nn/product_tile.h"
 
 namespace genai::winograd {
 
 constexpr int64_t kTile = 4, kPoints = 36;
-constexpr int64_t kRows = 6, kPanel = 16;   // of a product at once: 12 sums, in 12 of 16 registers
-// Channels are computed eight at a time, whatever the registers of the CPU.
-constexpr int64_t kLanes = 8;
+using product::kLanes, product::kPanel, product::kRows;
 // Tiles at a time: their points stay in cache from the transform to the product and back.
 constexpr int64_t kChunk = 4 * kRows;
 
