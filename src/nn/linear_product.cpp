@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "genai/base/vectorized.h"
 #include "genai/nn/product_tile.h"
@@ -17,8 +18,8 @@ using product::kPanel, product::kRows;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// What a thread works on at once stays in its caches: a block of a in the second, a panel of b in
-// the first.
+// What a thread works on at once stays in its caches: a block of a and the panels of b in the
+// second, a panel in the first.
 constexpr int64_t kBlock = 16 * kRows, kDepth = 256;
 
 /// A matrix whose number (r, k) lies at r * row + k * step.
@@ -27,73 +28,85 @@ struct Places {
   int64_t row, step;
 };
 
-/// out [rows, columns] = a b, with a [rows, depth] and b [columns / 16, depth, 16].
+/// out [rows, columns] = a [rows, depth] b [depth, columns]
 struct Product {
-  Places a;
-  const float* b;
+  Places a, b;
   int64_t rows, columns, depth;
   float* out;
 };
 
-/// Rows first .. last - 1 of the result.
+struct Range {
+  int64_t first, last;
+  int64_t size() const { return last - first; }
+};
+
+/// Columns of b -> [columns / 16, depth, 16], read in the order of memory.
 GENAI_VECTORIZED
-void multiply(const Product& p, int64_t first, int64_t last) {
-  for (int64_t k = 0; k < p.depth; k += kDepth) {
-    for (int64_t column = 0; column < p.columns; column += kPanel) {
-      for (int64_t r = first; r < last; r += kRows) {
-        product::multiply_up_to(last - r, {.a = p.a.data + r * p.a.row + k * p.a.step,
-                                           .row = p.a.row,
-                                           .step = p.a.step,
-                                           .b = p.b + column * p.depth + k * kPanel,
-                                           .depth = std::min(kDepth, p.depth - k),
-                                           .out = p.out + r * p.columns + column,
-                                           .out_row = p.columns,
-                                           .add = k > 0});
+void pack(const Product& p, Range columns, float* to) {
+  const float* from = p.b.data + columns.first * p.b.step;
+  const int64_t panel = p.depth * kPanel;
+  if (p.b.step == 1) {
+    for (int64_t k = 0; k < p.depth; ++k, from += p.b.row, to += kPanel) {
+      for (int64_t c = 0; c < columns.size(); c += kPanel) {
+        for (int64_t j = 0; j < kPanel; ++j) to[c * p.depth + j] = from[c + j];
+      }
+    }
+    return;
+  }
+  for (int64_t c = 0; c < columns.size(); c += kPanel, from += kPanel * p.b.step, to += panel) {
+    for (int64_t k = 0; k < p.depth; ++k) {
+      for (int64_t j = 0; j < kPanel; ++j) to[k * kPanel + j] = from[k * p.b.row + j * p.b.step];
+    }
+  }
+}
+
+/// A part of the result, from packed columns.
+GENAI_VECTORIZED
+void multiply(const Product& p, Range rows, Range columns, const float* packed) {
+  for (int64_t block = rows.first; block < rows.last; block += kBlock) {
+    const int64_t end = std::min(block + kBlock, rows.last);
+    for (int64_t k = 0; k < p.depth; k += kDepth) {
+      for (int64_t column = columns.first; column < columns.last; column += kPanel) {
+        const float* b = packed + (column - columns.first) * p.depth + k * kPanel;
+        for (int64_t r = block; r < end; r += kRows) {
+          product::multiply_up_to(end - r, {.a = p.a.data + r * p.a.row + k * p.a.step,
+                                            .row = p.a.row,
+                                            .step = p.a.step,
+                                            .b = b,
+                                            .depth = std::min(kDepth, p.depth - k),
+                                            .out = p.out + r * p.columns + column,
+                                            .out_row = p.columns,
+                                            .add = k > 0});
+        }
       }
     }
   }
 }
 
-/// b (k, column) at k * row + column * step -> [columns / 16, depth, 16]
-GENAI_VECTORIZED
-void pack(const Places& b, int64_t depth, int64_t first, int64_t last, float* to) {
-  for (int64_t column = first; column < last; column += kPanel) {
-    const float* from = b.data + column * b.step;
-    float* panel = to + column * depth;
-    if (b.step == 1) {
-      for (int64_t k = 0; k < depth; ++k) {
-        for (int64_t j = 0; j < kPanel; ++j) panel[k * kPanel + j] = from[k * b.row + j];
-      }
-    } else {
-      for (int64_t k = 0; k < depth; ++k) {
-        for (int64_t j = 0; j < kPanel; ++j) panel[k * kPanel + j] = from[k * b.row + j * b.step];
-      }
-    }
-  }
-}
-
-/// a [rows, depth] times b [depth, columns].
-at::Tensor product_of(const Places& a, const Places& b, int64_t rows, int64_t depth,
-                      int64_t columns, const at::TensorOptions& options) {
-  const at::Tensor panels = at::empty({columns * depth}, options);
-  const at::Tensor out = at::empty({rows, columns}, options);
-  auto* packed = panels.mutable_data_ptr<float>();
-  at::parallel_for(0, columns / kPanel, std::max<int64_t>(1, 4096 / depth),
-                   [&](int64_t from, int64_t to) {
-                     pack(b, depth, from * kPanel, to * kPanel, packed);
-                   });
-  const Product product{.a = a, .b = packed, .rows = rows, .columns = columns, .depth = depth,
-                        .out = out.mutable_data_ptr<float>()};
-  // As many blocks for each thread, of whole tiles.
-  const int64_t threads = at::get_num_threads(), tiles = (rows + kRows - 1) / kRows;
-  const int64_t wanted = (rows + kBlock - 1) / kBlock;
-  const int64_t blocks = std::min((wanted + threads - 1) / threads * threads, tiles);
-  at::parallel_for(0, blocks, 1, [&](int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; ++i) {
-      multiply(product, tiles * i / blocks * kRows,
-               std::min(tiles * (i + 1) / blocks * kRows, rows));
+/// Each thread packs the columns of its part itself: no thread waits for another.
+void multiply(const Product& p) {
+  const int64_t threads = at::get_num_threads();
+  const int64_t panels = p.columns / kPanel, tiles = (p.rows + kRows - 1) / kRows;
+  const int64_t across = std::min(threads, panels);
+  const int64_t down = std::clamp<int64_t>(threads / across, 1, tiles);
+  at::parallel_for(0, across * down, 1, [&](int64_t from, int64_t to) {
+    for (int64_t part = from; part < to; ++part) {
+      const int64_t i = part % across, j = part / across;
+      const Range columns{panels * i / across * kPanel, panels * (i + 1) / across * kPanel};
+      const Range rows{tiles * j / down * kRows, std::min(tiles * (j + 1) / down * kRows, p.rows)};
+      const auto packed = std::make_unique_for_overwrite<float[]>(
+          static_cast<size_t>(columns.size() * p.depth));
+      pack(p, columns, packed.get());
+      multiply(p, rows, columns, packed.get());
     }
   });
+}
+
+at::Tensor product_of(const Places& a, const Places& b, int64_t rows, int64_t depth,
+                      int64_t columns, const at::TensorOptions& options) {
+  const at::Tensor out = at::empty({rows, columns}, options);
+  multiply({.a = a, .b = b, .rows = rows, .columns = columns, .depth = depth,
+            .out = out.mutable_data_ptr<float>()});
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "genai/data/batch.h"
+#include "genai/nn/causal_attention.h"
 #include "genai/nn/linear_product.h"
 #include "genai/nn/mlp_activation.h"
 #include "genai/nn/split_heads.h"
@@ -76,8 +77,7 @@ struct AttentionImpl : torch::nn::Module {
       k = k.repeat_interleave(shape_.heads / shape_.kv_heads, 1);
       v = v.repeat_interleave(shape_.heads / shape_.kv_heads, 1);
     }
-    const Tensor mixed = at::scaled_dot_product_attention(
-        q, k, v, /*attn_mask=*/{}, is_training() ? dropout_ : 0, /*is_causal=*/true);
+    const Tensor mixed = causal_attention(q, k, v, is_training() ? dropout_ : 0);
     return out_->forward(mixed.transpose(1, 2).reshape({x.size(0), x.size(1), -1}));
   }
 

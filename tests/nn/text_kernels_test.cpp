@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "genai/core/draw.h"
+#include "genai/nn/causal_attention.h"
 #include "genai/nn/linear_product.h"
 #include "genai/nn/mlp_activation.h"
 #include "genai/nn/split_heads.h"
@@ -124,6 +125,33 @@ TEST(SplitHeads, EqualsLibTorch) {
       }
     }
   }
+}
+
+TEST(CausalAttention, EqualsLibTorch) {
+  for (const auto& [length, head] : {std::pair<int64_t, int64_t>{16, 16}, {64, 32}, {112, 48},
+                                     {20, 16}}) {
+    const std::vector<int64_t> shape{2, 3, length, head};
+    // Far scores, too: they must not overflow.
+    for (const double strength : {1.0, 8.0}) {
+      expect_like_libtorch(
+          [](const std::vector<Tensor>& in) {
+            return std::vector<Tensor>{causal_attention(in[0], in[1], in[2], 0)};
+          },
+          {strength * random("q", shape), random("k", shape), random("v", shape)}, 5e-6 * strength);
+    }
+  }
+}
+
+TEST(CausalAttention, SeesNothingOfWhatComes) {
+  const std::vector<int64_t> shape{1, 1, 32, 16};
+  const Tensor q = random("q", shape), k = random("k", shape), v = random("v", shape);
+  const Tensor before = causal_attention(q, k, v, 0);
+  const Tensor k2 = k.clone(), v2 = v.clone();
+  k2.narrow(2, 20, 12).fill_(1e6);
+  v2.narrow(2, 20, 12).fill_(1e6);
+  const Tensor after = causal_attention(q, k2, v2, 0);
+  EXPECT_TRUE(after.narrow(2, 0, 20).equal(before.narrow(2, 0, 20)));
+  EXPECT_GT(distance(after, before), 1e3);
 }
 
 TEST(SplitHeads, MakesHeadsOfLengthOneAndKeepsValues) {
