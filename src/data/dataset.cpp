@@ -211,8 +211,9 @@ Split Split::first(int64_t count) const {
   }
   if (tokens.defined()) {
     const int64_t end = std::min(tokens.numel(), count * context + 1);
+    const int64_t lead = values.defined() ? values.numel() - tokens.numel() : 0;
     return {.tokens = tokens.narrow(0, 0, end).clone(), .starts = {},
-            .values = values.defined() ? values.narrow(0, 0, values.numel() - tokens.numel() + end).clone() : Tensor(),
+            .values = values.defined() ? values.narrow(0, 0, lead + end).clone() : Tensor(),
             .context = context};
   }
   return {.images = images.narrow(0, 0, count).clone(),

@@ -263,7 +263,9 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
     data.notes.push_back(concat("only ", count_text(static_cast<int64_t>(data.train.size())),
                                 " bytes for training: a model will learn them by heart"));
   data.fingerprint = sha256(concat("genai text 1\n",
-                                   data.series ? concat("series, season ", data.season) : data.items ? "items" : "running text",
+                                   data.series  ? concat("series, season ", data.season)
+                                   : data.items ? "items"
+                                                : "running text",
                                    "\n",
                                    sha256(data.train), "\n", sha256(data.validation), "\n"));
   return data;

@@ -149,7 +149,7 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
   const Json& training = manifest.config.at("training");
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
   const std::string sample = manifest.data.is_series()
-                                 ? concat(" --prompt @", manifest.config["data"]["source"].get<std::string>())
+                                 ? " --prompt @" + manifest.config["data"]["source"].get<std::string>()
                                  : " -n 64";
   text += concat("\nnext:\n  genai sample ", name, sample, "\n  genai evaluate ", name,
                  "\n  genai train --resume ", name,

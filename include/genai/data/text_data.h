@@ -47,7 +47,8 @@ struct TextData {
 /// "shakespeare" is looked for in `data_dir` and fetched if allowed, see load_known_text.
 ///
 /// Throws Error{usage}: a share out of range, a validation file beside a known text, `column`,
-/// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file that is missing, empty, larger than 1 GiB, or too small to be cut in two.
+/// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file that
+/// is missing, empty, larger than 1 GiB, or too small to be cut in two.
 TextData load_text(const TextOptions& options, const std::filesystem::path& data_dir,
                    const FetchOptions& fetch = {});
 
@@ -77,7 +78,8 @@ std::string sums_text();
 /// Is it a sum of two numbers without leading zeros, below 10^18 each, and right? "12+7=19" is.
 bool is_right_sum(std::string_view text);
 
-/// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or a folder with GPT-2's vocab.json and merges.txt
+/// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or a
+///                   folder with GPT-2's vocab.json and merges.txt
 /// @param vocabulary as in make_tokenizer; 0 for a folder
 /// Characters come from both parts, as in nanoGPT, so that validation has none that is new; merges
 /// and words are learned from the training part alone. Throws what make_tokenizer and Bpe::read

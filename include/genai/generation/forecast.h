@@ -18,7 +18,8 @@ struct Forecast {
 
 /// Path k is text number `first` + k of generate_texts: request.length values each, drawn at the
 /// temperature of the options (1: the model's own distribution). request.prompt is not used.
-/// @param past  more values than Changes::lead(); the model sees as many of the last ones as its context holds
+/// @param past  more values than Changes::lead(); the model sees as many of the
+///              last ones as a text's prompt
 /// Throws what generate_texts throws, Error{usage} for a model of texts.
 Forecast forecast(Model& model, TextRequest request, std::span<const double> past,
                   const DataInfo& info);
