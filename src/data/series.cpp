@@ -206,7 +206,7 @@ std::vector<int32_t> Changes::encode(std::string_view text) const {
 std::vector<int32_t> Changes::encode(std::span<const double> values) const {
   if (static_cast<int64_t>(values.size()) <= lead()) {
     fail(ErrorKind::data, "the series: expected at least ", lead() + 1, " values",
-         levels_.season > 0 ? ", more than a season," : "", " found ", values.size());
+         levels_.season > 0 ? ", more than a season" : "", ", found ", values.size());
   }
   std::vector<int32_t> ids;
   for (const double change : changes_of(levels_.kind, levels_.season, values)) {

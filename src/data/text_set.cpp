@@ -115,14 +115,13 @@ int32_t start_token(const Tokenizer& tokenizer) {
 Dataset load_text_set(const DataConfig& config, bool download,
                       std::shared_ptr<const Tokenizer> tokenizer) {
   refuse_settings_of_images(config);
-  const bool series = tokenizer ? tokenizer->changes() != nullptr
-                                : is_series_tokenizer(config.tokenizer);
   const Changes* known = tokenizer ? tokenizer->changes() : nullptr;
   const TextData text = load_text({.source = config.source,
                                    .validation = config.validation,
                                    .lines = config.lines,
                                    .validation_share = config.test_share,
-                                   .series = series,
+                                   .series = tokenizer ? known != nullptr
+                                                       : is_series_tokenizer(config.tokenizer),
                                    .column = known && config.column.empty() ? known->column()
                                                                             : config.column,
                                    .season = known ? known->season() : config.season},

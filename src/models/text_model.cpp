@@ -26,6 +26,11 @@ std::string TextModel::health(const Batch& batch) {
   Draw draw(0, "validate", batch.sample_ids, batch.input.device());
   const double loss =
       (validate(batch, draw).at("loss") * batch.counts).sum().item<double>() / batch.weight;
+  // To the loss levels beside the true one are no better than those far from it.
+  if (info_.is_series()) {
+    return concat(number_text(loss / std::log(2.0), 4), " bits a token, which tell little of a ",
+                  "series: `genai evaluate` measures its forecasts");
+  }
   return concat(number_text(loss / std::log(2.0), 4), " bits a token; by the tokens' frequencies ",
                 "alone it were ", number_text(entropy / std::log(2.0), 4),
                 loss > 0.95 * entropy ? ": it has learned little; train longer" : "");

@@ -59,27 +59,18 @@ GENAI_INLINE void scores_of(const Shape& s, const float* a, const float* b, floa
   }
 }
 
-/// out [T, head] = p b, with p [T, T] 0 where masked; b packed [head / 16, T, 16]
-GENAI_INLINE void mix(const Shape& s, const float* p, const float* b, float* out) {
+/// out [T, head] = p b, or p^T b `turned`, where row j gets what later rows saw in it; p [T, T] is 0
+/// where masked, b packed [head / 16, T, 16]
+GENAI_INLINE void mix(const Shape& s, const float* p, bool turned, const float* b, float* out) {
+  const int64_t row = turned ? 1 : s.length, step = turned ? s.length : 1;
   for (int64_t r = 0; r < s.length; r += kRows) {
     const int64_t last = std::min(r + kRows, s.length);
+    // Outside of these columns of the rows all is masked.
+    const int64_t from = turned ? r : 0, to = turned ? s.length : last;
     for (int64_t c = 0; c < s.head; c += kPanel) {
-      product::multiply_up_to(last - r, {.a = p + r * s.length, .row = s.length, .step = 1,
-                                         .b = b + c * s.length, .depth = last,
-                                         .out = out + r * s.head + c, .out_row = s.head,
-                                         .add = false});
-    }
-  }
-}
-
-/// out [T, head] = p^T b: row j gets what later rows saw in it.
-GENAI_INLINE void mix_turned(const Shape& s, const float* p, const float* b, float* out) {
-  for (int64_t r = 0; r < s.length; r += kRows) {
-    const int64_t last = std::min(r + kRows, s.length);
-    for (int64_t c = 0; c < s.head; c += kPanel) {
-      product::multiply_up_to(last - r, {.a = p + r * s.length + r, .row = 1, .step = s.length,
-                                         .b = b + c * s.length + r * kPanel,
-                                         .depth = s.length - r, .out = out + r * s.head + c,
+      product::multiply_up_to(last - r, {.a = p + r * row + from * step, .row = row, .step = step,
+                                         .b = b + c * s.length + from * kPanel,
+                                         .depth = to - from, .out = out + r * s.head + c,
                                          .out_row = s.head, .add = false});
     }
   }
@@ -166,7 +157,7 @@ GENAI_VECTORIZED void forward_head(const Shape& s, const Head& h, float* scratch
   scores_of(s, h.q, packed, p);
   softmax(s, p, h.log_sums);
   pack(h.v, s.length, s.head, packed);
-  mix(s, p, packed, h.out);
+  mix(s, p, false, packed, h.out);
 }
 
 struct Gradients {
@@ -182,14 +173,14 @@ GENAI_VECTORIZED void backward_head(const Shape& s, const Head& h, const Gradien
   scores_of(s, h.q, packed, p);
   probabilities_again(s, h.log_sums, p);
   pack(d.out, s.length, s.head, packed);
-  mix_turned(s, p, packed, d.v);
+  mix(s, p, true, packed, d.v);
   pack_turned(h.v, s.length, s.head, packed);
   scores_of(s, d.out, packed, d_scores);
   score_gradient(s, p, h.out, d.out, d_scores);
   pack(h.k, s.length, s.head, packed);
-  mix(s, d_scores, packed, d.q);
+  mix(s, d_scores, false, packed, d.q);
   pack(h.q, s.length, s.head, packed);
-  mix_turned(s, d_scores, packed, d.k);
+  mix(s, d_scores, true, packed, d.k);
 }
 
 /// Calls work(i, scratch) for each head of the batch.

@@ -125,7 +125,9 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
     numerics_ = resolve_numerics(config_.numerics);
     const Split& test = request.data->test;
     const int64_t kept = std::min(kKeptItems, test.size());
-    if (kept > 0 && !request.data->info.is_text()) manifest_.kept_sha256 = save_kept(request.run, test.first(kept));
+    if (kept > 0 && !request.data->info.is_text()) {
+      manifest_.kept_sha256 = save_kept(request.run, test.first(kept));
+    }
   }
   manifest_.numerics = numerics_;
   device_ = numerics_.torch_device();

@@ -130,7 +130,8 @@ TEST(Changes, SayWhatIsWrong) {
   EXPECT_NE(learn({1, 0, 2}, TokenizerKind::returns, 0).find("above 0"), std::string::npos);
   EXPECT_NE(learn({1, 0, 2}, TokenizerKind::differences, 5).find("2 to 2"), std::string::npos);
   const Changes changes = Changes::learn(TokenizerKind::differences, Values{1, 2, 4}, 2, 0, "");
-  EXPECT_NE(error_of([&] { changes.encode("7\n"); }).find("at least 2 values"), std::string::npos);
+  EXPECT_NE(error_of([&] { changes.encode("7\n"); }).find("at least 2 values, found 1"),
+            std::string::npos);
   EXPECT_NE(error_of([&] { changes.encode("seven\n"); }).find("the series"), std::string::npos);
 }
 

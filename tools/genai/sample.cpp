@@ -168,7 +168,8 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   auto options = std::make_shared<SampleOptions>();
   options->run.add(*command);
   CLI::App& app = command->app;
-  app.add_option("-n", options->count, "samples (16, what --grid holds, 1 text, or 200 paths of a series)")
+  app.add_option("-n", options->count,
+                 "samples (16, what --grid holds, 1 text, or 200 paths of a series)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");

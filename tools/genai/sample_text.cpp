@@ -72,7 +72,8 @@ WeightFormat weight_format(const std::string& name) {
 
 void TextOptions::add(Command& command) {
   CLI::App& app = command.app;
-  app.add_option("--prompt", prompt, "what to go on from: a text, or @FILE for what is in it (of series: CSV)")
+  app.add_option("--prompt", prompt,
+                 "what to go on from: a text, or @FILE for what is in it (of series: CSV)")
       ->type_name("TEXT|@FILE");
   app.add_option("--length", length, "tokens at most (500), or values of a forecast (50)")
       ->type_name("N")
