@@ -181,6 +181,11 @@ void estimate(const LoadedModel& loaded, const EvaluationData& data,
   progress(concat("about ", std::max<int64_t>(1, std::llround(seconds / 60)), " min in all"), 0);
 }
 
+void refuse_weights(const EvaluationRequest& request) {
+  if (request.weights == WeightFormat::float32) return;
+  fail(ErrorKind::usage, "--weights is for models of text and series");
+}
+
 }  // namespace
 
 EvaluationData load_evaluation_data(const DataConfig& config,
@@ -202,6 +207,7 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
                           const EvaluationRequest& request, TrainObserver& observer,
                           const StageProgress& progress) {
   if (loaded.manifest.data.is_text()) return evaluate_text(loaded, data, request, progress);
+  refuse_weights(request);
   check_same_shape(loaded.manifest.data, data.own.info);
   if (data.own.test.size() == 0) {
     fail(ErrorKind::data, "the data set '", data.own.info.source, "' has no test images");
@@ -264,6 +270,7 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
 Evaluation evaluate_pictures(const std::filesystem::path& folder, const EvaluationData& data,
                              const EvaluationRequest& request, TrainObserver& observer,
                              const StageProgress& progress) {
+  refuse_weights(request);
   const DataInfo& info = data.whole.info;
   const LabelledImages read = read_sample_folder(folder, {.channels = info.channels,
                                                           .height = info.height,

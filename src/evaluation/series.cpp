@@ -86,6 +86,7 @@ void measure_forecasts(const LoadedModel& loaded, const Dataset& data,
                                   {.first = request.first + i * paths,
                                    .count = paths,
                                    .length = steps,
+                                   .weights = request.weights,
                                    .options = request.options},
                                   past, data.info);
     const auto low = fan.quantiles(0.1), high = fan.quantiles(0.9);
@@ -112,9 +113,10 @@ void measure_forecasts(const LoadedModel& loaded, const Dataset& data,
   const auto add = [&](const std::string& name, const std::vector<double>& items, Better better) {
     into.metrics.push_back(mean_metric(name, at::tensor(items, at::kDouble), "", better));
   };
-  add(concat("mae", where, "/n", paths), errors, Better::lower);
-  add(concat("crps", where, "/n", paths), scores, Better::lower);
-  add(concat("coverage_80", where, "/n", paths), covered, Better::neither);
+  const std::string own = concat(where, "/n", paths, request.suffix());
+  add("mae" + own, errors, Better::lower);
+  add("crps" + own, scores, Better::lower);
+  add("coverage_80" + own, covered, Better::neither);
   for (size_t b = 0; b < baselines.size(); ++b) {
     add(baselines[b].first + where, baseline_errors[b], Better::neither);
   }

@@ -1,6 +1,7 @@
 #include "genai/evaluation/text.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -35,11 +36,45 @@ std::string text_of(const Split& split, const Tokenizer& tokenizer) {
                            static_cast<size_t>(split.tokens.numel())});
 }
 
-/// Nats of each target of the batch, [B, T].
-Tensor losses(const LoadedModel& loaded, const Batch& batch) {
-  auto& next = loaded.as<NextToken>("evaluate");
-  return token_losses(next.next_logits(batch.input), batch.target);
-}
+/// The model, or the decode engine with its weights in 8 bits.
+class Reader {
+ public:
+  Reader(const LoadedModel& loaded, const EvaluationRequest& request)
+      : next_(loaded.as<NextToken>("evaluate")),
+        protocol_(concat("/", loaded.manifest.data.tokenizer->name(), request.suffix())) {
+    if (request.weights == WeightFormat::float32) return;
+    decoder_ = next_.decoder(/*streams=*/1, request.weights, at::get_num_threads());
+  }
+
+  /// As NextToken::next_logits.
+  Tensor logits(const Tensor& tokens) const {
+    if (!decoder_) return next_.next_logits(tokens);
+    const int64_t rows = tokens.size(0), length = tokens.size(1);
+    const Tensor ids = tokens.to(at::kInt).cpu();
+    Tensor found = at::empty({rows, length, decoder_->vocabulary()}, at::kFloat);
+    for (int64_t r = 0; r < rows; ++r) {
+      std::vector<Decoder::Row> row;
+      for (int64_t i = 0; i < length; ++i) row.push_back({0, ids[r].const_data_ptr<int32_t>()[i]});
+      decoder_->clear(0);
+      decoder_->read(row, {found[r].mutable_data_ptr<float>(),
+                           static_cast<size_t>(length * decoder_->vocabulary())});
+    }
+    return found.to(tokens.device());
+  }
+
+  /// Nats of each target of the batch, [B, T].
+  Tensor losses(const Batch& batch) const {
+    return token_losses(logits(batch.input), batch.target);
+  }
+
+  /// What ends the names of metrics.
+  const std::string& protocol() const { return protocol_; }
+
+ private:
+  NextToken& next_;
+  std::string protocol_;
+  std::unique_ptr<Decoder> decoder_;
+};
 
 /// A mean over tokens whose error is that of means over windows: item i is the nats of window i as
 /// a multiple of the tokens that a window has on average.
@@ -48,15 +83,18 @@ Metric token_mean(const std::string& name, const Tensor& nats, double tokens,
   return mean_metric(name, nats * (static_cast<double>(nats.numel()) / tokens), unit);
 }
 
-void add_full_pass(const LoadedModel& loaded, const Dataset& data, const std::string& protocol,
-                   Evaluation& into, const StageProgress& progress) {
+void add_full_pass(const LoadedModel& loaded, const Reader& reader, const Dataset& data,
+                   const std::string& source, Evaluation& into, const StageProgress& progress) {
+  const std::string windows_name = concat("/window", data.info.context);
+  const std::string protocol = concat("@", source, data.info.lines ? "/lines" : windows_name,
+                                      reader.protocol());
   const int64_t windows = data.test.size(), most = std::max<int64_t>(1, kTokens / data.info.context);
   std::vector<Tensor> parts;
   double tokens = 0;
   for (int64_t first = 0; first < windows; first += most) {
     const int64_t count = std::min(most, windows - first);
     const Batch batch = items_batch(data.test, data.info, first, count, loaded.device);
-    parts.push_back(losses(loaded, batch).sum(1).to(at::kDouble).cpu());
+    parts.push_back(reader.losses(batch).sum(1).to(at::kDouble).cpu());
     tokens += batch.weight;
     if (progress) {
       progress("full pass", static_cast<double>(first + count) / static_cast<double>(windows));
@@ -84,8 +122,8 @@ void add_full_pass(const LoadedModel& loaded, const Dataset& data, const std::st
 }
 
 /// Each token once, with at least three quarters of a window before it where there are so many.
-void add_sliding(const LoadedModel& loaded, const Dataset& data, const std::string& source,
-                 Evaluation& into, const StageProgress& progress) {
+void add_sliding(const LoadedModel& loaded, const Reader& reader, const Dataset& data,
+                 const std::string& source, Evaluation& into, const StageProgress& progress) {
   const int64_t context = data.info.context, stride = std::max<int64_t>(1, context / 4);
   const int64_t targets = data.test.tokens.numel() - 1;
   std::vector<int64_t> offsets;
@@ -100,7 +138,7 @@ void add_sliding(const LoadedModel& loaded, const Dataset& data, const std::stri
     const Batch batch = windows_batch(
         data.test, {offsets.begin() + first, offsets.begin() + first + count}, false,
         loaded.device);
-    const Tensor found = losses(loaded, batch);
+    const Tensor found = reader.losses(batch);
     if (first == 0) parts.push_back(found[0].narrow(0, 0, context - stride).sum().view({1}));
     parts.push_back(found.narrow(1, context - stride, stride).sum(1));
     if (progress) {
@@ -109,13 +147,13 @@ void add_sliding(const LoadedModel& loaded, const Dataset& data, const std::stri
   }
   const Tensor nats = at::cat(parts).to(at::kDouble).cpu();
   into.metrics.push_back(
-      token_mean(concat("loss_sliding@", source, "/window", context, "-stride", stride, "/",
-                        data.info.tokenizer->name()),
+      token_mean(concat("loss_sliding@", source, "/window", context, "-stride", stride,
+                        reader.protocol()),
                  nats, static_cast<double>(targets), "nats/token"));
 }
 
-void add_random_batches(const LoadedModel& loaded, const Dataset& data, int64_t rows,
-                        const std::string& source, Evaluation& into,
+void add_random_batches(const LoadedModel& loaded, const Reader& reader, const Dataset& data,
+                        int64_t rows, const std::string& source, Evaluation& into,
                         const StageProgress& progress) {
   const auto places = static_cast<uint64_t>(data.test.tokens.numel() - data.info.context);
   const uint64_t key = stream_key(0, "evaluate/nanogpt");
@@ -125,12 +163,13 @@ void add_random_batches(const LoadedModel& loaded, const Dataset& data, int64_t 
     philox_bits(key, static_cast<uint64_t>(i), 0, bits.data(), rows);
     std::vector<int64_t> offsets;
     for (const uint64_t b : bits) offsets.push_back(static_cast<int64_t>(b % places));
-    means.push_back(losses(loaded, windows_batch(data.test, offsets, false, loaded.device)).mean());
+    means.push_back(
+        reader.losses(windows_batch(data.test, offsets, false, loaded.device)).mean());
     if (progress) progress("random batches", static_cast<double>(i + 1) / kBatches);
   }
   into.metrics.push_back(mean_metric(
-      concat("loss_nanogpt@", source, "/", kBatches, "x", rows, "x", data.info.context, "/",
-             data.info.tokenizer->name()),
+      concat("loss_nanogpt@", source, "/", kBatches, "x", rows, "x", data.info.context,
+             reader.protocol()),
       at::stack(means).to(at::kDouble).cpu(), "nats/token"));
 }
 
@@ -195,21 +234,21 @@ std::string_view Passages::longest(std::string_view text) const {
   return best;
 }
 
-void measure_language(const LoadedModel& loaded, const Dataset& data, int64_t batch, bool full,
-                      Evaluation& into, const StageProgress& progress) {
+void measure_language(const LoadedModel& loaded, const Dataset& data,
+                      const EvaluationRequest& request, Evaluation& into,
+                      const StageProgress& progress) {
   const c10::InferenceMode no_autograd;
   const DataInfo& info = data.info;
   const std::string source = concat(info.source, "-test", data.test.tokens.numel());
-  add_full_pass(loaded, data,
-                concat("@", source, info.lines ? "/lines" : concat("/window", info.context), "/",
-                       info.tokenizer->name()),
-                into, progress);
+  const Reader reader(loaded, request);
+  add_full_pass(loaded, reader, data, source, into, progress);
   if (info.lines || info.is_series()) return;
-  add_sliding(loaded, data, source, into, progress);
+  add_sliding(loaded, reader, data, source, into, progress);
   if (data.test.tokens.numel() <= info.context) return;
+  const int64_t batch = loaded.manifest.config.at("training").at("batch");
   const int64_t cost = kBatches * batch * info.context;
-  if (full || cost <= kPasses * data.test.tokens.numel()) {
-    add_random_batches(loaded, data, batch, source, into, progress);
+  if (request.full || cost <= kPasses * data.test.tokens.numel()) {
+    add_random_batches(loaded, reader, data, batch, source, into, progress);
   }
 }
 
@@ -227,6 +266,7 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data,
                                       {.first = request.first,
                                        .count = count,
                                        .length = length,
+                                       .weights = request.weights,
                                        .options = request.options},
                                       info);
   std::string written;
@@ -235,7 +275,7 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data,
   const Passages passages(train);
   const std::string_view copied = passages.longest(written);
   const std::string protocol = concat("@", info.source, "-train", data.train.tokens.numel(), "/n",
-                                      count, "-length", length);
+                                      count, "-length", length, request.suffix());
   into.metrics.push_back({.name = "longest_copy" + protocol,
                           .value = static_cast<double>(copied.size()),
                           .count = count,
@@ -262,18 +302,19 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data,
   into.sampling = {{"first", request.first}, {"count", count}, {"options", request.options}};
 }
 
-void measure_sums(const LoadedModel& loaded, const Dataset& data, Evaluation& into) {
+void measure_sums(const LoadedModel& loaded, const Dataset& data, const EvaluationRequest& request,
+                  Evaluation& into) {
   const c10::InferenceMode no_autograd;
-  auto& next = loaded.as<NextToken>("evaluate");
+  const Reader reader(loaded, request);
   const Batch batch = items_batch(data.test, data.info, 0, data.test.size(), loaded.device);
-  const Tensor taken = next.next_logits(batch.input).argmax(-1);   // [B, T]
+  const Tensor taken = reader.logits(batch.input).argmax(-1);   // [B, T]
   const int32_t equals = data.info.tokenizer->encode("=").at(0);
   // What is behind the sign, up to the end of the line.
   const Tensor answer =
       batch.input.eq(equals).cumsum(1).gt(0).logical_and(batch.target.ne(kNoTarget));
   const Tensor right = taken.eq(batch.target).logical_or(answer.logical_not()).all(1);
   into.metrics.push_back(mean_metric(
-      concat("exact_answers@", data.info.source, "-test", data.test.size(), "/greedy"),
+      concat("exact_answers@", data.info.source, "-test", data.test.size(), "/greedy", request.suffix()),
       right.to(at::kDouble).cpu(), "", Better::higher));
 }
 
@@ -322,9 +363,8 @@ Evaluation evaluate_text(const LoadedModel& loaded, const EvaluationData& data,
          series ? "series" : "text", " is measured on all of the test part, without draws");
   }
   if (wanted(Part::likelihood)) {
-    const int64_t batch = loaded.manifest.config.at("training").at("batch");
-    measure_language(loaded, data.own, batch, request.full, result, progress);
-    if (data.own.info.source == "sums") measure_sums(loaded, data.own, result);
+    measure_language(loaded, data.own, request, result, progress);
+    if (data.own.info.source == "sums") measure_sums(loaded, data.own, request, result);
   }
   if (series && wanted(written)) {
     measure_forecasts(loaded, data.own, request, result, progress);

@@ -1,8 +1,5 @@
 #include "genai/nn/decode_kernels.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -12,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -24,21 +22,22 @@ namespace {
 namespace portable {
 
 constexpr const char* kName = "portable";
-constexpr int kLanes = 4;
+constexpr int kLanes = 4, kVectors = kPanel / kLanes;   // of a panel
 typedef float Lanes __attribute__((vector_size(16)));
 typedef float Loose __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(16)));
+typedef int32_t LooseInts __attribute__((vector_size(16), aligned(2), may_alias));
 
 GENAI_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) { return a * b + c; }
 
-template <int Rows, int Lines>
-GENAI_INLINE void dot_lines(const int8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
-                            Ints (&dot)[Rows][Lines][kLine / kLanes]) {
+template <int Rows, int Panels>
+GENAI_INLINE void dot_group(const int8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
+                            Ints (&dot)[Rows][Panels][kVectors]) {
   for (int r = 0; r < Rows; ++r) {
-    for (int q = 0; q < Lines; ++q) {
+    for (int q = 0; q < Panels; ++q) {
       for (int j = 0; j < kPad; ++j) {
-        const int8_t* four = w + q * w_stride + j / 4 * kPad + j % 4;
-        for (int o = 0; o < kLine; ++o) {
+        const int8_t* four = w + q * w_stride + j / 4 * 4 * kPanel + j % 4;
+        for (int o = 0; o < kPanel; ++o) {
           dot[r][q][o / kLanes][o % kLanes] += four[o * 4] * x[r * x_stride + j];
         }
       }
@@ -60,19 +59,20 @@ GENAI_INLINE void narrow(const Ints (&from)[kPad / kLanes], int8_t* to) {
 namespace avx2 {
 
 constexpr const char* kName = "AVX2";
-constexpr int kLanes = 8;
+constexpr int kLanes = 8, kVectors = kPanel / kLanes;
 typedef float Lanes __attribute__((vector_size(32)));
 typedef float Loose __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(32)));
+typedef int32_t LooseInts __attribute__((vector_size(32), aligned(2), may_alias));
 
 /// Not left to the compiler, which might fuse in one tile and not in another.
 GENAI_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
   return (Lanes)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 
-template <int Rows, int Lines>
-GENAI_INLINE void dot_lines(const int8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
-                            Ints (&dot)[Rows][Lines][kLine / kLanes]) {
+template <int Rows, int Panels>
+GENAI_INLINE void dot_group(const int8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
+                            Ints (&dot)[Rows][Panels][kVectors]) {
   const __m256i ones = _mm256_set1_epi16(1);
 // Unrolled, sums of integers are regrouped by the compiler, and the terms leave the registers.
 #pragma GCC unroll 1
@@ -83,12 +83,15 @@ GENAI_INLINE void dot_lines(const int8_t* w, int64_t w_stride, const int8_t* x, 
       std::memcpy(&four, x + r * x_stride + j * 4, sizeof(four));
       const __m256i inputs = _mm256_set1_epi32(four), sizes = _mm256_abs_epi8(inputs);
 #pragma GCC unroll 4
-      for (int q = 0; q < Lines; ++q) {
-        const auto* at = reinterpret_cast<const __m256i*>(w + q * w_stride + j * kPad);
-        // The instruction wants one factor without a sign: the weights take over the inputs'.
-        const __m256i signed_weights = _mm256_sign_epi8(_mm256_load_si256(at), inputs);
-        const __m256i pairs = _mm256_maddubs_epi16(sizes, signed_weights);
-        dot[r][q][0] += (Ints)_mm256_madd_epi16(pairs, ones);
+      for (int q = 0; q < Panels; ++q) {
+        const auto* at = reinterpret_cast<const __m256i*>(w + q * w_stride + j * 4 * kPanel);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) {
+          // The instruction wants one factor without a sign: the weights take over the inputs'.
+          const __m256i signed_weights = _mm256_sign_epi8(_mm256_load_si256(at + v), inputs);
+          const __m256i pairs = _mm256_maddubs_epi16(sizes, signed_weights);
+          dot[r][q][v] += (Ints)_mm256_madd_epi16(pairs, ones);
+        }
       }
     }
   }
@@ -163,78 +166,50 @@ void Matrix::pack_floats(const float* weight) {
 
 void Matrix::pack_bytes(const float* weight) {
   const int64_t groups = padded(in) / kPad;
-  bytes_ = Buffer<int8_t>(padded(out, kPanel) / kLine * groups * kGroupBytes);
+  bytes_ = Buffer<int8_t>(padded(out, kPanel) / kPanel * groups * kGroupBytes);
   for (int64_t o = 0; o < out; ++o) {
     for (int64_t g = 0; g < groups; ++g) {
       const float* from = weight + o * in + g * kPad;
       const int64_t count = std::min(kPad, in - g * kPad);
       float largest = 0;
       for (int64_t k = 0; k < count; ++k) largest = std::max(largest, std::fabs(from[k]));
-      const float inverse = largest > 0 ? 127.f / largest : 0.f, scale = largest / 127.f;
-      int8_t* to = bytes_.data() + (o / kLine * groups + g) * kGroupBytes;
+      const uint32_t bits = std::bit_cast<uint32_t>(largest / 127.f) + 0xffff;   // upwards
+      const float scale = std::bit_cast<float>(bits & 0xffff0000);
+      const float inverse = largest > 0 ? 1.f / scale : 0.f;
+      int8_t* to = bytes_.data() + (o / kPanel * groups + g) * kGroupBytes;
       for (int64_t k = 0; k < count; ++k) {
-        to[k / 4 * kPad + o % kLine * 4 + k % 4] =
+        to[k / 4 * 4 * kPanel + o % kPanel * 4 + k % 4] =
             static_cast<int8_t>(std::lrint(from[k] * inverse));
       }
-      std::memcpy(to + kLine * kPad + o % kLine * static_cast<int64_t>(sizeof(float)), &scale,
-                  sizeof(float));
+      const int64_t i = o % kPanel;
+      const auto half = static_cast<uint16_t>(bits >> 16);
+      std::memcpy(to + kPanel * kPad + (i % 8 * 2 + i / 8) * 2, &half, sizeof(half));
     }
   }
 }
 
-void parallel_rows(int threads, int64_t count, int64_t cost,
-                   void (*work)(const void* self, int64_t first, int64_t last, int worker),
-                   const void* self) {
-#ifdef _OPENMP
-  // Threads are woken and waited for in about the time of so many multiplications.
-  constexpr int64_t kWorthwhile = 100'000;
-  // All threads or one: libgomp ends threads that a smaller team leaves over.
-  if (threads > 1 && count > 1 && cost >= kWorthwhile && !omp_in_parallel()) {
-#pragma omp parallel num_threads(threads)
-    {
-      const int64_t worker = omp_get_thread_num(), workers = omp_get_num_threads();
-      const int64_t first = count * worker / workers, last = count * (worker + 1) / workers;
-      if (first < last) work(self, first, last, static_cast<int>(worker));
-    }
-    return;
+Multiplier::Multiplier(int64_t widest, WeightFormat format, int threads)
+    : kernels_(best_kernels()), format_(format) {
+  const int64_t size = kMostRows * padded(widest);
+  for (int i = 0; i < threads; ++i) {
+    scratch_.push_back({.floats = Buffer<float>(size), .quantized = {}, .scales = {}});
+    if (format == WeightFormat::float32) continue;
+    scratch_.back().quantized = Buffer<int8_t>(size);
+    scratch_.back().scales = Buffer<float>(size / kPad);
   }
-#else
-  (void)threads, (void)cost;
-#endif
-  if (count > 0) work(self, 0, count, 0);
 }
 
-Multiplier::Multiplier(int64_t widest, int threads)
-    : kernels_(best_kernels()),
-      threads_(std::max(threads, 1)),
-      quantized_(kMostRows * padded(widest)),
-      scales_(kMostRows * padded(widest) / kPad) {}
-
-void Multiplier::multiply(const Matrix& matrix, const float* x, int64_t x_stride, int64_t rows,
-                          const float* bias, float* out, int64_t out_stride, bool add) {
-  if (matrix.format == WeightFormat::int8) {
-    const int64_t width = padded(matrix.in);
-    for (int64_t r = 0; r < rows; ++r) {
-      kernels_.quantize(x + r * x_stride, matrix.in, quantized_.at(r * width),
-                        scales_.at(r * width / kPad));
-    }
-  }
+void Multiplier::multiply(const Worker& worker, const Matrix& matrix, const Operand& x,
+                          const float* bias, float* out, int64_t out_stride, bool add) const {
+  const auto [first, last] = worker.slice(padded(matrix.out, kPanel) / kPanel);
+  if (first == last) return;
   const Product product{.matrix = &matrix,
                         .x = x,
-                        .quantized = quantized_.data(),
-                        .scales = scales_.data(),
-                        .x_stride = x_stride,
-                        .rows = rows,
                         .bias = bias,
                         .out = out,
                         .out_stride = out_stride,
                         .add = add};
-  const int64_t panels = padded(matrix.out, kPanel) / kPanel;
-  const int64_t products = rows * matrix.out * matrix.in;
-  constexpr int64_t kGain = 3;   // of integers over floats
-  parallel_rows(threads_, panels,
-                matrix.format == WeightFormat::int8 ? products / kGain : products,
-                [&](int64_t first, int64_t last, int) { kernels_.multiply(product, first, last); });
+  kernels_.multiply(product, first, last);
 }
 
 }  // namespace genai::decode

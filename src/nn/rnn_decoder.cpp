@@ -10,7 +10,7 @@
 namespace genai {
 namespace {
 
-using decode::Buffer, decode::Matrix, decode::padded;
+using decode::Buffer, decode::Matrix, decode::Operand, decode::padded, decode::Worker;
 
 int64_t gates_of(Cell cell) { return cell == Cell::tanh ? 1 : cell == Cell::gru ? 3 : 4; }
 
@@ -27,12 +27,13 @@ class RnnDecoder : public decode::StreamDecoder {
  public:
   RnnDecoder(const RnnShape& shape, int64_t streams, const decode::WeightReader& reader,
              int threads)
-      : StreamDecoder(shape.vocabulary, /*context=*/0, streams),
+      : StreamDecoder(shape.vocabulary, /*context=*/0, streams, threads),
         shape_(shape),
         stride_(padded(shape.width)),
         gate_stride_(padded(gates_of(shape.cell) * shape.width)),
-        multiplier_(std::max(shape.width, shape.embedding), threads),
-        waves_(static_cast<size_t>(streams)) {
+        multiplier_(std::max(shape.width, shape.embedding), reader.format(), this->threads()),
+        seen_(static_cast<size_t>(streams)),
+        waves_(decode::kMostRows) {
     const int64_t gates = gates_of(shape.cell) * shape.width;
     tokens_ = reader.table("tokens.weight", shape.vocabulary, shape.embedding);
     for (int64_t i = 0; i < shape.layers; ++i) {
@@ -48,7 +49,6 @@ class RnnDecoder : public decode::StreamDecoder {
     head_bias_ = reader.vector("head.bias", shape.vocabulary);
     constexpr int64_t rows = decode::kMostRows;
     x_ = Buffer<float>(rows * std::max(stride_, padded(shape.embedding)));
-    before_ = Buffer<float>(rows * stride_);
     input_gates_ = Buffer<float>(rows * gate_stride_);
     state_gates_ = Buffer<float>(rows * gate_stride_);
     logits_ = Buffer<float>(rows * padded(shape.vocabulary));
@@ -62,76 +62,91 @@ class RnnDecoder : public decode::StreamDecoder {
     Buffer<float> input_bias, state_bias;
   };
 
-  /// Layer by layer: all rows' inputs are known at once, states only stream by stream.
-  void advance(std::span<const Row> rows, std::span<const int64_t>, Places logits) override {
-    const auto count = static_cast<int64_t>(rows.size());
-    const int64_t waves = order(rows);
-    int64_t x_stride = padded(shape_.embedding);
-    for (int64_t r = 0; r < count; ++r) {
-      std::copy_n(tokens_.at(rows[static_cast<size_t>(r)].token * x_stride), x_stride,
-                  x_.at(r * x_stride));
+  int64_t cost() const override { return gates_of(shape_.cell) * shape_.width * shape_.width; }
+
+  void begin(std::span<const Row> rows, std::span<const int64_t>) override {
+    order(rows);
+    const int64_t stride = padded(shape_.embedding);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      std::copy_n(tokens_.at(rows[r].token * stride), stride,
+                  x_.at(static_cast<int64_t>(r) * stride));
     }
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const Layer& layer = layers_[i];
-      multiplier_.multiply(layer.input, x_.data(), x_stride, count, layer.input_bias.data(),
-                           input_gates_.data(), gate_stride_);
-      x_stride = stride_;   // of the layer's results, which take the place of its inputs
-      for (int64_t wave = 0; wave < waves; ++wave) step(rows, i, wave);
-    }
-    tell(logits);
   }
 
-  /// Row r is the wave_[r]-th of its stream; the number of waves.
-  int64_t order(std::span<const Row> rows) {
-    int64_t waves = 0;
-    for (const Row& row : rows) waves_[static_cast<size_t>(row.stream)] = 0;
-    for (size_t r = 0; r < rows.size(); ++r) {
-      wave_[r] = waves_[static_cast<size_t>(rows[r].stream)]++;
-      waves = std::max(waves, wave_[r] + 1);
+  /// Layer by layer: all rows' inputs are known at once, states only stream by stream.
+  void advance(Worker& worker, std::span<const Row> rows, std::span<const int64_t>,
+               Places logits) override {
+    const auto count = static_cast<int64_t>(rows.size());
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Layer& layer = layers_[i];
+      const int64_t width = i == 0 ? shape_.embedding : shape_.width;
+      const Operand x = multiplier_.take(worker, count, width, x_.data(), padded(width));
+      multiplier_.multiply(worker, layer.input, x, layer.input_bias.data(), input_gates_.data(),
+                           gate_stride_);
+      worker.barrier();
+      for (const std::vector<size_t>& wave : waves_) {
+        if (!wave.empty()) step(worker, rows, i, wave);
+      }
     }
-    return waves;
+    tell(worker, logits);
+  }
+
+  /// waves_[n]: the n-th rows of their streams.
+  void order(std::span<const Row> rows) {
+    for (std::vector<size_t>& wave : waves_) wave.clear();
+    for (const Row& row : rows) seen_[static_cast<size_t>(row.stream)] = 0;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      waves_[seen_[static_cast<size_t>(rows[r].stream)]++].push_back(r);
+    }
   }
 
   float* state(const Buffer<float>& all, size_t layer, int64_t stream) const {
     return all.at((static_cast<int64_t>(layer) * streams() + stream) * stride_);
   }
 
-  void step(std::span<const Row> rows, size_t layer, int64_t wave) {
-    int64_t count = 0;
-    for (size_t r = 0; r < rows.size(); ++r) {
-      if (wave_[r] != wave) continue;
-      std::copy_n(state(h_, layer, rows[r].stream), stride_, before_.at(count++ * stride_));
-    }
-    multiplier_.multiply(layers_[layer].state, before_.data(), stride_, count,
-                         layers_[layer].state_bias.data(), state_gates_.data(), gate_stride_);
-    count = 0;
-    for (size_t r = 0; r < rows.size(); ++r) {
-      if (wave_[r] != wave) continue;
-      float* h = state(h_, layer, rows[r].stream);
+  void step(Worker& worker, std::span<const Row> rows, size_t layer,
+            const std::vector<size_t>& wave) {
+    const auto count = static_cast<int64_t>(wave.size());
+    const Operand before =
+        multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+          std::copy_n(state(h_, layer, rows[wave[static_cast<size_t>(i)]].stream), stride_, to);
+        });
+    multiplier_.multiply(worker, layers_[layer].state, before, layers_[layer].state_bias.data(),
+                         state_gates_.data(), gate_stride_);
+    worker.barrier();
+    const auto [first, last] = worker.slice(count);
+    for (int64_t i = first; i < last; ++i) {
+      const size_t r = wave[static_cast<size_t>(i)];
       const auto row = static_cast<int64_t>(r);
+      float* h = state(h_, layer, rows[r].stream);
       multiplier_.kernels().cell(
           shape_.cell, {.input = input_gates_.at(row * gate_stride_),
-                        .state = state_gates_.at(count++ * gate_stride_),
+                        .state = state_gates_.at(i * gate_stride_),
                         .width = shape_.width,
                         .h = h,
                         .c = c_.data() ? state(c_, layer, rows[r].stream) : nullptr});
-      std::copy_n(h, stride_, x_.at(row * stride_));
+      std::copy_n(h, stride_, x_.at(row * stride_));   // in the place of the layer's inputs
     }
+    worker.barrier();
   }
 
-  void tell(Places logits) {
+  void tell(Worker& worker, Places logits) {
+    std::array<int64_t, decode::kMostRows> wanted;
     int64_t count = 0;
     for (size_t r = 0; r < logits.size(); ++r) {
-      if (!logits[r]) continue;
-      std::copy_n(x_.at(static_cast<int64_t>(r) * stride_), stride_, before_.at(count++ * stride_));
+      if (logits[r]) wanted[static_cast<size_t>(count++)] = static_cast<int64_t>(r);
     }
     if (count == 0) return;
+    const Operand x = multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+      std::copy_n(x_.at(wanted[static_cast<size_t>(i)] * stride_), stride_, to);
+    });
     const int64_t stride = padded(shape_.vocabulary);
-    multiplier_.multiply(head_, before_.data(), stride_, count, head_bias_.data(), logits_.data(),
-                         stride);
-    int64_t from = 0;
-    for (float* to : logits) {
-      if (to) std::copy_n(logits_.at(from++ * stride), shape_.vocabulary, to);
+    multiplier_.multiply(worker, head_, x, head_bias_.data(), logits_.data(), stride);
+    worker.barrier();
+    const auto [first, last] = worker.slice(count);
+    for (int64_t i = first; i < last; ++i) {
+      const auto r = static_cast<size_t>(wanted[static_cast<size_t>(i)]);
+      std::copy_n(logits_.at(i * stride), shape_.vocabulary, logits[r]);
     }
   }
 
@@ -156,10 +171,10 @@ class RnnDecoder : public decode::StreamDecoder {
   std::vector<Layer> layers_;
   Matrix head_;
   Buffer<float> head_bias_;
-  Buffer<float> x_, before_, input_gates_, state_gates_, logits_;   // rows
+  Buffer<float> x_, input_gates_, state_gates_, logits_;   // rows
   Buffer<float> h_, c_;                         // [layers, streams, padded(width)]
-  std::array<int64_t, decode::kMostRows> wave_{};
-  std::vector<int64_t> waves_;                  // of each stream
+  std::vector<size_t> seen_;                    // rows of each stream in this call
+  std::vector<std::vector<size_t>> waves_;      // rows
 };
 
 }  // namespace

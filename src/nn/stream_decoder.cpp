@@ -8,17 +8,18 @@
 namespace genai::decode {
 
 std::span<const float> WeightReader::numbers(const std::string& name, int64_t rows,
-                                             int64_t columns) const {
+                                             int64_t columns, Part part) const {
   const auto found = weights_(name);
-  if (static_cast<int64_t>(found.size()) != rows * columns) {
-    fail(ErrorKind::data, "weight '", name, "': expected ", rows, " x ", columns, " = ",
-         rows * columns, " numbers, found ", found.size());
+  const int64_t size = rows * columns;
+  if (static_cast<int64_t>(found.size()) != part.of * size) {
+    fail(ErrorKind::data, "weight '", name, "': expected ", part.of * rows, " x ", columns, " = ",
+         part.of * size, " numbers, found ", found.size());
   }
-  return found;
+  return found.subspan(static_cast<size_t>(part.number * size), static_cast<size_t>(size));
 }
 
-Matrix WeightReader::matrix(const std::string& name, int64_t out, int64_t in) const {
-  return Matrix(numbers(name, out, in), out, in, format_);
+Matrix WeightReader::matrix(const std::string& name, int64_t out, int64_t in, Part part) const {
+  return Matrix(numbers(name, out, in, part), out, in, format_);
 }
 
 Buffer<float> WeightReader::table(const std::string& name, int64_t rows, int64_t columns) const {
@@ -30,12 +31,15 @@ Buffer<float> WeightReader::table(const std::string& name, int64_t rows, int64_t
   return to;
 }
 
-Buffer<float> WeightReader::vector(const std::string& name, int64_t size) const {
-  return table(name, 1, size);
+Buffer<float> WeightReader::vector(const std::string& name, int64_t size, Part part) const {
+  const auto from = numbers(name, 1, size, part);
+  Buffer<float> to(padded(size));
+  std::copy_n(from.data(), size, to.data());
+  return to;
 }
 
-StreamDecoder::StreamDecoder(int64_t vocabulary, int64_t context, int64_t streams)
-    : vocabulary_(vocabulary), context_(context) {
+StreamDecoder::StreamDecoder(int64_t vocabulary, int64_t context, int64_t streams, int threads)
+    : team_(threads), vocabulary_(vocabulary), context_(context) {
   if (streams < 1) fail(ErrorKind::usage, "a decoder needs a stream, found ", streams);
   streams_.resize(static_cast<size_t>(streams));
 }
@@ -95,7 +99,11 @@ void StreamDecoder::run(std::span<const Row> rows, std::span<float> logits, bool
       const bool wanted = !last_only || s.last == row;
       targets[i] = wanted ? logits.data() + slot * vocabulary_ : nullptr;
     }
-    advance(part, std::span(places).first(part.size()), std::span(targets).first(part.size()));
+    const auto before = std::span<const int64_t>(places).first(part.size());
+    begin(part, before);
+    team_.run(cost() * static_cast<int64_t>(part.size()), [&](Worker& worker) {
+      advance(worker, part, before, std::span(targets).first(part.size()));
+    });
   }
 }
 

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "genai/base/error.h"
@@ -10,7 +12,8 @@
 namespace genai {
 namespace {
 
-using decode::Buffer, decode::Matrix, decode::padded;
+using decode::Buffer, decode::kPanel, decode::Matrix, decode::Operand, decode::padded,
+    decode::Part, decode::Worker;
 
 constexpr float kEpsilon = 1e-5f;         // of norms
 constexpr float kHeadEpsilon = 1e-6f;     // of normed queries and keys
@@ -32,19 +35,21 @@ class TransformerDecoder : public decode::StreamDecoder {
  public:
   TransformerDecoder(const TransformerShape& shape, int64_t streams,
                      const decode::WeightReader& reader, int threads)
-      : StreamDecoder(shape.vocabulary, shape.context, streams),
+      : StreamDecoder(shape.vocabulary, shape.context, streams, threads),
         shape_(shape),
-        multiplier_(std::max(shape.width, shape.hidden), threads),
+        multiplier_(std::max(shape.width, shape.hidden), reader.format(), this->threads()),
         kernels_(multiplier_.kernels()),
         places_(padded(shape.context, decode::kBlock)),
-        key_size_(places_ * shape.head()),
-        value_size_(places_ * padded(shape.head(), 8)),
+        format_(reader.format()),
+        number_size_(format_ == WeightFormat::float32 ? 4 : 2),
+        key_size_(places_ * shape.head() * number_size_),
+        value_size_(places_ * value_stride() * number_size_),
         last_token_(static_cast<size_t>(streams)) {
     read_weights(reader);
     make_rows();
     const int64_t caches = streams * shape.layers * shape.kv_heads;
-    keys_ = Buffer<float>(caches * key_size_);
-    values_ = Buffer<float>(caches * value_size_);
+    keys_ = Buffer<int8_t>(caches * key_size_);
+    values_ = Buffer<int8_t>(caches * value_size_);
     if (shape.positions == Positions::rotary) make_angles();
   }
 
@@ -58,7 +63,7 @@ class TransformerDecoder : public decode::StreamDecoder {
   };
   struct Block {
     Norm attention_norm, mlp_norm;
-    Linear qkv, out, up, down;
+    Linear qkv, out, gate, up, down;   // gate: of swiglu
   };
   /// kMostRows vectors.
   struct Rows {
@@ -79,11 +84,13 @@ class TransformerDecoder : public decode::StreamDecoder {
       if (s.norm == NormKind::layer && s.bias) n.bias = reader.vector(name + ".bias", s.width);
       return n;
     };
-    const auto linear = [&](const std::string& name, int64_t out, int64_t in) {
-      Linear l{.weight = reader.matrix(name + ".weight", out, in), .bias = {}};
-      if (s.bias) l.bias = reader.vector(name + ".bias", out);
+    const auto linear = [&](const std::string& name, int64_t out, int64_t in, Part part = {}) {
+      Linear l{.weight = reader.matrix(name + ".weight", out, in, part), .bias = {}};
+      if (s.bias) l.bias = reader.vector(name + ".bias", out, part);
       return l;
     };
+    const bool gated = s.mlp == MlpKind::swiglu;
+    const Part gates{.number = 0, .of = gated ? 2 : 1}, ups{.number = gated ? 1 : 0, .of = gates.of};
     tokens_ = reader.table("tokens.weight", s.vocabulary, s.width);
     if (s.pairs) pairs_ = reader.table("pairs.weight", s.vocabulary * s.vocabulary, s.width);
     if (s.positions == Positions::learned) {
@@ -91,12 +98,12 @@ class TransformerDecoder : public decode::StreamDecoder {
     }
     for (int64_t i = 0; i < s.layers; ++i) {
       const std::string block = "blocks." + std::to_string(i) + ".";
-      const int64_t rows = s.mlp == MlpKind::swiglu ? 2 : 1;
       blocks_.push_back({.attention_norm = norm(block + "attention_norm"),
                          .mlp_norm = norm(block + "mlp_norm"),
                          .qkv = linear(block + "attention.qkv", qkv_width(), s.width),
                          .out = linear(block + "attention.out", s.width, s.heads * s.head()),
-                         .up = linear(block + "mlp.up", rows * s.hidden, s.width),
+                         .gate = gated ? linear(block + "mlp.up", s.hidden, s.width, gates) : Linear{},
+                         .up = linear(block + "mlp.up", s.hidden, s.width, ups),
                          .down = linear(block + "mlp.down", s.width, s.hidden)});
     }
     norm_ = norm("norm");
@@ -106,13 +113,13 @@ class TransformerDecoder : public decode::StreamDecoder {
   void make_rows() {
     const TransformerShape& s = shape_;
     x_ = Rows(s.width);
-    normed_ = Rows(s.width);
     qkv_ = Rows(qkv_width());
     mixed_ = Rows(s.heads * s.head());
-    up_ = Rows((s.mlp == MlpKind::swiglu ? 2 : 1) * s.hidden);
+    up_ = Rows(s.hidden);
+    if (s.mlp == MlpKind::swiglu) gate_ = Rows(s.hidden);
     active_ = Rows(s.hidden);
     logits_ = Rows(s.vocabulary);
-    scores_ = Buffer<float>(multiplier_.threads() * places_);
+    scores_ = Buffer<float>(threads() * places_);
   }
 
   void make_angles() {
@@ -129,39 +136,41 @@ class TransformerDecoder : public decode::StreamDecoder {
     }
   }
 
-  int64_t cache(int64_t stream, int64_t layer, int64_t head) const {
-    return (stream * shape_.layers + layer) * shape_.kv_heads + head;
+  int64_t value_stride() const { return padded(shape_.head(), decode::kHeadPad); }
+  decode::Memory memory(int64_t stream, int64_t layer, int64_t head) const {
+    const int64_t number = (stream * shape_.layers + layer) * shape_.kv_heads + head;
+    return {.format = format_,
+            .keys = keys_.at(number * key_size_),
+            .values = values_.at(number * value_size_)};
   }
 
-  void advance(std::span<const Row> rows, std::span<const int64_t> places,
+  int64_t cost() const override {
+    return std::max(shape_.width * (qkv_width() + shape_.hidden) / 2, shape_.width * shape_.hidden);
+  }
+
+  void begin(std::span<const Row> rows, std::span<const int64_t> places) override {
+    for (size_t r = 0; r < rows.size(); ++r) embed(rows[r], places[r], static_cast<int64_t>(r));
+  }
+
+  void advance(Worker& worker, std::span<const Row> rows, std::span<const int64_t> places,
                Places logits) override {
     const auto count = static_cast<int64_t>(rows.size());
-    for (size_t r = 0; r < rows.size(); ++r) embed(rows[r], places[r], static_cast<int64_t>(r));
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
       const Block& block = blocks_[static_cast<size_t>(layer)];
-      for (int64_t r = 0; r < count; ++r) normalize(block.attention_norm, x_.row(r), r);
-      multiply(block.qkv, normed_, count, qkv_);
-      for (size_t r = 0; r < rows.size(); ++r) {
-        place(qkv_.row(static_cast<int64_t>(r)), rows[r].stream, layer, places[r]);
-      }
-      attend(rows, places, layer);
-      multiply(block.out, mixed_, count, x_, /*add=*/true);
-      for (int64_t r = 0; r < count; ++r) normalize(block.mlp_norm, x_.row(r), r);
-      multiply(block.up, normed_, count, up_);
-      decode::parallel_rows(multiplier_.threads(), count, count * shape_.hidden * kFunctionCost,
-                            [&](int64_t first, int64_t last, int) {
-                              for (int64_t r = first; r < last; ++r) {
-                                kernels_.activate(shape_.mlp, up_.row(r), shape_.hidden,
-                                                  active_.row(r));
-                              }
-                            });
-      multiply(block.down, active_, count, x_, /*add=*/true);
+      multiply(worker, block.qkv, normed(worker, block.attention_norm, count), qkv_);
+      worker.barrier();
+      attend(worker, rows, places, layer);
+      worker.barrier();
+      multiply(worker, block.out, take(worker, mixed_, count, shape_.heads * shape_.head()), x_,
+               /*add=*/true);
+      worker.barrier();
+      activate(worker, block, normed(worker, block.mlp_norm, count));
+      worker.barrier();
+      multiply(worker, block.down, take(worker, active_, count, shape_.hidden), x_, /*add=*/true);
+      worker.barrier();
     }
-    tell(logits);
+    tell(worker, logits);
   }
-
-  /// Multiplications that an exponential takes the time of.
-  static constexpr int64_t kFunctionCost = 12;
 
   void embed(const Row& row, int64_t place, int64_t r) {
     float* x = x_.row(r);
@@ -180,95 +189,118 @@ class TransformerDecoder : public decode::StreamDecoder {
     for (int64_t i = 0; i < shape_.width; ++i) to[i] += from[i];
   }
 
-  /// x -> row r of normed_
-  void normalize(const Norm& norm, const float* x, int64_t r) {
+  void normalize(const Norm& norm, const float* x, float* y) const {
     if (shape_.norm == NormKind::layer) {
-      kernels_.layer_norm(x, norm.weight.data(), norm.bias.data(), shape_.width, kEpsilon,
-                          normed_.row(r));
+      kernels_.layer_norm(x, norm.weight.data(), norm.bias.data(), shape_.width, kEpsilon, y);
     } else {
-      kernels_.rms_norm(x, norm.weight.data(), shape_.width, kEpsilon, normed_.row(r));
+      kernels_.rms_norm(x, norm.weight.data(), shape_.width, kEpsilon, y);
     }
   }
 
-  void multiply(const Linear& linear, const Rows& x, int64_t rows, const Rows& out,
-                bool add = false) {
-    multiplier_.multiply(linear.weight, x.numbers.data(), x.stride, rows, linear.bias.data(),
-                         out.numbers.data(), out.stride, add);
+  Operand normed(Worker& worker, const Norm& norm, int64_t count) {
+    return multiplier_.make(worker, count, shape_.width,
+                            [&](int64_t r, float* to) { normalize(norm, x_.row(r), to); });
   }
 
-  /// Queries, keys and values of a row as attention takes them, the latter two in their caches.
-  void place(float* qkv, int64_t stream, int64_t layer, int64_t at) {
-    const int64_t head = shape_.head(), heads = shape_.heads, kv_heads = shape_.kv_heads;
-    for (int64_t i = 0; i < heads + kv_heads; ++i) {
-      float* x = qkv + i * head;
+  Operand take(Worker& worker, const Rows& x, int64_t count, int64_t width) {
+    return multiplier_.take(worker, count, width, x.numbers.data(), x.stride);
+  }
+
+  void multiply(const Worker& worker, const Linear& linear, const Operand& x, const Rows& out,
+                bool add = false) const {
+    multiplier_.multiply(worker, linear.weight, x, linear.bias.data(), out.numbers.data(),
+                         out.stride, add);
+  }
+
+  /// Queries, keys and values of one row and head of keys: turned, and kept.
+  void place(float* qkv, int64_t stream, int64_t layer, int64_t kv_head, int64_t at) const {
+    const int64_t head = shape_.head(), heads = shape_.heads, shared = heads / shape_.kv_heads;
+    const auto turn = [&](float* x) {
       if (shape_.qk_norm) kernels_.rms_norm(x, nullptr, head, kHeadEpsilon, x);
       if (shape_.positions == Positions::rotary) {
         const int64_t angles = at * (head / 2);
         kernels_.rotate(x, cosine_.at(angles), sine_.at(angles), head);
       }
-    }
-    const float scale = 1 / std::sqrt(static_cast<float>(head));
-    for (int64_t i = 0; i < heads * head; ++i) qkv[i] *= scale;
-    for (int64_t i = 0; i < kv_heads; ++i) {
-      const int64_t number = cache(stream, layer, i);
-      const float* key = qkv + (heads + i) * head;
-      const float* value = key + kv_heads * head;
-      constexpr int64_t block = decode::kBlock;
-      float* keys = keys_.at(number * key_size_) + at / block * block * head + at % block;
-      for (int64_t d = 0; d < head; ++d) keys[d * block] = key[d];
-      std::copy_n(value, head, values_.at(number * value_size_) + at * padded(head, 8));
-    }
-  }
-
-  void attend(std::span<const Row> rows, std::span<const int64_t> places, int64_t layer) {
-    const int64_t head = shape_.head(), heads = shape_.heads, shared = heads / shape_.kv_heads;
-    int64_t cost = 0;
-    for (const int64_t place : places) cost += 2 * heads * head * (place + 1);
-    const auto work = [&](int64_t first, int64_t last, int worker) {
-      for (int64_t i = first; i < last; ++i) {
-        const int64_t r = i / heads, h = i % heads;
-        const int64_t number = cache(rows[static_cast<size_t>(r)].stream, layer, h / shared);
-        kernels_.attend({.q = qkv_.row(r) + h * head,
-                         .keys = keys_.at(number * key_size_),
-                         .values = values_.at(number * value_size_),
-                         .head = head,
-                         .count = places[static_cast<size_t>(r)] + 1,
-                         .scores = scores_.at(worker * places_),
-                         .out = mixed_.row(r) + h * head});
-      }
     };
-    decode::parallel_rows(multiplier_.threads(), static_cast<int64_t>(rows.size()) * heads, cost,
-                          work);
+    const float scale = 1 / std::sqrt(static_cast<float>(head));
+    for (int64_t i = kv_head * shared; i < (kv_head + 1) * shared; ++i) {
+      float* query = qkv + i * head;
+      turn(query);
+      for (int64_t d = 0; d < head; ++d) query[d] *= scale;
+    }
+    float* key = qkv + (heads + kv_head) * head;
+    turn(key);
+    kernels_.remember(memory(stream, layer, kv_head), head, at, key,
+                      key + shape_.kv_heads * head);
   }
 
-  void tell(Places logits) {
+  /// A worker has its heads of keys, of one row without a barrier in between.
+  void attend(Worker& worker, std::span<const Row> rows, std::span<const int64_t> places,
+              int64_t layer) {
+    const int64_t head = shape_.head(), kv_heads = shape_.kv_heads;
+    const int64_t shared = shape_.heads / kv_heads;
+    const auto [first, last] = worker.slice(static_cast<int64_t>(rows.size()) * kv_heads);
+    for (int64_t i = first; i < last; ++i) {
+      const auto r = static_cast<size_t>(i / kv_heads);
+      place(qkv_.row(i / kv_heads), rows[r].stream, layer, i % kv_heads, places[r]);
+    }
+    if (rows.size() > 1) worker.barrier();
+    for (int64_t i = first * shared; i < last * shared; ++i) {
+      const int64_t row = i / shape_.heads, h = i % shape_.heads;
+      const auto r = static_cast<size_t>(row);
+      kernels_.attend({.q = qkv_.row(row) + h * head,
+                       .memory = memory(rows[r].stream, layer, h / shared),
+                       .head = head,
+                       .count = places[r] + 1,
+                       .scores = scores_.at(worker.number() * places_),
+                       .out = mixed_.row(row) + h * head});
+    }
+  }
+
+  /// The hidden units of a worker's panels.
+  void activate(const Worker& worker, const Block& block, const Operand& x) {
+    multiply(worker, block.up, x, up_);
+    const bool gated = shape_.mlp == MlpKind::swiglu;
+    if (gated) multiply(worker, block.gate, x, gate_);
+    const auto [first, last] = worker.slice(padded(shape_.hidden, kPanel) / kPanel);
+    for (int64_t r = 0; r < x.rows; ++r) {
+      const int64_t from = first * kPanel;
+      kernels_.activate(shape_.mlp, gated ? gate_.row(r) + from : nullptr, up_.row(r) + from,
+                        (last - first) * kPanel, active_.row(r) + from);
+    }
+  }
+
+  void tell(Worker& worker, Places logits) {
+    std::array<int64_t, decode::kMostRows> wanted;
     int64_t count = 0;
     for (size_t r = 0; r < logits.size(); ++r) {
-      if (logits[r]) normalize(norm_, x_.row(static_cast<int64_t>(r)), count++);
+      if (logits[r]) wanted[static_cast<size_t>(count++)] = static_cast<int64_t>(r);
     }
     if (count == 0) return;
-    multiplier_.multiply(head_, normed_.numbers.data(), normed_.stride, count, nullptr,
-                         logits_.numbers.data(), logits_.stride);
-    int64_t from = 0;
-    for (float* to : logits) {
-      if (!to) continue;
-      float* row = logits_.row(from++);
+    const Operand x = multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+      normalize(norm_, x_.row(wanted[static_cast<size_t>(i)]), to);
+    });
+    multiplier_.multiply(worker, head_, x, nullptr, logits_.numbers.data(), logits_.stride);
+    worker.barrier();
+    const auto [first, last] = worker.slice(count);
+    for (int64_t i = first; i < last; ++i) {
+      float* row = logits_.row(i);
       const auto cap = static_cast<float>(shape_.soft_cap);
       if (cap > 0) kernels_.soft_cap(row, shape_.vocabulary, cap);
-      std::copy_n(row, shape_.vocabulary, to);
+      const auto r = static_cast<size_t>(wanted[static_cast<size_t>(i)]);
+      std::copy_n(row, shape_.vocabulary, logits[r]);
     }
   }
 
   void clear_state(int64_t) override {}   // its length tells what of the caches holds
 
   void copy_state(int64_t from, int64_t to) override {
-    const int64_t head = shape_.head(), count = length(from);
+    const int64_t count = length(from);
+    const auto bytes = [&](int64_t n) { return static_cast<size_t>(n * number_size_); };
     for (int64_t i = 0; i < shape_.layers * shape_.kv_heads; ++i) {
-      const int64_t source = cache(from, 0, 0) + i, target = cache(to, 0, 0) + i;
-      std::copy_n(keys_.at(source * key_size_), padded(count, decode::kBlock) * head,
-                  keys_.at(target * key_size_));
-      std::copy_n(values_.at(source * value_size_), count * padded(head, 8),
-                  values_.at(target * value_size_));
+      const decode::Memory source = memory(from, 0, i), target = memory(to, 0, i);
+      std::memcpy(target.keys, source.keys, bytes(padded(count, decode::kBlock) * shape_.head()));
+      std::memcpy(target.values, source.values, bytes(count * value_stride()));
     }
     last_token_[static_cast<size_t>(to)] = last_token_[static_cast<size_t>(from)];
   }
@@ -281,10 +313,12 @@ class TransformerDecoder : public decode::StreamDecoder {
   Norm norm_;
   Matrix head_;
   Buffer<float> cosine_, sine_;                // [context, head / 2]
-  int64_t places_, key_size_, value_size_;     // of a cache
-  Buffer<float> keys_, values_;                // [streams, layers, kv_heads, size]
+  int64_t places_;                             // of a sequence
+  WeightFormat format_;
+  int64_t number_size_, key_size_, value_size_;   // bytes of a number, of a head's keys and values
+  Buffer<int8_t> keys_, values_;               // [streams, layers, kv_heads, size]
   std::vector<int32_t> last_token_;            // of each stream
-  Rows x_, normed_, qkv_, mixed_, up_, active_, logits_;
+  Rows x_, qkv_, mixed_, gate_, up_, active_, logits_;
   Buffer<float> scores_;                       // [threads, places]
 };
 

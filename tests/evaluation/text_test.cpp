@@ -85,7 +85,7 @@ class TextEvaluation : public testing::Test {
 TEST_F(TextEvaluation, ReadsEveryTokenOnceInWindows) {
   load(std::string(20, 'a') + "bcdabcddcbabcdabcaabbccdd", {.test_share = 0.5, .context = 8});
   Evaluation found;
-  measure_language(loaded_, data_.own, 3, true, found);
+  measure_language(loaded_, data_.own, {.full = true}, found);
   const Tensor& tokens = data_.own.test.tokens;
   const int64_t n = tokens.numel();
   double plain = 0, sliding = 0;
@@ -110,11 +110,24 @@ TEST_F(TextEvaluation, ReadsEveryTokenOnceInWindows) {
 TEST_F(TextEvaluation, CountsBytesAndCharactersOfBytesModels) {
   load("äöüäöüäöüäöüäöüäöü", {.test_share = 0.5, .tokenizer = "bytes", .context = 4});
   Evaluation found;
-  measure_language(loaded_, data_.own, 3, false, found);
+  measure_language(loaded_, data_.own, {}, found);
   const double bits = metric(found, "bits_per_byte").value;
   EXPECT_NEAR(metric(found, "loss").value, bits * std::log(2.0), 1e-6);
   // The first byte is read, not predicted; it is half of the first character.
   EXPECT_GT(metric(found, "bits_per_character").value, 1.9 * bits);
+}
+
+TEST_F(TextEvaluation, WeightsOf8BitsAreMeasuredByTheirOwnName) {
+  load(std::string(20, 'a') + "bcdabcddcbabcdabcaabbccdd", {.test_share = 0.5, .context = 8});
+  Evaluation plain, bytes;
+  measure_language(loaded_, data_.own, {}, plain);
+  measure_language(loaded_, data_.own, {.weights = WeightFormat::int8}, bytes);
+  ASSERT_EQ(bytes.metrics.size(), plain.metrics.size());
+  for (size_t i = 0; i < plain.metrics.size(); ++i) {
+    EXPECT_EQ(bytes.metrics[i].name, plain.metrics[i].name + "/int8");
+    EXPECT_NE(bytes.metrics[i].value, plain.metrics[i].value);
+    EXPECT_NEAR(bytes.metrics[i].value, plain.metrics[i].value, 0.02 * plain.metrics[i].value);
+  }
 }
 
 TEST_F(TextEvaluation, LinesAndTheirScores) {
@@ -163,7 +176,7 @@ TEST_F(TextEvaluation, SumsAreRightWhereTheMostLikelyTokensAre) {
   loaded_.model = random_text_model("transformer", data_.own.info, {{"layers", 1}});
   loaded_.manifest.data = data_.own.info;
   Evaluation found;
-  measure_sums(loaded_, data_.own, found);
+  measure_sums(loaded_, data_.own, {}, found);
   EXPECT_LE(found.metrics[0].value, 0.1);
   // A model that says always the same digit and then the end is right where the answer is it.
   EXPECT_EQ(found.metrics[0].count, 50);

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -45,11 +47,10 @@ double error_of(const std::function<float(float)>& f,
 }
 
 float activated(const Kernels& kernels, MlpKind kind, float x) {
-  std::vector<float> in(64, 0.f), out(32);
-  in[0] = x;
-  in[1] = 1;   // what a gate multiplies
-  kernels.activate(kind, in.data(), 1, out.data());
-  return out[0];
+  std::vector<float> gate(kPanel, x), up(kPanel, kind == MlpKind::swiglu ? 1 : x), out(kPanel);
+  kernels.activate(kind, gate.data(), up.data(), kPanel, out.data());
+  EXPECT_EQ(out.front(), out.back());
+  return out.front();
 }
 
 TEST(DecodeKernels, activations) {
@@ -81,61 +82,97 @@ TEST(DecodeKernels, tanh_keeps_its_digits_near_zero_and_far_away) {
   }
 }
 
-TEST(DecodeKernels, softmax_of_any_count) {
-  const int64_t head = 8, most = 200;
-  const auto keys = random(padded(most, kBlock) * head, 1), values = random(most * head, 2);
-  const auto q = random(head, 3);
+/// Keys and values of up to `places` tokens.
+struct Remembered {
+  Remembered(WeightFormat format, int64_t head, int64_t places)
+      : keys(padded(places, kBlock) * head), values(places * padded(head, kHeadPad)),
+        memory{.format = format, .keys = keys.data(), .values = values.data()} {}
+  Buffer<float> keys, values;
+  Memory memory;
+};
+
+/// As bfloat16 tells it, of two equally near ones the even one.
+float rounded(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const uint32_t down = bits & 0xffff0000, rest = bits & 0xffff;
+  const bool up = rest > 0x8000 || (rest == 0x8000 && (bits & 0x10000) != 0);
+  return std::bit_cast<float>(down + (up ? 0x10000 : 0));
+}
+
+class Attentions : public testing::TestWithParam<WeightFormat> {};
+
+TEST_P(Attentions, softmax_of_any_count) {
+  const int64_t most = 200;
   for (const Kernels* k : all_kernels()) {
-    for (const int64_t count : {1, 2, 7, 8, 31, 32, 33, 63, 64, 65, 96, 97, 199, 200}) {
-      std::vector<float> scores(256), out(8);
-      k->attend({.q = q.data(), .keys = keys.data(), .values = values.data(), .head = head,
-                 .count = count, .scores = scores.data(), .out = out.data()});
-      std::vector<double> weight;
-      double sum = 0;
-      for (int64_t t = 0; t < count; ++t) {
-        double score = 0;
-        for (int64_t d = 0; d < head; ++d) {
-          const int64_t key = (t / kBlock * head + d) * kBlock + t % kBlock;
-          score += static_cast<double>(q[static_cast<size_t>(d)]) * keys[static_cast<size_t>(key)];
-        }
-        weight.push_back(std::exp(score));
-        sum += weight.back();
+    for (const int64_t head : {8, 5, 32, 48}) {
+      auto keys = random(most * head, 1), values = random(most * head, 2);
+      const auto q = random(head, 3, 1 / std::sqrt(static_cast<float>(head)));
+      const Remembered past(GetParam(), head, most);
+      for (int64_t t = 0; t < most; ++t) {
+        k->remember(past.memory, head, t, keys.data() + t * head, values.data() + t * head);
       }
-      for (int64_t d = 0; d < head; ++d) {
-        double wanted = 0;
+      if (GetParam() == WeightFormat::int8) {
+        for (float& x : keys) x = rounded(x);
+        for (float& x : values) x = rounded(x);
+      }
+      for (const int64_t count : {1, 2, 7, 8, 31, 32, 33, 63, 64, 65, 96, 97, 199, 200}) {
+        std::vector<float> scores(256), out(static_cast<size_t>(head));
+        k->attend({.q = q.data(), .memory = past.memory, .head = head, .count = count,
+                   .scores = scores.data(), .out = out.data()});
+        std::vector<double> weight, wanted(out.size());
+        double sum = 0;
         for (int64_t t = 0; t < count; ++t) {
-          const auto value = static_cast<double>(values[static_cast<size_t>(t * head + d)]);
-          wanted += weight[static_cast<size_t>(t)] / sum * value;
+          const auto at = static_cast<std::ptrdiff_t>(t * head);
+          weight.push_back(std::exp(std::inner_product(q.begin(), q.end(), keys.begin() + at, 0.)));
+          sum += weight.back();
         }
-        EXPECT_NEAR(out[static_cast<size_t>(d)], wanted, 3e-6) << k->name << " " << count;
+        for (size_t i = 0; i < static_cast<size_t>(count * head); ++i) {
+          wanted[i % out.size()] += weight[i / out.size()] / sum * values[i];
+        }
+        for (size_t d = 0; d < out.size(); ++d) {
+          EXPECT_NEAR(out[d], wanted[d], 3e-6) << k->name << " " << head << " " << count;
+        }
       }
     }
   }
 }
 
-TEST(DecodeKernels, softmax_of_large_scores) {
+TEST_P(Attentions, softmax_of_large_scores) {
   for (const Kernels* k : all_kernels()) {
-    std::vector<float> keys(kBlock, 0.f), values(kBlock * 8, 0.f), scores(kBlock);
-    keys[0] = 1000, keys[1] = -1000, keys[2] = 1000, keys[3] = INFINITY;   // the last is not seen
-    values[0] = 1, values[8] = 5, values[16] = 3;
+    const Remembered past(GetParam(), 1, kBlock);
+    const std::vector<float> keys = {1000, -1000, 1000, INFINITY};   // the last is not seen
+    const std::vector<float> values = {1, 5, 3, 7};
+    for (int64_t t = 0; t < 4; ++t) {
+      const auto at = static_cast<size_t>(t);
+      k->remember(past.memory, 1, t, &keys[at], &values[at]);
+    }
+    std::vector<float> scores(kBlock);
     const float q = 1;
     float out = 0;
-    k->attend({.q = &q, .keys = keys.data(), .values = values.data(), .head = 1, .count = 3,
-               .scores = scores.data(), .out = &out});
+    k->attend({.q = &q, .memory = past.memory, .head = 1, .count = 3, .scores = scores.data(),
+               .out = &out});
     EXPECT_FLOAT_EQ(out, 2) << k->name;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Formats, Attentions,
+                         testing::Values(WeightFormat::float32, WeightFormat::int8));
 
 class Products : public testing::TestWithParam<WeightFormat> {};
 
 /// All rows at once.
 std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, int64_t rows,
                            const std::vector<float>& bias, int threads, bool add = false) {
-  Multiplier multiplier(matrix.in, threads);
+  Team team(threads);
+  Multiplier multiplier(matrix.in, matrix.format, threads);
   const int64_t stride = padded(matrix.out);
   std::vector<float> out(static_cast<size_t>(rows * stride), 1.f);
   const float* start = bias.empty() ? nullptr : bias.data();
-  multiplier.multiply(matrix, x.data(), padded(matrix.in), rows, start, out.data(), stride, add);
+  team.run(/*cost=*/1'000'000, [&](Worker& worker) {
+    const Operand operand =
+        multiplier.take(worker, rows, matrix.in, x.data(), padded(matrix.in));
+    multiplier.multiply(worker, matrix, operand, start, out.data(), stride, add);
+  });
   return out;
 }
 
@@ -206,13 +243,13 @@ TEST(DecodeKernels, integers_are_the_same_on_every_cpu) {
 }
 
 TEST(DecodeKernels, largest_integers_do_not_overflow) {
-  const std::vector<float> ones(64 * 64, -1.f);
-  const Matrix matrix(ones, 64, 64, WeightFormat::int8);
+  const std::vector<float> largest(64 * 64, -127.f);   // at a scale of 1
+  const Matrix matrix(largest, 64, 64, WeightFormat::int8);
   for (const bool portable : {false, true}) {
     force_portable(portable);
     for (const float sign : {1.f, -1.f}) {
-      const auto out = product(matrix, std::vector<float>(64, sign), 1, {}, 1);
-      for (const float y : out) EXPECT_FLOAT_EQ(y, -64 * sign);
+      const auto out = product(matrix, std::vector<float>(64, 127 * sign), 1, {}, 1);
+      for (const float y : out) EXPECT_EQ(y, -64 * 127 * 127 * sign);
     }
   }
   force_portable(false);

@@ -12,6 +12,7 @@
 #include "genai/models/registry.h"
 #include "measured.h"
 #include "progress.h"
+#include "sample_text.h"
 
 namespace genai::tool {
 namespace {
@@ -22,7 +23,7 @@ struct EvaluateOptions {
   RunOption run;
   ComputeOption compute;
   EvaluationRequest request;
-  std::string data, data_dir, only;
+  std::string data, data_dir, only, weights = "float32";
   bool json = false;
   std::vector<std::string> require;
 };
@@ -128,6 +129,7 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
   for (const std::string& text : options.require) requirements.push_back(parse_requirement(text));
   EvaluationRequest request = options.request;
   request.parts = parse_parts(options.only);
+  request.weights = weight_format(options.weights);
   const bool quiet = command.app.count("--quiet") > 0;
   StageLine line(quiet);
   const StageProgress progress = line.progress();
@@ -217,6 +219,7 @@ std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
   std::string parts;
   for (const auto& [part, name] : kPartNames) parts += (parts.empty() ? "" : ", ") + name;
   app.add_option("--only", options->only, "some of: " + parts)->type_name("PART,...");
+  add_weights_option(app, options->weights);
   app.add_flag("--full", request.full,
                "as papers report: 10000 samples, more draws, the classification score");
   app.add_option("--require", options->require, "a bar: METRIC<=NUMBER; exit code 5 if missed")

@@ -70,6 +70,12 @@ WeightFormat weight_format(const std::string& name) {
   fail(ErrorKind::usage, "--weights: expected float32 or int8, found '", name, "'");
 }
 
+void add_weights_option(CLI::App& app, std::string& weights) {
+  app.add_option("--weights", weights, "texts, series: number format of the weights (float32)")
+      ->type_name("float32|int8")
+      ->check(CLI::IsMember({"float32", "int8"}));
+}
+
 void TextOptions::add(Command& command) {
   CLI::App& app = command.app;
   app.add_option("--prompt", prompt,
@@ -80,9 +86,7 @@ void TextOptions::add(Command& command) {
       ->check(CLI::Range(1, 10'000'000));
   app.add_option("--stop", stops, "texts: end before this text; may be given several times")
       ->type_name("TEXT");
-  app.add_option("--weights", weights, "texts, series: number format of the weights (float32)")
-      ->type_name("float32|int8")
-      ->check(CLI::IsMember({"float32", "int8"}));
+  add_weights_option(app, weights);
   app.add_flag("--interactive", interactive, "texts: each line of the input is a prompt");
 }
 

@@ -37,6 +37,8 @@ int sample_texts(const TextJob& job);
 /// Forecasts a series from the values of the prompt: a fan as PNG and its numbers as CSV.
 int sample_series(const TextJob& job);
 
+/// --weights, of `sample` and `evaluate`.
+void add_weights_option(CLI::App& app, std::string& weights);
 /// Throws Error{usage} for an unknown name.
 WeightFormat weight_format(const std::string& name);
 

@@ -4,6 +4,7 @@
 
 #include "genai/evaluation/extractor.h"
 #include "genai/evaluation/result.h"
+#include "genai/nn/decoder.h"
 
 namespace genai {
 
@@ -26,7 +27,11 @@ struct EvaluationRequest {
   int64_t first = 0;         ///< number of the first sample
   int64_t draws = 0;         ///< of the likelihood; 0: as the model advises
   int64_t images = 0;        ///< the first N test images for likelihood and accuracy; 0: all
+  WeightFormat weights = WeightFormat::float32;   ///< int8, for text and series: by the decode engine
   Json options = Json::object();   ///< of the family's sampling table
+
+  /// What ends the names of metrics of weights that are not float32.
+  std::string suffix() const { return weights == WeightFormat::int8 ? "/int8" : ""; }
 
   static constexpr int64_t kSamples = 10000;
   static constexpr double kPatience = 30;   ///< seconds

@@ -10,11 +10,12 @@ namespace genai {
 /// bits a token, bits a character and a byte, and perplexity; for running text also
 ///   loss_sliding   windows that move on by a quarter: every token but the first ones has at least
 ///                  three quarters of a context before it
-///   loss_nanogpt   A. Karpathy, nanoGPT, estimate_loss(): 200 batches (`batch` windows each) at
-///                  random places, with replacement; left out without `full` where it takes longer
+///   loss_nanogpt   A. Karpathy, nanoGPT, estimate_loss(): 200 batches (of the training's size) at
+///                  random places, with replacement; left out unless `full` where it takes longer
 ///                  than a full pass several times over
-void measure_language(const LoadedModel& loaded, const Dataset& data, int64_t batch, bool full,
-                      Evaluation& into, const StageProgress& progress = {});
+void measure_language(const LoadedModel& loaded, const Dataset& data,
+                      const EvaluationRequest& request, Evaluation& into,
+                      const StageProgress& progress = {});
 
 /// What samples have of the training text: the longest passage found in it letter by letter, and
 /// the share of lines that are lines of it (of running text lines of kLongLine bytes or more), each
@@ -25,7 +26,8 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data, const Evalua
 inline constexpr size_t kLongLine = 20;
 
 /// The share of sums "a+b=" that are continued right by the most likely tokens.
-void measure_sums(const LoadedModel& loaded, const Dataset& data, Evaluation& into);
+void measure_sums(const LoadedModel& loaded, const Dataset& data, const EvaluationRequest& request,
+                  Evaluation& into);
 
 /// Nats of each of `lines` as the model's own text: minus its log-probability, with the end of the
 /// line; and the tokens that were counted.

@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <memory>
 #include <span>
+#include <vector>
 
+#include "genai/nn/decode_team.h"
 #include "genai/nn/decoder.h"
 #include "genai/nn/language_shapes.h"
 
@@ -17,8 +19,8 @@ namespace genai::decode {
 
 constexpr int64_t kPad = 32;      // floats of a row, and numbers that share a scale in int8
 constexpr int64_t kPanel = 16;    // outputs of a product that lie side by side in memory
-constexpr int64_t kLine = 8;      // outputs of an int8 product that do
 constexpr int64_t kBlock = 32;    // places whose keys lie side by side
+constexpr int64_t kHeadPad = 16;  // numbers of a row of values
 constexpr int64_t kMostRows = 32; // that a decoder computes at once
 
 inline int64_t padded(int64_t n, int64_t to = kPad) { return (n + to - 1) / to * to; }
@@ -40,8 +42,8 @@ class Buffer {
   T* data_ = nullptr;
 };
 
-/// A matrix [out, in] ready for products. Of float32: [out / 16, in, 16]. Of int8: for each 8
-/// outputs and 32 inputs 8 lines, each of 4 inputs of all 8, then the 8 scales.
+/// A matrix [out, in] ready for products. Of float32: [out / 16, in, 16]. Of int8: for each
+/// 16 outputs and 32 inputs 8 lines, each of 4 inputs of all 16, then the 16 scales.
 class Matrix {
  public:
   Matrix() = default;
@@ -60,26 +62,39 @@ class Matrix {
   Buffer<int8_t> bytes_;
 };
 
-constexpr int64_t kGroupBytes = kLine * kPad + kLine * static_cast<int64_t>(sizeof(float));
+constexpr int64_t kGroupBytes = kPanel * (kPad + static_cast<int64_t>(sizeof(uint16_t)));
+
+/// Inputs of a product.
+struct Operand {
+  const float* x;              // of a float32 matrix: [rows, x_stride]
+  int64_t x_stride;
+  const int8_t* quantized;     // of an int8 matrix: [rows, padded(in)]
+  const float* scales;         //                    [rows, padded(in) / 32]
+  int64_t rows;
+};
 
 /// out = x w^T + bias, or out += that
 struct Product {
   const Matrix* matrix;
-  const float* x;              // of a float32 matrix: [rows, stride]
-  const int8_t* quantized;     // of an int8 matrix: [rows, padded(in)]
-  const float* scales;         //                    [rows, padded(in) / 32]
-  int64_t x_stride, rows;
+  Operand x;
   const float* bias;           // padded to kPanel; null: none
   float* out;
   int64_t out_stride;
   bool add;
 };
 
+/// Keys and values of one head of a sequence: float32, or beside 8-bit weights bfloat16, whose error
+/// is less than theirs, and of which each 16 lie as 8 pairs of numbers i and i + 8.
+struct Memory {
+  WeightFormat format;
+  void* keys;            // [places / kBlock, head, kBlock]
+  void* values;          // [places, padded(head, kHeadPad)]
+};
+
 /// A query of one head against the keys and values of places 0 .. count - 1.
 struct Attention {
   const float* q;        // [head]
-  const float* keys;     // [places / kBlock, head, kBlock]
-  const float* values;   // [places, padded(head, 8)]
+  Memory memory;
   int64_t head, count;
   float* scores;         // padded(count, kBlock) numbers to work with
   float* out;            // [head]
@@ -107,9 +122,12 @@ struct Kernels {
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float epsilon, float* y);
   /// Pairs (j, j + head / 2) turned by their angles.
   void (*rotate)(float* x, const float* cosine, const float* sine, int64_t head);
+  /// key and value [head] -> the memory's `place`
+  void (*remember)(const Memory& memory, int64_t head, int64_t place, const float* key,
+                   const float* value);
   void (*attend)(const Attention& attention);
-  /// up [hidden] (swiglu: gates, then the others) -> y [hidden], zeros up to padded(hidden)
-  void (*activate)(MlpKind kind, const float* up, int64_t hidden, float* y);
+  /// y = f(up), of swiglu f(gate) up; width is a multiple of kPanel; 0 becomes 0
+  void (*activate)(MlpKind kind, const float* gate, const float* up, int64_t width, float* y);
   void (*cell)(Cell cell, const Gates& gates);
   /// x = cap tanh(x / cap)
   void (*soft_cap)(float* x, int64_t width, float cap);
@@ -124,36 +142,62 @@ const Kernels* avx2_kernels();
 const Kernels& best_kernels();
 void force_portable(bool on);
 
-/// Calls work(first, last, worker) for parts of 0 .. count - 1, in as many threads as pay for
-/// `cost` multiplications; worker < threads.
-void parallel_rows(int threads, int64_t count, int64_t cost,
-                   void (*work)(const void* self, int64_t first, int64_t last, int worker),
-                   const void* self);
-template <class Work>
-void parallel_rows(int threads, int64_t count, int64_t cost, const Work& work) {
-  parallel_rows(
-      threads, count, cost,
-      [](const void* self, int64_t first, int64_t last, int worker) {
-        (*static_cast<const Work*>(self))(first, last, worker);
-      },
-      &work);
-}
-
-/// Products of up to kMostRows rows by matrices whose inputs are at most `widest`.
+/// Products of up to kMostRows rows of at most `widest` inputs, shared by the workers of a team.
 class Multiplier {
  public:
-  Multiplier(int64_t widest, int threads);
+  Multiplier(int64_t widest, WeightFormat format, int threads);
   const Kernels& kernels() const { return kernels_; }
-  int threads() const { return threads_; }
-  /// x [rows, x_stride], out [rows, out_stride]
-  void multiply(const Matrix& matrix, const float* x, int64_t x_stride, int64_t rows,
-                const float* bias, float* out, int64_t out_stride, bool add = false);
+
+  /// The rows that write(row, to) makes. A barrier must lie between the use of an operand and the
+  /// making of the next.
+  template <class Write>
+  Operand make(Worker& worker, int64_t rows, int64_t width, const Write& write) {
+    return prepare(worker, rows, width, [&](int64_t row, float* scratch) {
+      write(row, scratch);
+      return scratch;
+    });
+  }
+  /// The rows x [rows, stride].
+  Operand take(Worker& worker, int64_t rows, int64_t width, const float* x, int64_t stride) {
+    if (format_ == WeightFormat::float32) return {.x = x, .x_stride = stride, .rows = rows};
+    return prepare(worker, rows, width,
+                   [&](int64_t row, float*) { return x + row * stride; });
+  }
+  /// This worker's slice of the panels of x w^T + bias (null: none), or added to what is there;
+  /// out [rows, out_stride].
+  void multiply(const Worker& worker, const Matrix& matrix, const Operand& x, const float* bias,
+                float* out, int64_t out_stride, bool add = false) const;
 
  private:
+  /// One row is made by each worker for itself, which takes less time than to wait for another.
+  template <class Row>
+  Operand prepare(Worker& worker, int64_t rows, int64_t width, const Row& row) {
+    const bool alone = rows == 1;
+    const Scratch& s = scratch_[static_cast<size_t>(alone ? worker.number() : 0)];
+    const auto [first, last] = alone ? Worker::Slice{0, 1} : worker.slice(rows);
+    const int64_t stride = padded(width);
+    for (int64_t r = first; r < last; ++r) {
+      const float* x = row(r, s.floats.at(r * stride));
+      if (format_ == WeightFormat::int8) {
+        kernels_.quantize(x, width, s.quantized.at(r * stride), s.scales.at(r * stride / kPad));
+      }
+    }
+    if (!alone) worker.barrier();
+    return {.x = s.floats.data(),
+            .x_stride = stride,
+            .quantized = s.quantized.data(),
+            .scales = s.scales.data(),
+            .rows = rows};
+  }
+
+  struct Scratch {
+    Buffer<float> floats;
+    Buffer<int8_t> quantized;
+    Buffer<float> scales;
+  };
   const Kernels& kernels_;
-  int threads_;
-  Buffer<int8_t> quantized_;
-  Buffer<float> scales_;
+  WeightFormat format_;
+  std::vector<Scratch> scratch_;   // of each worker
 };
 
 }  // namespace genai::decode

@@ -1,6 +1,6 @@
 // The loops of nn/decode_kernels.cpp, which includes this file once for each kind of CPU, in a
 // namespace of its own: hence no #pragma once. There are defined
-//   Lanes, Ints   vectors of kLanes floats and int32, Loose the former at any address
+//   Lanes, Ints   vectors of kLanes floats and int32, Loose and LooseInts at any address
 //   fma(a, b, c)  a * b + c
 //   dot_lines     the integer products of one group of inputs
 //   narrow        int32 -> int8
@@ -66,21 +66,38 @@ GENAI_INLINE Lanes gelu_tanh(const Lanes& x) {
   return x * sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
 }
 
+constexpr int kParts = kHeadPad / kLanes;   // vectors of 16 numbers in memory
+
+/// Vector v of them.
+GENAI_INLINE Lanes part(const float* from, int v) { return load(from + v * kLanes); }
+GENAI_INLINE Lanes part(const uint16_t* from, int v) {
+  constexpr int kHalf = kParts / 2;   // a vector of pairs holds two vectors of numbers
+  const Ints pairs = *reinterpret_cast<const LooseInts*>(from + v % kHalf * 2 * kLanes);
+  return (Lanes)(v < kHalf ? pairs << 16 : pairs & ~0xffff);
+}
+
+GENAI_INLINE void put(float x, float* to, int64_t i) { to[i] = x; }
+GENAI_INLINE void put(float x, uint16_t* to, int64_t i) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof(bits));
+  bits += 0x7fff + (bits >> 16 & 1);   // to the nearest, or of two the even one
+  to[i / 16 * 16 + i % 8 * 2 + i / 8 % 2] = static_cast<uint16_t>(bits >> 16);
+}
+
 // Products. ---------------------------------------------------------------------------------------
 
-constexpr int kVectors = kPanel / kLanes;   // of a panel
-
-/// Rows x Panels of float32. The sum of an output goes through its inputs one by one.
+/// Rows x Panels of float32, `apart` panels from one to the next. The sum of an output goes through
+/// its inputs one by one.
 template <int Rows, int Panels>
-GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel) {
-  const int64_t depth = p.matrix->in, step = depth * kPanel;
-  const float* w = p.matrix->floats() + panel * step;
-  const float* x = p.x + row * p.x_stride;
+GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel, int64_t apart) {
+  const int64_t depth = p.matrix->in, step = depth * kPanel * apart, stride = p.x.x_stride;
+  const float* w = p.matrix->floats() + panel * depth * kPanel;
+  const float* x = p.x.x + row * stride;
   Lanes sum[Rows][Panels][kVectors];
 #pragma GCC unroll 16
   for (int j = 0; j < Panels * kVectors; ++j) {
-    const int64_t column = panel * kPanel + j * kLanes;
-    const Lanes start = p.bias ? load(p.bias + column) : Lanes{};
+    const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
+    const Lanes start = p.bias ? load(p.bias + output) : Lanes{};
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) sum[r][j / kVectors][j % kVectors] = start;
   }
@@ -92,7 +109,7 @@ GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel) {
         const Lanes weight = load(w + q * step + v * kLanes);
 #pragma GCC unroll 8
         for (int r = 0; r < Rows; ++r) {
-          sum[r][q][v] = fma(all(x[r * p.x_stride]), weight, sum[r][q][v]);
+          sum[r][q][v] = fma(all(x[r * stride]), weight, sum[r][q][v]);
         }
       }
     }
@@ -101,51 +118,41 @@ GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel) {
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
     for (int j = 0; j < Panels * kVectors; ++j) {
-      float* to = p.out + (row + r) * p.out_stride + panel * kPanel + j * kLanes;
+      const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
+      float* to = p.out + (row + r) * p.out_stride + output;
       const Lanes& result = sum[r][j / kVectors][j % kVectors];
       store(p.add ? load(to) + result : result, to);
     }
   }
 }
 
-/// Rows x Lines of int8: integer sums of each 32 inputs, scaled and added one by one.
-template <int Rows, int Lines>
-GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t line) {
-  constexpr int kParts = kLine / kLanes;
-  const int64_t groups = padded(p.matrix->in) / kPad;
-  const int8_t* w = p.matrix->bytes() + line * groups * kGroupBytes;
-  const int8_t* x = p.quantized + row * groups * kPad;
-  const float* scales = p.scales + row * groups;
-  Lanes sum[Rows][Lines][kParts];
+/// Rows x Panels of int8, `apart` panels from one to the next: integer sums of each 32 inputs, scaled
+/// and added one by one.
+template <int Rows, int Panels>
+GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t panel, int64_t apart) {
+  const int64_t groups = padded(p.matrix->in) / kPad, step = groups * kGroupBytes * apart;
+  const int8_t* w = p.matrix->bytes() + panel * groups * kGroupBytes;
+  const int8_t* x = p.x.quantized + row * groups * kPad;
+  const float* scales = p.x.scales + row * groups;
+  Lanes sum[Rows][Panels][kVectors];
+#pragma GCC unroll 16
+  for (int j = 0; j < Panels * kVectors; ++j) {
+    const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
+    const Lanes start = p.bias ? load(p.bias + output) : Lanes{};
 #pragma GCC unroll 8
-  for (int j = 0; j < Lines * kParts; ++j) {
-    const int64_t column = line * kLine + j * kLanes;
-    const Lanes start = p.bias ? load(p.bias + column) : Lanes{};
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) sum[r][j / kParts][j % kParts] = start;
+    for (int r = 0; r < Rows; ++r) sum[r][j / kVectors][j % kVectors] = start;
   }
   for (int64_t g = 0; g < groups; ++g, w += kGroupBytes, x += kPad, ++scales) {
-    Ints dot[Rows][Lines][kParts] = {};
-    if constexpr (Rows == 1) {
-      // The next tile: lines are too short for the CPU to foresee it.
+    Ints dot[Rows][Panels][kVectors] = {};
+    dot_group<Rows, Panels>(w, step, x, groups * kPad, dot);
 #pragma GCC unroll 4
-      for (int q = 0; q < Lines; ++q) {
-#pragma GCC unroll 5
-        for (int i = 0; i < 5; ++i) {
-          __builtin_prefetch(w + (q + Lines) * groups * kGroupBytes + i * 64, 0, 2);
-        }
-      }
-    }
-    dot_lines<Rows, Lines>(w, groups * kGroupBytes, x, groups * kPad, dot);
-#pragma GCC unroll 4
-    for (int q = 0; q < Lines; ++q) {
-      const auto* weight_scales =
-          reinterpret_cast<const float*>(w + q * groups * kGroupBytes + kLine * kPad);
+    for (int q = 0; q < Panels; ++q) {
+      const auto* weight_scales = reinterpret_cast<const uint16_t*>(w + q * step + kPanel * kPad);
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-        for (int v = 0; v < kParts; ++v) {
-          const Lanes scale = load(weight_scales + v * kLanes) * scales[r * groups];
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          const Lanes scale = part(weight_scales, v) * scales[r * groups];
           sum[r][q][v] = fma(__builtin_convertvector(dot[r][q][v], Lanes), scale, sum[r][q][v]);
         }
       }
@@ -153,33 +160,31 @@ GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t lin
   }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
-    for (int j = 0; j < Lines * kParts; ++j) {
-      float* to = p.out + (row + r) * p.out_stride + line * kLine + j * kLanes;
-      const Lanes& result = sum[r][j / kParts][j % kParts];
+#pragma GCC unroll 16
+    for (int j = 0; j < Panels * kVectors; ++j) {
+      const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
+      float* to = p.out + (row + r) * p.out_stride + output;
+      const Lanes& result = sum[r][j / kVectors][j % kVectors];
       store(p.add ? load(to) + result : result, to);
     }
   }
 }
 
-/// Wide tiles of few rows, narrow ones of many: enough sums to hide the latency of an addition, few
-/// enough for the registers.
-template <int Rows>
-GENAI_INLINE constexpr int panels_of() { return Rows == 1 ? 4 : Rows < 4 ? 2 : 1; }
-
-template <int Rows, int Panels>
+/// Panels at once: enough sums to hide the latency of an addition, few enough for the registers. One
+/// row is as fast as its weights come: fastest in streams that go on from tile to tile, each through
+/// its part of the panels, four of 64 bytes or two of 512.
+template <WeightFormat Format, int Rows, int Panels>
 void multiply_columns(const Product& p, int64_t row, int64_t first, int64_t last) {
-  for (; first + Panels <= last; first += Panels) multiply_tile<Rows, Panels>(p, row, first);
-  if constexpr (Panels > 1) {
-    if (first < last) multiply_columns<Rows, Panels / 2>(p, row, first, last);
+  const int64_t apart = (last - first) / Panels;
+  for (int64_t i = first; i < first + apart; ++i) {
+    if constexpr (Format == WeightFormat::float32) {
+      multiply_tile<Rows, Panels>(p, row, i, apart);
+    } else {
+      multiply_bytes_tile<Rows, Panels>(p, row, i, apart);
+    }
   }
-}
-
-template <int Rows, int Lines>
-void multiply_bytes_columns(const Product& p, int64_t row, int64_t first, int64_t last) {
-  for (; first + Lines <= last; first += Lines) multiply_bytes_tile<Rows, Lines>(p, row, first);
-  if constexpr (Lines > 1) {
-    if (first < last) multiply_bytes_columns<Rows, Lines / 2>(p, row, first, last);
+  if constexpr (Panels > 1) {
+    multiply_columns<Format, Rows, Panels / 2>(p, row, first + apart * Panels, last);
   }
 }
 
@@ -187,23 +192,23 @@ template <int Rows>
 void multiply_up_to(int64_t rows, const Product& p, int64_t row, int64_t first, int64_t last) {
   if (rows == Rows) {
     if (p.matrix->format == WeightFormat::float32) {
-      return multiply_columns<Rows, panels_of<Rows>()>(p, row, first, last);
+      constexpr int kPanels = Rows == 1 ? 4 : Rows < 4 ? 2 : 1;
+      return multiply_columns<WeightFormat::float32, Rows, kPanels>(p, row, first, last);
     }
-    return multiply_bytes_columns<Rows, panels_of<Rows>()>(p, row, first * (kPanel / kLine),
-                                                           last * (kPanel / kLine));
+    return multiply_columns<WeightFormat::int8, Rows, Rows == 1 ? 2 : 1>(p, row, first, last);
   }
   if constexpr (Rows > 1) multiply_up_to<Rows - 1>(rows, p, row, first, last);
 }
 
 void multiply(const Product& p, int64_t first, int64_t last) {
   constexpr int64_t kRows = 6;
-  if (p.rows == 1) return multiply_up_to<1>(1, p, 0, first, last);
+  if (p.x.rows == 1) return multiply_up_to<1>(1, p, 0, first, last);
   // Rows in equal parts; a few panels for all of them before the next, so that they stay in cache.
-  const int64_t parts = (p.rows + kRows - 1) / kRows;
+  const int64_t parts = (p.x.rows + kRows - 1) / kRows;
   for (int64_t panel = first; panel < last; panel += 2) {
     for (int64_t part = 0; part < parts; ++part) {
-      const int64_t row = p.rows * part / parts;
-      multiply_up_to<kRows>(p.rows * (part + 1) / parts - row, p, row, panel,
+      const int64_t row = p.x.rows * part / parts;
+      multiply_up_to<kRows>(p.x.rows * (part + 1) / parts - row, p, row, panel,
                             std::min(panel + 2, last));
     }
   }
@@ -290,58 +295,78 @@ void rotate(float* x, const float* cosine, const float* sine, int64_t head) {
 
 // Attention. --------------------------------------------------------------------------------------
 
-/// The mean of Vectors x kLanes columns of the values, even and odd places apart.
-template <int Vectors>
-GENAI_INLINE void mix(const Attention& a, const float* values, int64_t stride, float scale,
+template <class T>
+GENAI_INLINE void remember_as(const Memory& m, int64_t head, int64_t place, const float* key,
+                              const float* value) {
+  T* keys = static_cast<T*>(m.keys) + place / kBlock * kBlock * head;
+  T* values = static_cast<T*>(m.values) + place * padded(head, kHeadPad);
+  for (int64_t d = 0; d < head; ++d) {
+    put(key[d], keys + d * kBlock, place % kBlock);
+    put(value[d], values, d);
+  }
+}
+
+void remember(const Memory& m, int64_t head, int64_t place, const float* key,
+              const float* value) {
+  if (m.format == WeightFormat::float32) return remember_as<float>(m, head, place, key, value);
+  remember_as<uint16_t>(m, head, place, key, value);
+}
+
+/// The mean of Parts x 16 columns of the values, even and odd places apart.
+template <int Parts, class T>
+GENAI_INLINE void mix(const Attention& a, const T* values, int64_t stride, float scale,
                       float* out) {
-  Lanes even[Vectors] = {}, odd[Vectors] = {};
+  constexpr int kColumns = Parts * kParts;
+  Lanes even[kColumns] = {}, odd[kColumns] = {};
   int64_t t = 0;
   for (; t + 2 <= a.count; t += 2, values += 2 * stride) {
     const Lanes p = all(a.scores[t]), q = all(a.scores[t + 1]);
 #pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      even[v] = fma(p, load(values + v * kLanes), even[v]);
-      odd[v] = fma(q, load(values + stride + v * kLanes), odd[v]);
+    for (int v = 0; v < kColumns; ++v) {
+      const T* at = values + v / kParts * kHeadPad;
+      even[v] = fma(p, part(at, v % kParts), even[v]);
+      odd[v] = fma(q, part(at + stride, v % kParts), odd[v]);
     }
   }
   if (t < a.count) {
     const Lanes p = all(a.scores[t]);
 #pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) even[v] = fma(p, load(values + v * kLanes), even[v]);
+    for (int v = 0; v < kColumns; ++v) {
+      even[v] = fma(p, part(values + v / kParts * kHeadPad, v % kParts), even[v]);
+    }
   }
 #pragma GCC unroll 8
-  for (int v = 0; v < Vectors; ++v) store((even[v] + odd[v]) * scale, out + v * kLanes);
+  for (int v = 0; v < kColumns; ++v) store((even[v] + odd[v]) * scale, out + v * kLanes);
 }
 
 /// Scores of Blocks x kBlock places.
-template <int Blocks>
-GENAI_INLINE void score(const Attention& a, int64_t t) {
-  constexpr int kParts = kBlock / kLanes;
-  const float* keys = a.keys + t * a.head;
+template <int Blocks, class T>
+GENAI_INLINE void score(const Attention& a, const T* keys, int64_t t) {
+  constexpr int kPlaces = kBlock / kLanes;
   const int64_t step = a.head * kBlock;
-  Lanes sum[Blocks][kParts] = {};
+  keys += t * a.head;
+  Lanes sum[Blocks][kPlaces] = {};
   for (int64_t d = 0; d < a.head; ++d, keys += kBlock) {
     const Lanes q = all(a.q[d]);
 #pragma GCC unroll 2
     for (int b = 0; b < Blocks; ++b) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kParts; ++v) {
-        sum[b][v] = fma(q, load(keys + b * step + v * kLanes), sum[b][v]);
+      for (int v = 0; v < kPlaces; ++v) {
+        const T* at = keys + b * step + v / kParts * kHeadPad;
+        sum[b][v] = fma(q, part(at, v % kParts), sum[b][v]);
       }
     }
   }
 #pragma GCC unroll 2
   for (int b = 0; b < Blocks; ++b) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kParts; ++v) store(sum[b][v], a.scores + t + b * kBlock + v * kLanes);
+    for (int v = 0; v < kPlaces; ++v) store(sum[b][v], a.scores + t + b * kBlock + v * kLanes);
   }
 }
 
-void attend(const Attention& a) {
+/// Scores -> exp(score - the largest), and 1 / their sum.
+GENAI_INLINE float weigh(const Attention& a) {
   const int64_t places = padded(a.count, kBlock);
-  int64_t scored = 0;
-  for (; scored + 2 * kBlock <= places; scored += 2 * kBlock) score<2>(a, scored);
-  if (scored < places) score<1>(a, scored);
   for (int64_t t = a.count; t < places; ++t) a.scores[t] = -INFINITY;
   Lanes most = load(a.scores);
   for (int64_t t = kLanes; t < places; t += kLanes) {
@@ -358,19 +383,33 @@ void attend(const Attention& a) {
     sums += e;
     store(e, a.scores + t);
   }
-  const float scale = 1 / sum_of(sums);
-  const int64_t stride = padded(a.head, 8);
-  alignas(64) float out[kLanes * 4];
-  for (int64_t d = 0; d < a.head;) {
-    const int64_t left = a.head - d;
-    const int vectors = left > 2 * kLanes ? (left > 3 * kLanes ? 4 : 2) : (left > kLanes ? 2 : 1);
-    if (vectors == 4) mix<4>(a, a.values + d, stride, scale, out);
-    if (vectors == 2) mix<2>(a, a.values + d, stride, scale, out);
-    if (vectors == 1) mix<1>(a, a.values + d, stride, scale, out);
-    const int64_t count = std::min<int64_t>(left, vectors * kLanes);
-    std::copy_n(out, count, a.out + d);
-    d += count;
+  return 1 / sum_of(sums);
+}
+
+template <class T>
+GENAI_INLINE void attend_to(const Attention& a) {
+  const T* keys = static_cast<const T*>(a.memory.keys);
+  const int64_t places = padded(a.count, kBlock);
+  int64_t scored = 0;
+  for (; scored + 2 * kBlock <= places; scored += 2 * kBlock) score<2>(a, keys, scored);
+  if (scored < places) score<1>(a, keys, scored);
+  const float scale = weigh(a);
+  const int64_t stride = padded(a.head, kHeadPad);
+  alignas(64) float out[2 * kHeadPad];
+  for (int64_t d = 0; d < a.head; d += 2 * kHeadPad) {
+    const T* values = static_cast<const T*>(a.memory.values) + d;
+    if (a.head - d > kHeadPad) {
+      mix<2>(a, values, stride, scale, out);
+    } else {
+      mix<1>(a, values, stride, scale, out);
+    }
+    std::copy_n(out, std::min(a.head - d, 2 * kHeadPad), a.out + d);
   }
+}
+
+void attend(const Attention& a) {
+  if (a.memory.format == WeightFormat::float32) return attend_to<float>(a);
+  attend_to<uint16_t>(a);
 }
 
 // Nonlinear functions. ----------------------------------------------------------------------------
@@ -383,25 +422,24 @@ GENAI_INLINE void map(const float* x, int64_t width, float* y) {
 
 GENAI_INLINE Lanes squared_relu(const Lanes& x) { return x > 0.f ? x * x : Lanes{}; }
 
-void activate(MlpKind kind, const float* up, int64_t hidden, float* y) {
+void activate(MlpKind kind, const float* gate, const float* up, int64_t width, float* y) {
   switch (kind) {
     case MlpKind::gelu:
-      map<gelu>(up, hidden, y);
+      map<gelu>(up, width, y);
       break;
     case MlpKind::gelu_tanh:
-      map<gelu_tanh>(up, hidden, y);
+      map<gelu_tanh>(up, width, y);
       break;
     case MlpKind::relu2:
-      map<squared_relu>(up, hidden, y);
+      map<squared_relu>(up, width, y);
       break;
     case MlpKind::swiglu:
-      for (int64_t i = 0; i < hidden; i += kLanes) {
-        const Lanes gate = load(up + i);
-        store(gate * sigmoid(gate) * load(up + hidden + i), y + i);
+      for (int64_t i = 0; i < width; i += kLanes) {
+        const Lanes g = load(gate + i);
+        store(g * sigmoid(g) * load(up + i), y + i);
       }
       break;
   }
-  for (int64_t i = hidden; i < padded(hidden); ++i) y[i] = 0;
 }
 
 /// What is computed behind the end of a row would be read as if it were there.
@@ -448,5 +486,5 @@ void soft_cap(float* x, int64_t width, float cap) {
   }
 }
 
-constexpr Kernels kTable = {kName,    multiply, quantize, layer_norm, rms_norm,
-                            rotate,   attend,   activate, cell,       soft_cap};
+constexpr Kernels kTable = {kName,  multiply, quantize, layer_norm, rms_norm, rotate,
+                            remember, attend, activate, cell,       soft_cap};
