@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "genai/base/vectorized.h"
+#include "genai/core/philox.h"
 #include "genai/nn/functions.h"
 #include "genai/nn/product_tile.h"
 
@@ -116,6 +117,32 @@ GENAI_INLINE void softmax(const Shape& s, float* scores, float* log_sums) {
   }
 }
 
+/// Which probabilities are dropped.
+struct Dropout {
+  double share = 0;
+  uint64_t key = 0;
+};
+
+/// What the probabilities of head `number` are multiplied by, where not masked: 0 or 1 / (1 - share).
+void draw_factors(const Shape& s, const Dropout& dropout, int64_t number, float* factors) {
+  const auto share = static_cast<float>(dropout.share);
+  const float kept = 1.f / (1.f - share);
+  for (int64_t r = 0; r < s.length; ++r, factors += s.length) {
+    philox_uniform(dropout.key, static_cast<uint64_t>(number),
+                   static_cast<uint64_t>(r * s.length), factors, r + 1);
+    for (int64_t c = 0; c <= r; ++c) factors[c] = factors[c] < share ? 0.f : kept;
+  }
+}
+
+/// to = x times factors, 0 where masked
+GENAI_INLINE void scale_by(const Shape& s, const float* factors, const float* x, float* to) {
+  for (int64_t r = 0; r < s.length; ++r) {
+    const int64_t at = r * s.length;
+    for (int64_t c = 0; c <= r; ++c) to[at + c] = x[at + c] * factors[at + c];
+    clear_masked(s, r, to + at);
+  }
+}
+
 /// As softmax() made them.
 GENAI_INLINE void probabilities_again(const Shape& s, const float* log_sums, float* scores) {
   const float scale = s.scale();
@@ -150,12 +177,15 @@ struct Head {
   float *out, *log_sums;
 };
 
+/// @param factors  [T, T] of dropout; null: none
 /// @param scratch  [T, T] and [T, head]
-GENAI_VECTORIZED void forward_head(const Shape& s, const Head& h, float* scratch) {
+GENAI_VECTORIZED void forward_head(const Shape& s, const Head& h, const float* factors,
+                                   float* scratch) {
   float *p = scratch, *packed = p + s.scores();
   pack_turned(h.k, s.length, s.head, packed);
   scores_of(s, h.q, packed, p);
   softmax(s, p, h.log_sums);
+  if (factors) scale_by(s, factors, p, p);
   pack(h.v, s.length, s.head, packed);
   mix(s, p, false, packed, h.out);
 }
@@ -167,15 +197,17 @@ struct Gradients {
 
 /// @param scratch  twice [T, T] and [T, head]
 GENAI_VECTORIZED void backward_head(const Shape& s, const Head& h, const Gradients& d,
-                                    float* scratch) {
+                                    const float* factors, float* scratch) {
   float *p = scratch, *d_scores = p + s.scores(), *packed = d_scores + s.scores();
   pack_turned(h.k, s.length, s.head, packed);
   scores_of(s, h.q, packed, p);
   probabilities_again(s, h.log_sums, p);
   pack(d.out, s.length, s.head, packed);
-  mix(s, p, true, packed, d.v);
+  if (factors) scale_by(s, factors, p, d_scores);
+  mix(s, factors ? d_scores : p, true, packed, d.v);
   pack_turned(h.v, s.length, s.head, packed);
   scores_of(s, d.out, packed, d_scores);
+  if (factors) scale_by(s, factors, d_scores, d_scores);
   score_gradient(s, p, h.out, d.out, d_scores);
   pack(h.k, s.length, s.head, packed);
   mix(s, d_scores, false, packed, d.q);
@@ -183,30 +215,40 @@ GENAI_VECTORIZED void backward_head(const Shape& s, const Head& h, const Gradien
   mix(s, d_scores, true, packed, d.k);
 }
 
-/// Calls work(i, scratch) for each head of the batch.
+/// Calls work(i, factors of dropout or null, scratch) for each head of the batch.
 template <class Work>
-void for_heads(int64_t heads, int64_t scratch, const Work& work) {
+void for_heads(int64_t heads, const Shape& s, const Dropout& dropout, int64_t scratch,
+               const Work& work) {
   at::parallel_for(0, heads, 1, [&](int64_t from, int64_t to) {
     std::vector<float> memory(static_cast<size_t>(scratch));
-    for (int64_t i = from; i < to; ++i) work(i, memory.data());
+    std::vector<float> factors(static_cast<size_t>(dropout.share > 0 ? s.scores() : 0));
+    for (int64_t i = from; i < to; ++i) {
+      if (!factors.empty()) draw_factors(s, dropout, i, factors.data());
+      work(i, factors.empty() ? nullptr : factors.data(), memory.data());
+    }
   });
 }
 
 struct CausalAttention : torch::autograd::Function<CausalAttention> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v) {
+                            const at::Tensor& v, double share, int64_t key) {
+    const Dropout dropout{.share = share, .key = static_cast<uint64_t>(key)};
     const Shape s{.length = q.size(2), .head = q.size(3)};
     const at::Tensor out = at::empty_like(q);
     const at::Tensor log_sums = at::empty({q.size(0), q.size(1), s.length}, q.options());
     const float *queries = q.const_data_ptr<float>(), *keys = k.const_data_ptr<float>(),
                 *values = v.const_data_ptr<float>();
     float *results = out.mutable_data_ptr<float>(), *sums = log_sums.mutable_data_ptr<float>();
-    for_heads(q.size(0) * q.size(1), s.scores() + s.size(), [&](int64_t i, float* scratch) {
-      const int64_t at = i * s.size();
-      forward_head(s, {queries + at, keys + at, values + at, results + at, sums + i * s.length},
-                   scratch);
-    });
+    for_heads(q.size(0) * q.size(1), s, dropout, s.scores() + s.size(),
+              [&](int64_t i, const float* factors, float* scratch) {
+                const int64_t at = i * s.size();
+                forward_head(
+                    s, {queries + at, keys + at, values + at, results + at, sums + i * s.length},
+                    factors, scratch);
+              });
     context->save_for_backward({q, k, v, out, log_sums});
+    context->saved_data["share"] = share;
+    context->saved_data["key"] = key;
     return out;
   }
 
@@ -223,13 +265,16 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
           *sums = saved[4].mutable_data_ptr<float>();
     float *to_q = dq.mutable_data_ptr<float>(), *to_k = dk.mutable_data_ptr<float>(),
           *to_v = dv.mutable_data_ptr<float>();
-    for_heads(q.size(0) * q.size(1), 2 * s.scores() + s.size(), [&](int64_t i, float* scratch) {
-      const int64_t at = i * s.size();
-      backward_head(s,
-                    {queries + at, keys + at, values + at, results + at, sums + i * s.length},
-                    {from + at, to_q + at, to_k + at, to_v + at}, scratch);
-    });
-    return {dq, dk, dv};
+    const Dropout dropout{.share = context->saved_data["share"].toDouble(),
+                          .key = static_cast<uint64_t>(context->saved_data["key"].toInt())};
+    for_heads(q.size(0) * q.size(1), s, dropout, 2 * s.scores() + s.size(),
+              [&](int64_t i, const float* factors, float* scratch) {
+                const int64_t at = i * s.size();
+                backward_head(
+                    s, {queries + at, keys + at, values + at, results + at, sums + i * s.length},
+                    {from + at, to_q + at, to_k + at, to_v + at}, factors, scratch);
+              });
+    return {dq, dk, dv, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -240,13 +285,15 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   const auto fits = [&](const at::Tensor& t) {
     return t.is_cpu() && t.scalar_type() == at::kFloat && t.sizes() == q.sizes() && t.numel() > 0;
   };
-  const bool ours = fits(q) && fits(k) && fits(v) && dropout == 0 && q.size(2) <= kLongest &&
+  const bool ours = fits(q) && fits(k) && fits(v) && q.size(2) <= kLongest &&
                     q.size(2) % kPanel == 0 && q.size(3) % kPanel == 0;
   if (!ours) {
     return at::scaled_dot_product_attention(q, k, v, /*attn_mask=*/{}, dropout,
                                             /*is_causal=*/true);
   }
-  return CausalAttention::apply(q.contiguous(), k.contiguous(), v.contiguous());
+  const int64_t key =
+      dropout > 0 ? at::empty({}, at::kLong).random_().item<int64_t>() : 0;
+  return CausalAttention::apply(q.contiguous(), k.contiguous(), v.contiguous(), dropout, key);
 }
 
 }  // namespace genai

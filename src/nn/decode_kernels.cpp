@@ -31,12 +31,12 @@ typedef int32_t LooseInts __attribute__((vector_size(16), aligned(2), may_alias)
 GENAI_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) { return a * b + c; }
 
 template <int Rows, int Panels>
-GENAI_INLINE void dot_group(const int8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
+GENAI_INLINE void dot_group(const uint8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
                             Ints (&dot)[Rows][Panels][kVectors]) {
   for (int r = 0; r < Rows; ++r) {
     for (int q = 0; q < Panels; ++q) {
       for (int j = 0; j < kPad; ++j) {
-        const int8_t* four = w + q * w_stride + j / 4 * 4 * kPanel + j % 4;
+        const uint8_t* four = w + q * w_stride + j / 4 * 4 * kPanel + j % 4;
         for (int o = 0; o < kPanel; ++o) {
           dot[r][q][o / kLanes][o % kLanes] += four[o * 4] * x[r * x_stride + j];
         }
@@ -71,7 +71,7 @@ GENAI_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
 }
 
 template <int Rows, int Panels>
-GENAI_INLINE void dot_group(const int8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
+GENAI_INLINE void dot_group(const uint8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
                             Ints (&dot)[Rows][Panels][kVectors]) {
   const __m256i ones = _mm256_set1_epi16(1);
 // Unrolled, sums of integers are regrouped by the compiler, and the terms leave the registers.
@@ -81,15 +81,13 @@ GENAI_INLINE void dot_group(const int8_t* w, int64_t w_stride, const int8_t* x, 
     for (int r = 0; r < Rows; ++r) {
       int32_t four;
       std::memcpy(&four, x + r * x_stride + j * 4, sizeof(four));
-      const __m256i inputs = _mm256_set1_epi32(four), sizes = _mm256_abs_epi8(inputs);
+      const __m256i inputs = _mm256_set1_epi32(four);
 #pragma GCC unroll 4
       for (int q = 0; q < Panels; ++q) {
         const auto* at = reinterpret_cast<const __m256i*>(w + q * w_stride + j * 4 * kPanel);
 #pragma GCC unroll 2
         for (int v = 0; v < kVectors; ++v) {
-          // The instruction wants one factor without a sign: the weights take over the inputs'.
-          const __m256i signed_weights = _mm256_sign_epi8(_mm256_load_si256(at + v), inputs);
-          const __m256i pairs = _mm256_maddubs_epi16(sizes, signed_weights);
+          const __m256i pairs = _mm256_maddubs_epi16(_mm256_load_si256(at + v), inputs);
           dot[r][q][v] += (Ints)_mm256_madd_epi16(pairs, ones);
         }
       }
@@ -149,6 +147,7 @@ Buffer<T>::Buffer(int64_t size) {
 
 template class Buffer<float>;
 template class Buffer<int8_t>;
+template class Buffer<uint8_t>;
 template class Buffer<int32_t>;
 
 Matrix::Matrix(std::span<const float> weight, int64_t out, int64_t in, WeightFormat format)
@@ -166,7 +165,7 @@ void Matrix::pack_floats(const float* weight) {
 
 void Matrix::pack_bytes(const float* weight) {
   const int64_t groups = padded(in) / kPad;
-  bytes_ = Buffer<int8_t>(padded(out, kPanel) / kPanel * groups * kGroupBytes);
+  bytes_ = Buffer<uint8_t>(padded(out, kPanel) / kPanel * groups * kGroupBytes);
   for (int64_t o = 0; o < out; ++o) {
     for (int64_t g = 0; g < groups; ++g) {
       const float* from = weight + o * in + g * kPad;
@@ -176,10 +175,10 @@ void Matrix::pack_bytes(const float* weight) {
       const uint32_t bits = std::bit_cast<uint32_t>(largest / 127.f) + 0xffff;   // upwards
       const float scale = std::bit_cast<float>(bits & 0xffff0000);
       const float inverse = largest > 0 ? 1.f / scale : 0.f;
-      int8_t* to = bytes_.data() + (o / kPanel * groups + g) * kGroupBytes;
+      uint8_t* to = bytes_.data() + (o / kPanel * groups + g) * kGroupBytes;
       for (int64_t k = 0; k < count; ++k) {
         to[k / 4 * 4 * kPanel + o % kPanel * 4 + k % 4] =
-            static_cast<int8_t>(std::lrint(from[k] * inverse));
+            static_cast<uint8_t>(kZero + std::lrint(from[k] * inverse));
       }
       const int64_t i = o % kPanel;
       const auto half = static_cast<uint16_t>(bits >> 16);
@@ -192,10 +191,11 @@ Multiplier::Multiplier(int64_t widest, WeightFormat format, int threads)
     : kernels_(best_kernels()), format_(format) {
   const int64_t size = kMostRows * padded(widest);
   for (int i = 0; i < threads; ++i) {
-    scratch_.push_back({.floats = Buffer<float>(size), .quantized = {}, .scales = {}});
+    scratch_.push_back({.floats = Buffer<float>(size), .quantized = {}, .scales = {}, .offsets = {}});
     if (format == WeightFormat::float32) continue;
     scratch_.back().quantized = Buffer<int8_t>(size);
     scratch_.back().scales = Buffer<float>(size / kPad);
+    scratch_.back().offsets = Buffer<int32_t>(size / kPad);
   }
 }
 

@@ -231,13 +231,18 @@ TEST(DecodeKernels, integers_are_the_same_on_every_cpu) {
   for (const Kernels* k : all_kernels()) {
     std::vector<int8_t> q(96);
     std::vector<float> scales(3);
-    k->quantize(x.data(), 96, q.data(), scales.data());
+    std::vector<int32_t> offsets(3);
+    k->quantize(x.data(), 96, q.data(), scales.data(), offsets.data());
     EXPECT_EQ(scales[1], 0);
     for (size_t i = 0; i < 96; ++i) {
       const float scale = scales[i / 32];
       EXPECT_EQ(q[i], scale > 0 ? std::nearbyint(x[i] / scale) : 0) << k->name << " " << i;
     }
-    EXPECT_EQ(127, std::max(*std::max_element(q.begin(), q.begin() + 32),
+    for (size_t g = 0; g < 3; ++g) {
+      const auto group = q.begin() + static_cast<std::ptrdiff_t>(g) * 32;
+      EXPECT_EQ(offsets[g], -kZero * std::accumulate(group, group + 32, 0));
+    }
+    EXPECT_EQ(kMostInput, std::max(*std::max_element(q.begin(), q.begin() + 32),
                             static_cast<int8_t>(-*std::min_element(q.begin(), q.begin() + 32))));
   }
 }
@@ -248,8 +253,8 @@ TEST(DecodeKernels, largest_integers_do_not_overflow) {
   for (const bool portable : {false, true}) {
     force_portable(portable);
     for (const float sign : {1.f, -1.f}) {
-      const auto out = product(matrix, std::vector<float>(64, 127 * sign), 1, {}, 1);
-      for (const float y : out) EXPECT_EQ(y, -64 * 127 * 127 * sign);
+      const auto out = product(matrix, std::vector<float>(64, 63 * sign), 1, {}, 1);
+      for (const float y : out) EXPECT_EQ(y, -64 * 63 * 127 * sign);
     }
   }
   force_portable(false);

@@ -139,7 +139,7 @@ TEST(TransformerDecoder, int8_is_near) {
       decode::force_portable(portable);
       const auto decoder = make_decoder(shape, 1, weights.weights(), WeightFormat::int8, 1);
       logits[portable] = read_stream(*decoder, 0, tokens);
-      EXPECT_LT(relative_error(logits[portable], expected), 0.02);   // of the logits' size
+      EXPECT_LT(relative_error(logits[portable], expected), 0.03);   // of the logits' size
     }
     decode::force_portable(false);
   }

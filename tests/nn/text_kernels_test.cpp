@@ -142,6 +142,45 @@ TEST(CausalAttention, EqualsLibTorch) {
   }
 }
 
+/// The dropped probabilities are found by values that tell them, then all is done over with them.
+TEST(CausalAttention, DropsProbabilitiesAndKeepsTheirMean) {
+  const int64_t length = 64;
+  const double share = 0.3;
+  const std::vector<int64_t> shape{2, 3, length, length};
+  const Tensor q = random("q", shape), k = random("k", shape);
+  const auto attend = [&](const Tensor& a, const Tensor& b, const Tensor& v) {
+    at::manual_seed(5);
+    return causal_attention(a, b, v, share);
+  };
+  const Tensor unit = at::eye(length).expand(shape).contiguous();   // out: the probabilities
+  const Tensor masked = at::full({length, length}, -INFINITY).triu(1);
+  const double scale = 1 / std::sqrt(static_cast<double>(length));
+  const auto probabilities = [&](const Tensor& a, const Tensor& b) {
+    return (a.matmul(b.transpose(-1, -2)) * scale + masked).softmax(-1);
+  };
+  const Tensor factors = (attend(q, k, unit) / probabilities(q, k)).nan_to_num(0);
+  const Tensor seen = at::ones({length, length}).tril().expand(shape).to(at::kBool);
+  const Tensor dropped = factors.masked_select(seen).lt(0.5);
+  const double n = static_cast<double>(dropped.numel());
+  const double found = dropped.to(at::kDouble).mean().item<double>();
+  EXPECT_NEAR(found, share, 4 * std::sqrt(share * (1 - share) / n));
+  EXPECT_LE(distance(factors.masked_select(seen).masked_select(dropped.logical_not()),
+                     at::full({1}, 1 / (1 - share))), 1e-4);
+  // Heads and places drop others; the same seed the same.
+  EXPECT_FALSE(factors[0][0].equal(factors[0][1]));
+  EXPECT_TRUE(attend(q, k, unit).equal(attend(q, k, unit)));
+
+  std::vector<Tensor> ours, wanted;
+  for (const bool own : {true, false}) {
+    const Tensor a = q.clone().requires_grad_(), b = k.clone().requires_grad_(),
+                 v = random("v", shape).requires_grad_();
+    const Tensor out = own ? attend(a, b, v) : (probabilities(a, b) * factors).matmul(v);
+    (out * random("weights", shape)).sum().backward();
+    for (const Tensor& t : {out, a.grad(), b.grad(), v.grad()}) (own ? ours : wanted).push_back(t);
+  }
+  for (size_t i = 0; i < ours.size(); ++i) EXPECT_LE(distance(ours[i], wanted[i]), 3e-5) << i;
+}
+
 TEST(CausalAttention, SeesNothingOfWhatComes) {
   const std::vector<int64_t> shape{1, 1, 32, 16};
   const Tensor q = random("q", shape), k = random("k", shape), v = random("v", shape);

@@ -19,6 +19,9 @@ namespace genai::decode {
 
 constexpr int64_t kPad = 32;      // floats of a row, and numbers that share a scale in int8
 constexpr int64_t kPanel = 16;    // outputs of a product that lie side by side in memory
+/// The instruction for products of 8-bit integers takes one factor without a sign, the weights plus
+/// this; and adds two products in 16 bits, which 2 x 255 x 63 fit.
+constexpr int32_t kZero = 128, kMostInput = 63;
 constexpr int64_t kBlock = 32;    // places whose keys lie side by side
 constexpr int64_t kHeadPad = 16;  // numbers of a row of values
 constexpr int64_t kMostRows = 32; // that a decoder computes at once
@@ -43,7 +46,7 @@ class Buffer {
 };
 
 /// A matrix [out, in] ready for products. Of float32: [out / 16, in, 16]. Of int8: for each
-/// 16 outputs and 32 inputs 8 lines, each of 4 inputs of all 16, then the 16 scales.
+/// 16 outputs and 32 inputs 8 lines, each of 4 inputs of all 16, plus kZero; then the 16 scales.
 class Matrix {
  public:
   Matrix() = default;
@@ -52,14 +55,14 @@ class Matrix {
   int64_t out = 0, in = 0;
   WeightFormat format = WeightFormat::float32;
   const float* floats() const { return floats_.data(); }
-  const int8_t* bytes() const { return bytes_.data(); }
+  const uint8_t* bytes() const { return bytes_.data(); }
 
  private:
   void pack_floats(const float* weight);
   void pack_bytes(const float* weight);
 
   Buffer<float> floats_;
-  Buffer<int8_t> bytes_;
+  Buffer<uint8_t> bytes_;
 };
 
 constexpr int64_t kGroupBytes = kPanel * (kPad + static_cast<int64_t>(sizeof(uint16_t)));
@@ -70,6 +73,7 @@ struct Operand {
   int64_t x_stride;
   const int8_t* quantized;     // of an int8 matrix: [rows, padded(in)]
   const float* scales;         //                    [rows, padded(in) / 32]
+  const int32_t* offsets;      // - kZero times the sum of each 32 integers
   int64_t rows;
 };
 
@@ -113,8 +117,9 @@ struct Kernels {
   const char* name;
   /// Outputs of panels first .. last - 1.
   void (*multiply)(const Product& product, int64_t first, int64_t last);
-  /// x [width] -> 8-bit integers and a scale for each 32 of them: the largest becomes 127.
-  void (*quantize)(const float* x, int64_t width, int8_t* quantized, float* scales);
+  /// x [width] -> integers up to kMostInput, a scale and an offset for each 32 of them.
+  void (*quantize)(const float* x, int64_t width, int8_t* quantized, float* scales,
+                   int32_t* offsets);
   /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias; bias may be null
   void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t width,
                      float epsilon, float* y);
@@ -179,7 +184,8 @@ class Multiplier {
     for (int64_t r = first; r < last; ++r) {
       const float* x = row(r, s.floats.at(r * stride));
       if (format_ == WeightFormat::int8) {
-        kernels_.quantize(x, width, s.quantized.at(r * stride), s.scales.at(r * stride / kPad));
+        kernels_.quantize(x, width, s.quantized.at(r * stride), s.scales.at(r * stride / kPad),
+                          s.offsets.at(r * stride / kPad));
       }
     }
     if (!alone) worker.barrier();
@@ -187,6 +193,7 @@ class Multiplier {
             .x_stride = stride,
             .quantized = s.quantized.data(),
             .scales = s.scales.data(),
+            .offsets = s.offsets.data(),
             .rows = rows};
   }
 
@@ -194,6 +201,7 @@ class Multiplier {
     Buffer<float> floats;
     Buffer<int8_t> quantized;
     Buffer<float> scales;
+    Buffer<int32_t> offsets;
   };
   const Kernels& kernels_;
   WeightFormat format_;

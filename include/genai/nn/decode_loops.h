@@ -131,9 +131,10 @@ GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel, in
 template <int Rows, int Panels>
 GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t panel, int64_t apart) {
   const int64_t groups = padded(p.matrix->in) / kPad, step = groups * kGroupBytes * apart;
-  const int8_t* w = p.matrix->bytes() + panel * groups * kGroupBytes;
+  const uint8_t* w = p.matrix->bytes() + panel * groups * kGroupBytes;
   const int8_t* x = p.x.quantized + row * groups * kPad;
   const float* scales = p.x.scales + row * groups;
+  const int32_t* offsets = p.x.offsets + row * groups;
   Lanes sum[Rows][Panels][kVectors];
 #pragma GCC unroll 16
   for (int j = 0; j < Panels * kVectors; ++j) {
@@ -142,8 +143,15 @@ GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t pan
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) sum[r][j / kVectors][j % kVectors] = start;
   }
-  for (int64_t g = 0; g < groups; ++g, w += kGroupBytes, x += kPad, ++scales) {
-    Ints dot[Rows][Panels][kVectors] = {};
+  for (int64_t g = 0; g < groups; ++g, w += kGroupBytes, x += kPad, ++scales, ++offsets) {
+    Ints dot[Rows][Panels][kVectors];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 16
+      for (int j = 0; j < Panels * kVectors; ++j) {
+        dot[r][j / kVectors][j % kVectors] = offsets[r * groups] - Ints{};
+      }
+    }
     dot_group<Rows, Panels>(w, step, x, groups * kPad, dot);
 #pragma GCC unroll 4
     for (int q = 0; q < Panels; ++q) {
@@ -214,7 +222,8 @@ void multiply(const Product& p, int64_t first, int64_t last) {
   }
 }
 
-void quantize(const float* x, int64_t width, int8_t* quantized, float* scales) {
+void quantize(const float* x, int64_t width, int8_t* quantized, float* scales,
+              int32_t* offsets) {
   for (int64_t k = 0; k < width; k += kPad, x += kPad, quantized += kPad) {
     Lanes most{};
 #pragma GCC unroll 8
@@ -225,15 +234,20 @@ void quantize(const float* x, int64_t width, int8_t* quantized, float* scales) {
     float largest = 0;
 #pragma GCC unroll 8
     for (int i = 0; i < kLanes; ++i) largest = std::max(largest, most[i]);
-    const float inverse = largest > 0 ? 127.f / largest : 0.f;
-    *scales++ = largest / 127.f;
+    const float inverse = largest > 0 ? kMostInput / largest : 0.f;
+    *scales++ = largest / kMostInput;
     constexpr float kRound = 12582912.f;   // leaves the nearest integer in the low bits
-    Ints whole[kPad / kLanes];
+    Ints whole[kPad / kLanes], sums{};
 #pragma GCC unroll 8
     for (int64_t i = 0; i < kPad / kLanes; ++i) {
-      whole[i] = (Ints)(load(x + i * kLanes) * inverse + kRound);
+      whole[i] = (Ints)(load(x + i * kLanes) * inverse + kRound) - (Ints)all(kRound);
+      sums += whole[i];
     }
     narrow(whole, quantized);
+    int32_t sum = 0;
+#pragma GCC unroll 8
+    for (int i = 0; i < kLanes; ++i) sum += sums[i];
+    *offsets++ = -kZero * sum;
   }
 }
 
