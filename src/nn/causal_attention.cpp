@@ -1,11 +1,13 @@
 #include "genai/nn/causal_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <vector>
 
 #include "genai/base/vectorized.h"
@@ -278,6 +280,14 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
   }
 };
 
+/// From the generator that layers draw from, which is seeded by the position in training.
+int64_t key_of_layer() {
+  auto* generator = at::get_generator_or_default<at::CPUGeneratorImpl>(
+      std::nullopt, at::detail::getDefaultCPUGenerator());
+  const std::lock_guard lock(generator->mutex_);
+  return static_cast<int64_t>(generator->random64() >> 1);
+}
+
 }  // namespace
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -291,8 +301,7 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
     return at::scaled_dot_product_attention(q, k, v, /*attn_mask=*/{}, dropout,
                                             /*is_causal=*/true);
   }
-  const int64_t key =
-      dropout > 0 ? at::empty({}, at::kLong).random_().item<int64_t>() : 0;
+  const int64_t key = dropout > 0 ? key_of_layer() : 0;
   return CausalAttention::apply(q.contiguous(), k.contiguous(), v.contiguous(), dropout, key);
 }
 
