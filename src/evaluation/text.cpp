@@ -85,9 +85,8 @@ Metric token_mean(const std::string& name, const Tensor& nats, double tokens,
 
 void add_full_pass(const LoadedModel& loaded, const Reader& reader, const Dataset& data,
                    const std::string& source, Evaluation& into, const StageProgress& progress) {
-  const std::string windows_name = concat("/window", data.info.context);
-  const std::string protocol = concat("@", source, data.info.lines ? "/lines" : windows_name,
-                                      reader.protocol());
+  const std::string items = data.info.lines ? "/lines" : concat("/window", data.info.context);
+  const std::string protocol = concat("@", source, items, reader.protocol());
   const int64_t windows = data.test.size(), most = std::max<int64_t>(1, kTokens / data.info.context);
   std::vector<Tensor> parts;
   double tokens = 0;
@@ -314,7 +313,8 @@ void measure_sums(const LoadedModel& loaded, const Dataset& data, const Evaluati
       batch.input.eq(equals).cumsum(1).gt(0).logical_and(batch.target.ne(kNoTarget));
   const Tensor right = taken.eq(batch.target).logical_or(answer.logical_not()).all(1);
   into.metrics.push_back(mean_metric(
-      concat("exact_answers@", data.info.source, "-test", data.test.size(), "/greedy", request.suffix()),
+      concat("exact_answers@", data.info.source, "-test", data.test.size(), "/greedy",
+             request.suffix()),
       right.to(at::kDouble).cpu(), "", Better::higher));
 }
 

@@ -125,7 +125,7 @@ struct Dropout {
   uint64_t key = 0;
 };
 
-/// What the probabilities of head `number` are multiplied by, where not masked: 0 or 1 / (1 - share).
+/// What the probabilities of head `number` are multiplied by, where not masked: 0, 1 / (1 - share).
 void draw_factors(const Shape& s, const Dropout& dropout, int64_t number, float* factors) {
   const auto share = static_cast<float>(dropout.share);
   const float kept = 1.f / (1.f - share);

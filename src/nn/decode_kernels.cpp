@@ -191,11 +191,12 @@ Multiplier::Multiplier(int64_t widest, WeightFormat format, int threads)
     : kernels_(best_kernels()), format_(format) {
   const int64_t size = kMostRows * padded(widest);
   for (int i = 0; i < threads; ++i) {
-    scratch_.push_back({.floats = Buffer<float>(size), .quantized = {}, .scales = {}, .offsets = {}});
+    Scratch& scratch = scratch_.emplace_back();
+    scratch.floats = Buffer<float>(size);
     if (format == WeightFormat::float32) continue;
-    scratch_.back().quantized = Buffer<int8_t>(size);
-    scratch_.back().scales = Buffer<float>(size / kPad);
-    scratch_.back().offsets = Buffer<int32_t>(size / kPad);
+    scratch.quantized = Buffer<int8_t>(size);
+    scratch.scales = Buffer<float>(size / kPad);
+    scratch.offsets = Buffer<int32_t>(size / kPad);
   }
 }
 

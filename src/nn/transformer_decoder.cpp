@@ -90,20 +90,20 @@ class TransformerDecoder : public decode::StreamDecoder {
       return l;
     };
     const bool gated = s.mlp == MlpKind::swiglu;
-    const Part gates{.number = 0, .of = gated ? 2 : 1}, ups{.number = gated ? 1 : 0, .of = gates.of};
+    const Part gates{.number = 0, .of = 2}, ups = gated ? Part{.number = 1, .of = 2} : Part{};
     tokens_ = reader.table("tokens.weight", s.vocabulary, s.width);
     if (s.pairs) pairs_ = reader.table("pairs.weight", s.vocabulary * s.vocabulary, s.width);
     if (s.positions == Positions::learned) {
       positions_ = reader.table("positions.weight", s.context, s.width);
     }
     for (int64_t i = 0; i < s.layers; ++i) {
-      const std::string block = "blocks." + std::to_string(i) + ".";
+      const std::string block = "blocks." + std::to_string(i) + ".", up = block + "mlp.up";
       blocks_.push_back({.attention_norm = norm(block + "attention_norm"),
                          .mlp_norm = norm(block + "mlp_norm"),
                          .qkv = linear(block + "attention.qkv", qkv_width(), s.width),
                          .out = linear(block + "attention.out", s.width, s.heads * s.head()),
-                         .gate = gated ? linear(block + "mlp.up", s.hidden, s.width, gates) : Linear{},
-                         .up = linear(block + "mlp.up", s.hidden, s.width, ups),
+                         .gate = gated ? linear(up, s.hidden, s.width, gates) : Linear{},
+                         .up = linear(up, s.hidden, s.width, ups),
                          .down = linear(block + "mlp.down", s.width, s.hidden)});
     }
     norm_ = norm("norm");
@@ -144,9 +144,7 @@ class TransformerDecoder : public decode::StreamDecoder {
             .values = values_.at(number * value_size_)};
   }
 
-  int64_t cost() const override {
-    return std::max(shape_.width * (qkv_width() + shape_.hidden) / 2, shape_.width * shape_.hidden);
-  }
+  int64_t cost() const override { return shape_.width * shape_.hidden; }
 
   void begin(std::span<const Row> rows, std::span<const int64_t> places) override {
     for (size_t r = 0; r < rows.size(); ++r) embed(rows[r], places[r], static_cast<int64_t>(r));

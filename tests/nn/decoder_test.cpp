@@ -220,7 +220,7 @@ TEST_P(Bits, depend_neither_on_the_cut_into_calls_nor_on_threads) {
     one_by_one.insert(one_by_one.end(), logits.begin(), logits.end());
   }
   for (const int threads : {1, 2, 3}) {
-    for (const size_t size : {75u, 40u, 7u, 2u}) {
+    for (const size_t size : {75u, 40u, 7u, 2u, 1u}) {
       const auto other = make(1, threads);
       std::vector<float> all;
       for (size_t first = 0; first < tokens.size(); first += size) {

@@ -27,7 +27,7 @@ struct EvaluationRequest {
   int64_t first = 0;         ///< number of the first sample
   int64_t draws = 0;         ///< of the likelihood; 0: as the model advises
   int64_t images = 0;        ///< the first N test images for likelihood and accuracy; 0: all
-  WeightFormat weights = WeightFormat::float32;   ///< int8, for text and series: by the decode engine
+  WeightFormat weights = WeightFormat::float32;   ///< int8: of text and series alone
   Json options = Json::object();   ///< of the family's sampling table
 
   /// What ends the names of metrics of weights that are not float32.

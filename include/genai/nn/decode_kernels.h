@@ -87,8 +87,8 @@ struct Product {
   bool add;
 };
 
-/// Keys and values of one head of a sequence: float32, or beside 8-bit weights bfloat16, whose error
-/// is less than theirs, and of which each 16 lie as 8 pairs of numbers i and i + 8.
+/// Keys and values of one head of a sequence: float32, or beside 8-bit weights bfloat16, whose
+/// error is less than theirs, and of which each 16 lie as 8 pairs of numbers i and i + 8.
 struct Memory {
   WeightFormat format;
   void* keys;            // [places / kBlock, head, kBlock]

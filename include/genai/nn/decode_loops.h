@@ -86,21 +86,48 @@ GENAI_INLINE void put(float x, uint16_t* to, int64_t i) {
 
 // Products. ---------------------------------------------------------------------------------------
 
-/// Rows x Panels of float32, `apart` panels from one to the next. The sum of an output goes through
-/// its inputs one by one.
+/// Of a tile: rows `row`, ... and every `apart`-th panel from `panel` on.
+template <int Rows, int Panels>
+using Sums = Lanes[Rows][Panels][kVectors];
+
+/// The first output of vector j of a row of them.
+GENAI_INLINE int64_t output_of(int64_t panel, int64_t apart, int j) {
+  return (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
+}
+
+template <int Rows, int Panels>
+GENAI_INLINE void begin_sums(const Product& p, int64_t panel, int64_t apart,
+                             Sums<Rows, Panels>& sum) {
+#pragma GCC unroll 16
+  for (int j = 0; j < Panels * kVectors; ++j) {
+    const Lanes start = p.bias ? load(p.bias + output_of(panel, apart, j)) : Lanes{};
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) sum[r][j / kVectors][j % kVectors] = start;
+  }
+}
+
+template <int Rows, int Panels>
+GENAI_INLINE void store_sums(const Product& p, int64_t row, int64_t panel, int64_t apart,
+                             const Sums<Rows, Panels>& sum) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 16
+    for (int j = 0; j < Panels * kVectors; ++j) {
+      float* to = p.out + (row + r) * p.out_stride + output_of(panel, apart, j);
+      const Lanes& result = sum[r][j / kVectors][j % kVectors];
+      store(p.add ? load(to) + result : result, to);
+    }
+  }
+}
+
+/// A tile of float32. The sum of an output goes through its inputs one by one.
 template <int Rows, int Panels>
 GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel, int64_t apart) {
   const int64_t depth = p.matrix->in, step = depth * kPanel * apart, stride = p.x.x_stride;
   const float* w = p.matrix->floats() + panel * depth * kPanel;
   const float* x = p.x.x + row * stride;
-  Lanes sum[Rows][Panels][kVectors];
-#pragma GCC unroll 16
-  for (int j = 0; j < Panels * kVectors; ++j) {
-    const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
-    const Lanes start = p.bias ? load(p.bias + output) : Lanes{};
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) sum[r][j / kVectors][j % kVectors] = start;
-  }
+  Sums<Rows, Panels> sum;
+  begin_sums<Rows, Panels>(p, panel, apart, sum);
   for (int64_t k = 0; k < depth; ++k, w += kPanel, ++x) {
 #pragma GCC unroll 4
     for (int q = 0; q < Panels; ++q) {
@@ -114,20 +141,10 @@ GENAI_INLINE void multiply_tile(const Product& p, int64_t row, int64_t panel, in
       }
     }
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 16
-    for (int j = 0; j < Panels * kVectors; ++j) {
-      const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
-      float* to = p.out + (row + r) * p.out_stride + output;
-      const Lanes& result = sum[r][j / kVectors][j % kVectors];
-      store(p.add ? load(to) + result : result, to);
-    }
-  }
+  store_sums<Rows, Panels>(p, row, panel, apart, sum);
 }
 
-/// Rows x Panels of int8, `apart` panels from one to the next: integer sums of each 32 inputs, scaled
-/// and added one by one.
+/// A tile of int8: integer sums of each 32 inputs, scaled and added one by one.
 template <int Rows, int Panels>
 GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t panel, int64_t apart) {
   const int64_t groups = padded(p.matrix->in) / kPad, step = groups * kGroupBytes * apart;
@@ -135,14 +152,8 @@ GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t pan
   const int8_t* x = p.x.quantized + row * groups * kPad;
   const float* scales = p.x.scales + row * groups;
   const int32_t* offsets = p.x.offsets + row * groups;
-  Lanes sum[Rows][Panels][kVectors];
-#pragma GCC unroll 16
-  for (int j = 0; j < Panels * kVectors; ++j) {
-    const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
-    const Lanes start = p.bias ? load(p.bias + output) : Lanes{};
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) sum[r][j / kVectors][j % kVectors] = start;
-  }
+  Sums<Rows, Panels> sum;
+  begin_sums<Rows, Panels>(p, panel, apart, sum);
   for (int64_t g = 0; g < groups; ++g, w += kGroupBytes, x += kPad, ++scales, ++offsets) {
     Ints dot[Rows][Panels][kVectors];
 #pragma GCC unroll 8
@@ -166,21 +177,12 @@ GENAI_INLINE void multiply_bytes_tile(const Product& p, int64_t row, int64_t pan
       }
     }
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 16
-    for (int j = 0; j < Panels * kVectors; ++j) {
-      const int64_t output = (panel + j / kVectors * apart) * kPanel + j % kVectors * kLanes;
-      float* to = p.out + (row + r) * p.out_stride + output;
-      const Lanes& result = sum[r][j / kVectors][j % kVectors];
-      store(p.add ? load(to) + result : result, to);
-    }
-  }
+  store_sums<Rows, Panels>(p, row, panel, apart, sum);
 }
 
-/// Panels at once: enough sums to hide the latency of an addition, few enough for the registers. One
-/// row is as fast as its weights come: fastest in streams that go on from tile to tile, each through
-/// its part of the panels, four of 64 bytes or two of 512.
+/// Panels at once: enough sums to hide the latency of an addition, few enough for the registers.
+/// One row is as fast as its weights come: fastest in streams that go on from tile to tile, each
+/// through its part of the panels, four of 64 bytes or two of 544.
 template <WeightFormat Format, int Rows, int Panels>
 void multiply_columns(const Product& p, int64_t row, int64_t first, int64_t last) {
   const int64_t apart = (last - first) / Panels;
