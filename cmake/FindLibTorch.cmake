@@ -51,6 +51,9 @@ add_library(LibTorch::LibTorch INTERFACE IMPORTED)
 target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE ${LIBTORCH_ROOT}/include
   ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
 target_link_libraries(LibTorch::LibTorch INTERFACE ${_libraries})
+if(LIBTORCH_OPENMP)
+  target_compile_options(LibTorch::LibTorch INTERFACE -fopenmp)
+endif()
 target_compile_features(LibTorch::LibTorch INTERFACE cxx_std_20)
 
 # A small program shows now, not after minutes of compiling, whether this LibTorch works here.

@@ -33,7 +33,7 @@ EOF
 cat >"src/models/$name.cpp" <<EOF
 #include "genai/models/$name.h"
 
-#include <torch/nn.h>
+#include "genai/nn/modules.h"
 
 namespace genai {
 namespace {

@@ -9,10 +9,10 @@ mkdir -p build
 install_packages
 install_libtorch
 
-say "building genai (a few minutes the first time)"
+say "building genai (two to five minutes the first time)"
 cmake --preset release -DGENAI_TESTS=OFF >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
 grep -- '-- LibTorch' build/configure.log || true
-cmake --build --preset release --target genai_tool -j "$(jobs)"
+build --target genai_tool
 
 genai=build/release/bin/genai
 say "training a variational autoencoder on the built-in digits (one minute)"

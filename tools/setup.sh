@@ -29,9 +29,16 @@ install_packages() {
     echo "This script installs packages with apt-get, which is not here. Needed: ${missing[*]}" >&2
     exit 1
   }
-  say "packages: installing ${missing[*]}"
   local as_root=()
-  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo)
+    command -v sudo >/dev/null || {
+      echo "Packages are missing, and this script needs root or sudo to install them." >&2
+      echo "Ask an administrator for:  apt-get install ${missing[*]}" >&2
+      exit 1
+    }
+  fi
+  say "packages: installing ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends \
     "${missing[@]}" >/dev/null
@@ -55,6 +62,26 @@ install_libtorch() {
       PIP_ROOT_USER_ACTION=ignore "${pip[@]}" "torch==$version" \
         --index-url https://download.pytorch.org/whl/cpu
   fi
+}
+
+# cmake --build with a line that says how far it is; the compilers' whole output is in build/build.log.
+build() {
+  local begun=$SECONDS line end='\n'
+  [ -t 1 ] && end='\r'
+  NINJA_STATUS='[%f/%t] ' cmake --build --preset release -j "$(jobs)" "$@" 2>&1 |
+    tee build/build.log |
+    while IFS= read -r line; do
+      if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
+        local built=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]} spent=$((SECONDS - begun)) left
+        left=$((built ? spent * (all - built) / built : 0))
+        printf "   built %d of %d parts in %d:%02d, about %d:%02d left  $end" "$built" "$all" \
+          $((spent / 60)) $((spent % 60)) $((left / 60)) $((left % 60))
+      else
+        printf '%s\n' "$line"
+      fi
+    done
+  [ -t 1 ] && printf '\n'
+  return 0
 }
 
 # Two compilers at once need about 3 GB.

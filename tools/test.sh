@@ -11,7 +11,7 @@ install_libtorch
 say "building everything"
 cmake --preset release -DGENAI_TESTS=ON >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
 grep -- '-- LibTorch' build/configure.log || true
-cmake --build --preset release -j "$(jobs)"
+build
 
 say "testing"
 ctest --test-dir build/release --output-on-failure -j "$(jobs)" "$@"

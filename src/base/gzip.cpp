@@ -12,7 +12,7 @@
 namespace genai {
 namespace {
 
-[[noreturn]] void damaged(const std::string& name, const std::string& why) {
+[[noreturn]] void damaged_gzip(const std::string& name, const std::string& why) {
   fail(ErrorKind::data, "cannot unpack gzip file ", name, ": ", why, "; get the file again");
 }
 
@@ -23,7 +23,7 @@ bool is_gzip(std::string_view bytes) {
 }
 
 std::string gunzip(std::string_view bytes, uint64_t max_output, const std::string& name) {
-  if (!is_gzip(bytes)) damaged(name, "expected a gzip header, found something else");
+  if (!is_gzip(bytes)) damaged_gzip(name, "expected a gzip header, found something else");
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK) throw std::bad_alloc();   // + 16: gzip, nothing else
   const std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, inflateEnd);
@@ -33,7 +33,7 @@ std::string gunzip(std::string_view bytes, uint64_t max_output, const std::strin
   for (int state = Z_OK; state != Z_STREAM_END;) {
     if (stream.avail_in == 0) {   // zlib counts in 32 bits
       const size_t n = std::min<size_t>(bytes.size() - given, std::numeric_limits<int>::max());
-      if (n == 0) damaged(name, concat("truncated after ", given, " bytes"));
+      if (n == 0) damaged_gzip(name, concat("truncated after ", given, " bytes"));
       stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data() + given));
       stream.avail_in = static_cast<uInt>(n);
       given += n;
@@ -43,15 +43,15 @@ std::string gunzip(std::string_view bytes, uint64_t max_output, const std::strin
     state = inflate(&stream, Z_NO_FLUSH);
     if (state == Z_MEM_ERROR) throw std::bad_alloc();
     if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
-      damaged(name, concat("damaged near byte ", given - stream.avail_in, " (",
+      damaged_gzip(name, concat("damaged near byte ", given - stream.avail_in, " (",
                            stream.msg ? stream.msg : "bad stream", ")"));
     const size_t n = piece.size() - stream.avail_out;
     if (n > max_output - out.size())
-      damaged(name, concat("it expands to more than the expected ", max_output, " bytes"));
+      damaged_gzip(name, concat("it expands to more than the expected ", max_output, " bytes"));
     out.append(piece, 0, n);
   }
   if (const size_t rest = bytes.size() - given + stream.avail_in; rest > 0)
-    damaged(name, concat("expected its end, found ", rest, " more bytes"));
+    damaged_gzip(name, concat("expected its end, found ", rest, " more bytes"));
   return out;
 }
 

@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n", 8);
 constexpr size_t kMaxTexts = 1000, kMaxTextBytes = 16 << 20;
 
-[[noreturn]] void damaged(const std::string& name, const std::string& why) {
+[[noreturn]] void damaged_png(const std::string& name, const std::string& why) {
   fail(ErrorKind::data, "cannot read PNG ", name, ": ", why, "; get or make the file again");
 }
 
@@ -80,21 +80,21 @@ class StreamCheck {
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
     stream_.avail_in = static_cast<uInt>(data.size());   // a chunk's length has 32 bits
     do {
-      if (ended_ && !data.empty()) damaged(name_, "more pixel data than its size says");
+      if (ended_ && !data.empty()) damaged_png(name_, "more pixel data than its size says");
       stream_.next_out = reinterpret_cast<Bytef*>(piece_.data());
       stream_.avail_out = static_cast<uInt>(piece_.size());
       const int state = inflate(&stream_, Z_NO_FLUSH);
       if (state == Z_MEM_ERROR) throw std::bad_alloc();
       if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
-        damaged(name_, concat("damaged pixel data (", stream_.msg ? stream_.msg : "?", ")"));
+        damaged_png(name_, concat("damaged pixel data (", stream_.msg ? stream_.msg : "?", ")"));
       ended_ = state == Z_STREAM_END;
       found_ += piece_.size() - stream_.avail_out;
-      if (found_ > size) damaged(name_, "more pixel data than its size says");
+      if (found_ > size) damaged_png(name_, "more pixel data than its size says");
     } while (stream_.avail_in > 0 || stream_.avail_out == 0);
   }
   void finish(uint64_t size) {
     if (!ended_ || found_ != size)
-      damaged(name_, concat("expected ", size, " bytes of pixel data, found ", found_));
+      damaged_png(name_, concat("expected ", size, " bytes of pixel data, found ", found_));
   }
 
  private:
@@ -109,7 +109,7 @@ class StreamCheck {
 /// alone would accept bytes after IEND, wrong CRCs in chunks that it skips and wrong Adler sums.
 std::vector<PngText> check_structure(std::string_view bytes, const std::string& name,
                                      int64_t max_pixels) {
-  if (bytes.substr(0, 8) != kSignature) damaged(name, "expected the PNG signature");
+  if (bytes.substr(0, 8) != kSignature) damaged_png(name, "expected the PNG signature");
   std::vector<PngText> texts;
   size_t text_bytes = 0, text_chunks = 0;
   uint64_t size = 0;   // of the pixel data
@@ -117,40 +117,40 @@ std::vector<PngText> check_structure(std::string_view bytes, const std::string& 
   std::string_view last;
   bool has_pixels = false;
   for (size_t at = 8;;) {
-    if (bytes.size() - at < 12) damaged(name, concat("truncated at byte ", bytes.size()));
+    if (bytes.size() - at < 12) damaged_png(name, concat("truncated at byte ", bytes.size()));
     const uint32_t length = big_endian(bytes, at);
     if (length > bytes.size() - at - 12)
-      damaged(name, concat("the chunk at byte ", at, " says ", length, " bytes, found ",
+      damaged_png(name, concat("the chunk at byte ", at, " says ", length, " bytes, found ",
                            bytes.size() - at - 12));
     const std::string_view type = bytes.substr(at + 4, 4), data = bytes.substr(at + 8, length);
     const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(type.data()), length + size_t{4});
     if (crc != big_endian(bytes, at + 8 + length))
-      damaged(name, concat("wrong CRC of the chunk at byte ", at));
+      damaged_png(name, concat("wrong CRC of the chunk at byte ", at));
     if (at == 8) {
-      if (type != "IHDR" || length != 13) damaged(name, "expected IHDR first");
+      if (type != "IHDR" || length != 13) damaged_png(name, "expected IHDR first");
       const uint64_t width = big_endian(data, 0), height = big_endian(data, 4);
       if (width == 0 || height == 0 || width > PNG_UINT_31_MAX || height > PNG_UINT_31_MAX ||
           width * height > static_cast<uint64_t>(std::max<int64_t>(max_pixels, 0)))
-        damaged(name,
+        damaged_png(name,
                 concat("expected 1 to ", max_pixels, " pixels, found ", width, " x ", height));
       size = unpacked_size(data, width, height);
     } else if (type == "IDAT") {
-      if (has_pixels && last != type) damaged(name, "its IDAT chunks are not in a row");
+      if (has_pixels && last != type) damaged_png(name, "its IDAT chunks are not in a row");
       has_pixels = true;
       stream.feed(data, size);
     } else if (type == "tEXt" || type == "iTXt") {
       text_bytes += length;
       if (++text_chunks > kMaxTexts || text_bytes > kMaxTextBytes)
-        damaged(name, concat("expected at most ", kMaxTexts, " texts of ", kMaxTextBytes,
+        damaged_png(name, concat("expected at most ", kMaxTexts, " texts of ", kMaxTextBytes,
                              " bytes together"));
       add_text(type, data, texts);
     }
     last = type;
     at += size_t{12} + length;
     if (type != "IEND") continue;
-    if (length != 0) damaged(name, "expected an empty IEND");
+    if (length != 0) damaged_png(name, "expected an empty IEND");
     if (at != bytes.size())
-      damaged(name, concat("expected its end at byte ", at, ", found ", bytes.size() - at,
+      damaged_png(name, concat("expected its end at byte ", at, ", found ", bytes.size() - at,
                            " more bytes"));
     stream.finish(size);
     return texts;
@@ -318,12 +318,12 @@ Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixe
   session.unread = bytes;
   Reader reader(&session);
   if (!reader.info) throw std::bad_alloc();
-  if (!read_header(reader.png, reader.info, &session)) damaged(name, session.message);
+  if (!read_header(reader.png, reader.info, &session)) damaged_png(name, session.message);
   const int64_t width = png_get_image_width(reader.png, reader.info);
   const int64_t height = png_get_image_height(reader.png, reader.info);
   const int64_t found = png_get_channels(reader.png, reader.info);   // 1 to 4
   std::vector<uint8_t> pixels(static_cast<size_t>(width * height * found));   // [H, W, found]
-  if (!read_pixels(reader.png, reader.info, pixels.data())) damaged(name, session.message);
+  if (!read_pixels(reader.png, reader.info, pixels.data())) damaged_png(name, session.message);
 
   const int64_t kept = found <= 2 ? 1 : 3;
   if (found != kept) {   // the last channel is alpha; in place, since fewer bytes are written

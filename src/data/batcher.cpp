@@ -11,9 +11,6 @@
 namespace genai {
 namespace {
 
-/// The draw that the likelihood of test items is measured with, whatever the run's seed.
-constexpr uint64_t kProtocolSeed = 0;
-
 /// uint8 [B, C, H, W] to float in [0, 1], binarized by the rule.
 Tensor to_pixels(const Tensor& bytes, Binarize binarize, const Draw& draw) {
   const Tensor grey = bytes.to(at::kFloat).div_(255.0);

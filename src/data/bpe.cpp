@@ -21,8 +21,6 @@ uint64_t pair_key(int32_t left, int32_t right) {
   return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
 }
 
-size_t index(int32_t id) { return static_cast<size_t>(id); }
-
 // ---- byte letters ----
 
 struct ByteLetters {
@@ -39,8 +37,8 @@ const ByteLetters& byte_letters() {
     for (int32_t byte = 0; byte < 256; ++byte) {
       const bool visible = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
       const int32_t letter = visible ? byte : other++;
-      table.letters[index(byte)] = to_utf8(letter);
-      table.bytes[index(letter)] = byte;
+      table.letters[to_index(byte)] = to_utf8(letter);
+      table.bytes[to_index(letter)] = byte;
     }
     size_t next = 0;
     for (const int32_t byte : table.bytes) {
@@ -118,7 +116,7 @@ class Trainer {
   explicit Trainer(std::string_view text) {
     std::array<int32_t, 256> ids;
     for (int32_t id = 0; id < Bpe::kBytes; ++id)
-      ids[static_cast<uint8_t>(byte_tokens()[index(id)][0])] = id;
+      ids[static_cast<uint8_t>(byte_tokens()[to_index(id)][0])] = id;
     std::unordered_map<std::string_view, size_t> seen;
     split_pieces(text, [&](std::string_view piece) {
       const auto [entry, fresh] = seen.try_emplace(piece, words_.size());
@@ -287,7 +285,7 @@ std::string from_byte_letters(std::string_view letters, const std::string& where
   for (size_t at = 0; at < letters.size();) {
     const Character letter = character_at(letters, at);
     const bool known = letter.code_point >= 0 && letter.code_point < 0x180;
-    const int32_t byte = known ? byte_letters().bytes[index(letter.code_point)] : -1;
+    const int32_t byte = known ? byte_letters().bytes[to_index(letter.code_point)] : -1;
     if (byte < 0)
       fail(ErrorKind::data, where, ": '", visible_text(letters.substr(at, letter.bytes)),
            "' stands for no byte; expected the letters of GPT-2's byte-level files");
@@ -308,7 +306,7 @@ Bpe Bpe::train(std::string_view text, int64_t vocabulary, int64_t least) {
   Bpe bpe;
   bpe.tokens_.assign(byte_tokens().begin(), byte_tokens().end());
   for (int32_t id = 0; id < kBytes; ++id)
-    bpe.byte_ids_[static_cast<uint8_t>(bpe.tokens_[index(id)][0])] = id;
+    bpe.byte_ids_[static_cast<uint8_t>(bpe.tokens_[to_index(id)][0])] = id;
   Trainer trainer(text);
   int32_t left = 0, right = 0;
   while (static_cast<int64_t>(bpe.tokens_.size()) < vocabulary &&
@@ -316,7 +314,7 @@ Bpe Bpe::train(std::string_view text, int64_t vocabulary, int64_t least) {
     const auto joined = static_cast<int32_t>(bpe.tokens_.size());
     bpe.ranks_.emplace(pair_key(left, right), static_cast<int32_t>(bpe.merges_.size()));
     bpe.merges_.push_back({left, right, joined});
-    bpe.tokens_.push_back(bpe.tokens_[index(left)] + bpe.tokens_[index(right)]);
+    bpe.tokens_.push_back(bpe.tokens_[to_index(left)] + bpe.tokens_[to_index(right)]);
     trainer.merge(left, right, joined);
   }
   return bpe;
@@ -379,7 +377,7 @@ std::vector<std::string> Bpe::letter_merges() const {
   const std::vector<std::string> letters = letter_tokens();
   std::vector<std::string> lines;
   for (const Merge& merge : merges_)
-    lines.push_back(letters[index(merge.left)] + " " + letters[index(merge.right)]);
+    lines.push_back(letters[to_index(merge.left)] + " " + letters[to_index(merge.right)]);
   return lines;
 }
 
@@ -435,7 +433,7 @@ std::vector<int32_t> Bpe::encode_piece(std::string_view piece) const {
     steps.pop();
     if (rank_at(left) != rank) continue;   // one of the two is part of something else by now
     const auto l = static_cast<size_t>(left), r = static_cast<size_t>(next[l]);
-    ids[l] = merges_[index(rank)].joined;
+    ids[l] = merges_[to_index(rank)].joined;
     ids[r] = -1;
     next[l] = next[r];
     if (next[l] < n) previous[static_cast<size_t>(next[l])] = left;

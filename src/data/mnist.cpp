@@ -30,7 +30,7 @@ fs::path locate(const IdxFile& file, const std::vector<fs::path>& folders) {
   return {};
 }
 
-std::string joined(const std::vector<fs::path>& paths) {
+std::string listed(const std::vector<fs::path>& paths) {
   std::string text;
   for (const fs::path& path : paths) text += (text.empty() ? "" : ", ") + path.string();
   return text;
@@ -39,7 +39,7 @@ std::string joined(const std::vector<fs::path>& paths) {
 [[noreturn]] void fail_missing(const IdxSource& source, const fs::path& data_dir,
                                const IdxFile& missing, const std::string& why) {
   fail(ErrorKind::data, source.name, ": ", missing.name, ".gz is not in ",
-       joined(folders_of(source, data_dir)), why, ".\nPut ", source.train_images.name, ", ",
+       listed(folders_of(source, data_dir)), why, ".\nPut ", source.train_images.name, ", ",
        source.train_labels.name, ", ", source.test_images.name, " and ", source.test_labels.name,
        " (.gz or unpacked) into ", (data_dir / source.name).string(), ", or ", source.advice);
 }

@@ -15,8 +15,6 @@ namespace {
 
 constexpr int64_t kUsualBpe = 2048;
 
-size_t index(int32_t id) { return static_cast<size_t>(id); }
-
 /// The code point at `at`; throws where there is none.
 Character strict_character(std::string_view text, size_t at) {
   const Character character = character_at(text, at);
@@ -58,7 +56,7 @@ class Characters : public Tokenizer {
 
   std::string token(int32_t id) const override {
     check(id);
-    return to_utf8(code_points_[index(id)]);
+    return to_utf8(code_points_[to_index(id)]);
   }
 
   Json to_json() const override {
@@ -103,7 +101,7 @@ class BytePairs : public Tokenizer {
 
   std::string token(int32_t id) const override {
     check(id);
-    return bpe_.tokens()[index(id)];
+    return bpe_.tokens()[to_index(id)];
   }
 
   Json to_json() const override {
@@ -144,7 +142,7 @@ class Words : public Tokenizer {
 
   std::string token(int32_t id) const override {
     check(id);
-    return tokens_[index(id)];
+    return tokens_[to_index(id)];
   }
 
   /// In byte letters: JSON holds no bytes that are not UTF-8.

@@ -1,6 +1,7 @@
 #include "genai/evaluation/classification.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
@@ -10,7 +11,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kImagesAtOnce = 500, kBins = 15, kMistakes = 64, kColumns = 8;
+constexpr int64_t kClassifiedAtOnce = 500, kBins = 15, kMistakes = 64, kColumns = 8;
 
 /// sum over bins of (share of images) * |accuracy - mean confidence|
 double calibration_error(const Tensor& confidence, const Tensor& correct) {
@@ -46,9 +47,9 @@ void measure_classification(const LoadedModel& loaded, const Dataset& data, int6
   const int64_t count = images > 0 ? std::min(images, data.test.size()) : data.test.size();
   const at::NoGradGuard no_grad;
   std::vector<Tensor> parts;
-  for (int64_t first = 0; first < count; first += kImagesAtOnce) {
+  for (int64_t first = 0; first < count; first += kClassifiedAtOnce) {
     const Batch batch = items_batch(data.test, data.info, first,
-                                    std::min(kImagesAtOnce, count - first), loaded.device);
+                                    std::min(kClassifiedAtOnce, count - first), loaded.device);
     parts.push_back(classifier.classify(batch.input).logits.to(at::kDouble).log_softmax(1).cpu());
     if (progress) {
       progress("classifying", static_cast<double>(first + batch.input.size(0)) /

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kImagesAtOnce = 250, kScaleImages = 1000;
+constexpr int64_t kExtractedAtOnce = 250, kScaleImages = 1000;
 constexpr int64_t kPcaFeatures = 64;
 /// Images of more numbers than this: principal components through the Gram matrix of fewer images.
 constexpr int64_t kPcaWide = 2048, kPcaWideImages = 2000;
@@ -84,7 +84,7 @@ Extractor::Judged Extractor::judge(const Tensor& pixels) const {
   const c10::InferenceMode no_autograd;
   auto& classifier = loaded_.as<Classifier>("evaluate");
   std::vector<Tensor> features, classes;
-  for (const Tensor& part : pixels.split(kImagesAtOnce)) {
+  for (const Tensor& part : pixels.split(kExtractedAtOnce)) {
     const auto judged =
         classifier.classify(part.to(loaded_.device).to(at::kFloat).div_(255.0));
     features.push_back(judged.features.mul(scale_).cpu());
@@ -155,7 +155,7 @@ Extractor load_extractor(const Dataset& whole, TrainObserver& observer, const Js
 
 Tensor PcaView::features(const Tensor& pixels) const {
   std::vector<Tensor> parts;
-  for (const Tensor& part : pixels.split(kImagesAtOnce)) {
+  for (const Tensor& part : pixels.split(kExtractedAtOnce)) {
     parts.push_back((rows(part) - mean).matmul(directions).to(at::kFloat));
   }
   return at::cat(parts);

@@ -1,6 +1,7 @@
 #include "genai/evaluation/likelihood.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <numbers>
 #include <optional>
@@ -12,7 +13,6 @@
 namespace genai {
 namespace {
 
-constexpr uint64_t kProtocolSeed = 0;
 constexpr int64_t kImagesAtOnce = 100;
 
 /// Ranges of levels in the curve of a bound.

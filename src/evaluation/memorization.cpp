@@ -17,7 +17,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kBlock = 512;      // rows converted at once
+constexpr int64_t kRowsAtOnce = 512;      // rows converted at once
 constexpr int64_t kScores = 1 << 24; // of a thread at once: 64 MB
 constexpr int64_t kRounds = 50;      // of Lloyd's algorithm
 constexpr int64_t kFewSamples = 20;  // in a cell of C_T
@@ -25,8 +25,8 @@ constexpr int64_t kFewSamples = 20;  // in a cell of C_T
 /// Rows about a common centre in float32, in blocks: a copy in float64 of all would be large.
 Tensor centred(const Tensor& rows, const Tensor& centre) {
   Tensor out = at::empty(rows.sizes(), at::kFloat);
-  for (int64_t first = 0; first < rows.size(0); first += kBlock) {
-    const int64_t count = std::min(kBlock, rows.size(0) - first);
+  for (int64_t first = 0; first < rows.size(0); first += kRowsAtOnce) {
+    const int64_t count = std::min(kRowsAtOnce, rows.size(0) - first);
     out.narrow(0, first, count).copy_(rows.narrow(0, first, count).to(at::kDouble) - centre);
   }
   return out;
@@ -34,7 +34,7 @@ Tensor centred(const Tensor& rows, const Tensor& centre) {
 
 Tensor mean_row(const Tensor& rows) {
   Tensor sum = at::zeros(rows.size(1), at::kDouble);
-  for (const Tensor& block : rows.split(kBlock)) sum += block.to(at::kDouble).sum(0);
+  for (const Tensor& block : rows.split(kRowsAtOnce)) sum += block.to(at::kDouble).sum(0);
   return sum / static_cast<double>(rows.size(0));
 }
 

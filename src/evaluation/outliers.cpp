@@ -1,6 +1,7 @@
 #include "genai/evaluation/outliers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <numbers>
 
@@ -13,8 +14,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kImagesAtOnce = 100, kWorst = 16, kWorstColumns = 8, kWorstScale = 4;
-constexpr uint64_t kProtocolSeed = 0;
+constexpr int64_t kScoredAtOnce = 100, kWorst = 16, kWorstColumns = 8, kWorstScale = 4;
 
 void check_set(const LoadedModel& loaded, const ScoredSet& set) {
   check_same_shape(loaded.manifest.data, set.info);
@@ -26,8 +26,8 @@ void for_batches(const LoadedModel& loaded, const ScoredSet& set, const StagePro
                  const std::function<void(const Batch&)>& f) {
   const at::NoGradGuard no_grad;
   const int64_t all = set.images.size();
-  for (int64_t first = 0; first < all; first += kImagesAtOnce) {
-    const int64_t count = std::min(kImagesAtOnce, all - first);
+  for (int64_t first = 0; first < all; first += kScoredAtOnce) {
+    const int64_t count = std::min(kScoredAtOnce, all - first);
     f(items_batch(set.images, set.info, first, count, loaded.device));
     if (progress) {
       progress("scoring", static_cast<double>(first + count) / static_cast<double>(all));

@@ -1,6 +1,7 @@
 #include "genai/generation/edit.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "genai/base/error.h"
 #include "genai/sampling/editing.h"

@@ -20,7 +20,6 @@ const std::string kKeyword = "genai", kParameters = "parameters", kXmp = "XML:co
 
 /// Small pictures are enlarged to about this width.
 constexpr int64_t kVisibleWidth = 512;
-constexpr int64_t kMaxScale = 8;
 
 /// IPTC digital source type of pictures that a trained model had a part in.
 std::string xmp_packet(Origin origin) {

@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfig = 1 << 20, kMaxTokenizer = 64 << 20;
 constexpr uint64_t kMaxTensors = uint64_t{64} << 30;
-constexpr double kEpsilon = 1e-5;   // of our layer norms
 const std::string kFamily = "transformer";
 const std::string kConfigFile = "config.json", kModelFile = "model.safetensors";
 const std::string kVocabularyFile = "vocab.json", kMergesFile = "merges.txt";
@@ -137,7 +136,7 @@ Json their_config(const TransformerShape& shape, const DataInfo& info) {
           {"n_head", shape.heads},
           {"n_inner", shape.hidden},
           {"activation_function", shape.mlp == MlpKind::gelu ? "gelu" : "gelu_new"},
-          {"layer_norm_epsilon", kEpsilon},
+          {"layer_norm_epsilon", kNormEpsilon},
           {"resid_pdrop", 0.0},
           {"embd_pdrop", 0.0},
           {"attn_pdrop", 0.0},
@@ -213,7 +212,7 @@ TransformerConfig our_config(const TheirConfig& config) {
   c.bias = true;
   const Json epsilon = config.value("layer_norm_epsilon");
   if (!epsilon.is_null() &&
-      !(epsilon.is_number() && std::abs(epsilon.get<double>() - kEpsilon) < 1e-12)) {
+      !(epsilon.is_number() && std::abs(epsilon.get<double>() - kNormEpsilon) < 1e-12)) {
     config.bad("layer_norm_epsilon", "1e-05", epsilon);
   }
   config.fixed("scale_attn_weights", true);

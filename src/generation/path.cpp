@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kPerRow = 8;   // images side by side in a picture of one moment
 /// Strips and pictures of one moment are enlarged to about these widths.
-constexpr int64_t kStripWidth = 1600, kFrameWidth = 640, kMostHeight = 2400, kMaxScale = 8;
+constexpr int64_t kStripWidth = 1600, kFrameWidth = 640, kMostHeight = 2400;
 
 /// Places 0 .. total - 1, or `most` of them.
 std::vector<int64_t> chosen(int64_t total, int64_t most) {

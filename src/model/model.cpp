@@ -1,6 +1,6 @@
 #include "genai/model/model.h"
 
-#include <torch/nn.h>
+#include "genai/nn/modules.h"
 
 namespace genai {
 

@@ -1,8 +1,7 @@
 #include "genai/models/classifier.h"
 
-#include <torch/nn.h>
-
 #include "genai/nn/augment.h"
+#include "genai/nn/modules.h"
 
 namespace genai {
 

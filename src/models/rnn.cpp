@@ -1,9 +1,10 @@
 #include "genai/models/rnn.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
-#include <torch/nn.h>
+#include <torch/nn/modules/rnn.h>
 
 #include "genai/models/text_model.h"
+#include "genai/nn/modules.h"
 #include "genai/nn/transformer_network.h"
 #include "genai/sampling/tokens.h"
 

@@ -1,11 +1,10 @@
 #include "genai/models/text_model.h"
 
-#include <torch/nn.h>
-
 #include <cmath>
 
 #include "genai/base/error.h"
 #include "genai/base/text.h"
+#include "genai/nn/modules.h"
 #include "genai/nn/transformer_network.h"
 
 namespace genai {

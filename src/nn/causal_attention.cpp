@@ -26,7 +26,7 @@ using torch::autograd::variable_list;
 constexpr int64_t kLongest = 512;
 
 /// Sizes of one head's part.
-struct Shape {
+struct AttentionShape {
   int64_t length, head;
   float scale() const { return 1.f / std::sqrt(static_cast<float>(head)); }
   int64_t size() const { return length * head; }
@@ -50,7 +50,7 @@ inline void pack_turned(const float* x, int64_t rows, int64_t columns, float* to
 }
 
 /// out [T, T] = a [T, head] b, where not masked; b packed [T / 16, head, 16]
-GENAI_INLINE void scores_of(const Shape& s, const float* a, const float* b, float* out) {
+GENAI_INLINE void scores_of(const AttentionShape& s, const float* a, const float* b, float* out) {
   for (int64_t r = 0; r < s.length; r += kRows) {
     const int64_t last = std::min(r + kRows, s.length);
     for (int64_t c = 0; c < last; c += kPanel) {
@@ -64,7 +64,7 @@ GENAI_INLINE void scores_of(const Shape& s, const float* a, const float* b, floa
 
 /// out [T, head] = p b, or p^T b `turned`, where row j gets what later rows saw in it; p [T, T] is 0
 /// where masked, b packed [head / 16, T, 16]
-GENAI_INLINE void mix(const Shape& s, const float* p, bool turned, const float* b, float* out) {
+GENAI_INLINE void mix(const AttentionShape& s, const float* p, bool turned, const float* b, float* out) {
   const int64_t row = turned ? 1 : s.length, step = turned ? s.length : 1;
   for (int64_t r = 0; r < s.length; r += kRows) {
     const int64_t last = std::min(r + kRows, s.length);
@@ -86,13 +86,13 @@ inline float sum_of(const float (&parts)[8]) {
 }
 
 /// What is masked within the panel of the diagonal and behind it, as far as tiles read.
-inline void clear_masked(const Shape& s, int64_t r, float* row) {
+inline void clear_masked(const AttentionShape& s, int64_t r, float* row) {
   const int64_t end = std::min((r / kRows + 1) * kRows, s.length);
   std::fill(row + r + 1, row + std::max(end, (r / kPanel + 1) * kPanel), 0.f);
 }
 
 /// Scores -> probabilities, 0 where masked; the log of each row's sum of exponentials.
-GENAI_INLINE void softmax(const Shape& s, float* scores, float* log_sums) {
+GENAI_INLINE void softmax(const AttentionShape& s, float* scores, float* log_sums) {
   const float scale = s.scale();
   for (int64_t r = 0; r < s.length; ++r) {
     float* row = scores + r * s.length;
@@ -126,7 +126,7 @@ struct Dropout {
 };
 
 /// What the probabilities of head `number` are multiplied by, where not masked: 0, 1 / (1 - share).
-void draw_factors(const Shape& s, const Dropout& dropout, int64_t number, float* factors) {
+void draw_factors(const AttentionShape& s, const Dropout& dropout, int64_t number, float* factors) {
   const auto share = static_cast<float>(dropout.share);
   const float kept = 1.f / (1.f - share);
   for (int64_t r = 0; r < s.length; ++r, factors += s.length) {
@@ -137,7 +137,7 @@ void draw_factors(const Shape& s, const Dropout& dropout, int64_t number, float*
 }
 
 /// to = x times factors, 0 where masked
-GENAI_INLINE void scale_by(const Shape& s, const float* factors, const float* x, float* to) {
+GENAI_INLINE void scale_by(const AttentionShape& s, const float* factors, const float* x, float* to) {
   for (int64_t r = 0; r < s.length; ++r) {
     const int64_t at = r * s.length;
     for (int64_t c = 0; c <= r; ++c) to[at + c] = x[at + c] * factors[at + c];
@@ -146,7 +146,7 @@ GENAI_INLINE void scale_by(const Shape& s, const float* factors, const float* x,
 }
 
 /// As softmax() made them.
-GENAI_INLINE void probabilities_again(const Shape& s, const float* log_sums, float* scores) {
+GENAI_INLINE void probabilities_again(const AttentionShape& s, const float* log_sums, float* scores) {
   const float scale = s.scale();
   for (int64_t r = 0; r < s.length; ++r) {
     float* row = scores + r * s.length;
@@ -156,7 +156,7 @@ GENAI_INLINE void probabilities_again(const Shape& s, const float* log_sums, flo
 }
 
 /// dS = P (dP - sum of dP P over the row) / sqrt(head); the sum is that of dO O over the head.
-GENAI_INLINE void score_gradient(const Shape& s, const float* p, const float* out,
+GENAI_INLINE void score_gradient(const AttentionShape& s, const float* p, const float* out,
                                  const float* d_out, float* d) {
   const float scale = s.scale();
   for (int64_t r = 0; r < s.length; ++r) {
@@ -174,14 +174,14 @@ GENAI_INLINE void score_gradient(const Shape& s, const float* p, const float* ou
 }
 
 /// One head's tensors, [T, head] each.
-struct Head {
+struct AttentionHead {
   const float *q, *k, *v;
   float *out, *log_sums;
 };
 
 /// @param factors  [T, T] of dropout; null: none
 /// @param scratch  [T, T] and [T, head]
-GENAI_VECTORIZED void forward_head(const Shape& s, const Head& h, const float* factors,
+GENAI_VECTORIZED void forward_head(const AttentionShape& s, const AttentionHead& h, const float* factors,
                                    float* scratch) {
   float *p = scratch, *packed = p + s.scores();
   pack_turned(h.k, s.length, s.head, packed);
@@ -198,7 +198,7 @@ struct Gradients {
 };
 
 /// @param scratch  twice [T, T] and [T, head]
-GENAI_VECTORIZED void backward_head(const Shape& s, const Head& h, const Gradients& d,
+GENAI_VECTORIZED void backward_head(const AttentionShape& s, const AttentionHead& h, const Gradients& d,
                                     const float* factors, float* scratch) {
   float *p = scratch, *d_scores = p + s.scores(), *packed = d_scores + s.scores();
   pack_turned(h.k, s.length, s.head, packed);
@@ -219,7 +219,7 @@ GENAI_VECTORIZED void backward_head(const Shape& s, const Head& h, const Gradien
 
 /// Calls work(i, factors of dropout or null, scratch) for each head of the batch.
 template <class Work>
-void for_heads(int64_t heads, const Shape& s, const Dropout& dropout, int64_t scratch,
+void for_heads(int64_t heads, const AttentionShape& s, const Dropout& dropout, int64_t scratch,
                const Work& work) {
   at::parallel_for(0, heads, 1, [&](int64_t from, int64_t to) {
     std::vector<float> memory(static_cast<size_t>(scratch));
@@ -235,7 +235,7 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, double share, int64_t key) {
     const Dropout dropout{.share = share, .key = static_cast<uint64_t>(key)};
-    const Shape s{.length = q.size(2), .head = q.size(3)};
+    const AttentionShape s{.length = q.size(2), .head = q.size(3)};
     const at::Tensor out = at::empty_like(q);
     const at::Tensor log_sums = at::empty({q.size(0), q.size(1), s.length}, q.options());
     const float *queries = q.const_data_ptr<float>(), *keys = k.const_data_ptr<float>(),
@@ -258,7 +258,7 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
     const auto saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2];
     const at::Tensor d_out = gradients[0].contiguous();
-    const Shape s{.length = q.size(2), .head = q.size(3)};
+    const AttentionShape s{.length = q.size(2), .head = q.size(3)};
     const at::Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
     const float *queries = q.const_data_ptr<float>(), *keys = k.const_data_ptr<float>(),
                 *values = v.const_data_ptr<float>(), *from = d_out.const_data_ptr<float>();

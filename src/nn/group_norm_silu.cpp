@@ -16,10 +16,10 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr float kEpsilon = 1e-5f;
+constexpr float kGroupEpsilon = 1e-5f;
 
 /// Sizes of one image in channels-last order: `pixels` rows of `channels`.
-struct Shape {
+struct GroupShape {
   int64_t pixels, channels, groups;
 };
 
@@ -90,7 +90,7 @@ void combine(const float* du, const float* n, const float* a, const float* b, co
 }
 
 /// Sums over the channels of each group, given back to each channel.
-void spread_over_groups(float* values, const Shape& shape) {
+void spread_over_groups(float* values, const GroupShape& shape) {
   const int64_t width = shape.channels / shape.groups;
   for (int64_t g = 0; g < shape.groups; ++g) {
     double sum = 0;
@@ -100,7 +100,7 @@ void spread_over_groups(float* values, const Shape& shape) {
 }
 
 /// Mean and 1 / standard deviation of each channel's group.
-void statistics(const float* x, const Shape& shape, float* mean, float* rstd) {
+void statistics(const float* x, const GroupShape& shape, float* mean, float* rstd) {
   const auto count = static_cast<float>(shape.pixels * (shape.channels / shape.groups));
   channel_sums(x, x, shape.pixels, shape.channels, mean, rstd);   // rstd: not used yet
   spread_over_groups(mean, shape);
@@ -108,7 +108,7 @@ void statistics(const float* x, const Shape& shape, float* mean, float* rstd) {
   squared_deviations(x, mean, shape.pixels, shape.channels, rstd);
   spread_over_groups(rstd, shape);
   for (int64_t c = 0; c < shape.channels; ++c) {
-    rstd[c] = 1.f / std::sqrt(rstd[c] / count + kEpsilon);
+    rstd[c] = 1.f / std::sqrt(rstd[c] / count + kGroupEpsilon);
   }
 }
 
@@ -116,7 +116,7 @@ struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& scale,
                             const at::Tensor& shift, int64_t groups) {
     const int64_t images = x.size(0), channels = x.size(1);
-    const Shape shape{.pixels = x.size(2) * x.size(3), .channels = channels, .groups = groups};
+    const GroupShape shape{.pixels = x.size(2) * x.size(3), .channels = channels, .groups = groups};
     const at::Tensor y = at::empty_like(x);
     const at::Tensor mean = at::empty({images, channels}, x.options());
     const at::Tensor rstd = at::empty_like(mean);
@@ -148,7 +148,7 @@ struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
                      &rstd = saved[4];
     const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     const int64_t images = x.size(0), channels = x.size(1);
-    const Shape shape{.pixels = x.size(2) * x.size(3),
+    const GroupShape shape{.pixels = x.size(2) * x.size(3),
                       .channels = channels,
                       .groups = context->saved_data["groups"].toInt()};
     const at::Tensor dx = at::empty_like(x);
@@ -197,7 +197,7 @@ struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
 
 at::Tensor by_libtorch(const at::Tensor& x, int64_t groups, const at::Tensor& scale,
                        const at::Tensor& shift) {
-  const at::Tensor y = at::group_norm(x, groups, {}, {}, kEpsilon);
+  const at::Tensor y = at::group_norm(x, groups, {}, {}, kGroupEpsilon);
   const auto per_image = [&](const at::Tensor& v) {
     return v.to(y.dtype()).unsqueeze(-1).unsqueeze(-1);
   };

@@ -15,7 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr float kEpsilon = 1e-6f;
+constexpr float kUnitEpsilon = 1e-6f;
 
 /// In eight parts, so that a vector adds them up.
 inline float sum_of_products(const float* a, const float* b, int64_t count) {
@@ -30,7 +30,7 @@ inline float sum_of_products(const float* a, const float* b, int64_t count) {
 }
 
 inline float inverse_rms(const float* x, int64_t head) {
-  return 1.f / std::sqrt(sum_of_products(x, x, head) / static_cast<float>(head) + kEpsilon);
+  return 1.f / std::sqrt(sum_of_products(x, x, head) / static_cast<float>(head) + kUnitEpsilon);
 }
 
 /// Turned by the angles (`sine` times `sense`: 1, or -1 for back again) and scaled.
@@ -44,13 +44,13 @@ inline void turn(const float* x, const float* cosine, const float* sine, float s
 }
 
 /// What is done with one head of queries or keys.
-struct Head {
+struct TurnedHead {
   int64_t size;
   bool unit;
   const float *cosine, *sine;   // of the place; null: not turned
 };
 
-GENAI_VECTORIZED void forward_head(const Head& head, const float* x, float* y) {
+GENAI_VECTORIZED void forward_head(const TurnedHead& head, const float* x, float* y) {
   const float scale = head.unit ? inverse_rms(x, head.size) : 1.f;
   if (head.cosine) {
     turn(x, head.cosine, head.sine, 1, scale, head.size / 2, y);
@@ -60,7 +60,7 @@ GENAI_VECTORIZED void forward_head(const Head& head, const float* x, float* y) {
 }
 
 /// With n = x / rms(x) and its gradient dn: dx = (dn - n mean(dn n)) / rms(x).
-GENAI_VECTORIZED void backward_head(const Head& head, const float* x, const float* dy, float* dx) {
+GENAI_VECTORIZED void backward_head(const TurnedHead& head, const float* x, const float* dy, float* dx) {
   if (head.cosine) {
     turn(dy, head.cosine, head.sine, -1, 1, head.size / 2, dx);
   } else {
@@ -73,14 +73,14 @@ GENAI_VECTORIZED void backward_head(const Head& head, const float* x, const floa
 }
 
 /// Where things are. Heads of queries, keys and values are numbered one after the other.
-struct Places {
+struct HeadPlaces {
   HeadsShape shape;
   int64_t length;
   bool unit;
   const float *cosine, *sine;
 
   int64_t all() const { return shape.heads + 2 * shape.kv_heads; }
-  Head head(int64_t place) const {
+  TurnedHead head(int64_t place) const {
     const int64_t angles = place * (shape.head / 2);
     return {shape.head, unit, cosine ? cosine + angles : nullptr, cosine ? sine + angles : nullptr};
   }
@@ -101,7 +101,7 @@ struct Places {
 };
 
 struct SplitHeads : torch::autograd::Function<SplitHeads> {
-  static Places places_of(AutogradContext* context, int64_t length, const at::Tensor& cosine,
+  static HeadPlaces places_of(AutogradContext* context, int64_t length, const at::Tensor& cosine,
                           const at::Tensor& sine) {
     const auto number = [&](const char* name) { return context->saved_data[name].toInt(); };
     return {.shape = {number("heads"), number("kv_heads"), number("head")},
@@ -120,7 +120,7 @@ struct SplitHeads : torch::autograd::Function<SplitHeads> {
     context->saved_data["unit"] = int64_t{unit};
     context->save_for_backward({qkv, cosine, sine});
     const int64_t rows = qkv.size(0), length = qkv.size(1);
-    const Places places = places_of(context, length, cosine, sine);
+    const HeadPlaces places = places_of(context, length, cosine, sine);
     const auto make = [&](int64_t n) { return at::empty({rows, n, length, head}, qkv.options()); };
     const variable_list all{make(heads), make(kv_heads), make(kv_heads)};
     const auto* in = qkv.const_data_ptr<float>();
@@ -144,7 +144,7 @@ struct SplitHeads : torch::autograd::Function<SplitHeads> {
     const auto saved = context->get_saved_variables();
     const at::Tensor& qkv = saved[0];
     const int64_t rows = qkv.size(0), length = qkv.size(1);
-    const Places places = places_of(context, length, saved[1], saved[2]);
+    const HeadPlaces places = places_of(context, length, saved[1], saved[2]);
     const int64_t head = places.shape.head;
     at::Tensor held[3];
     const float* dout[3];
@@ -176,7 +176,7 @@ std::array<at::Tensor, 3> by_libtorch(const at::Tensor& qkv, const HeadsShape& s
                          .transpose(1, 2)
                          .split_with_sizes({shape.heads, shape.kv_heads, shape.kv_heads}, 1);
   const auto ready = [&](at::Tensor x) {
-    if (unit) x = x * (x.square().mean(-1, /*keepdim=*/true) + kEpsilon).rsqrt();
+    if (unit) x = x * (x.square().mean(-1, /*keepdim=*/true) + kUnitEpsilon).rsqrt();
     if (!cosine.defined()) return x;
     const auto halves = x.chunk(2, -1);
     return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine},

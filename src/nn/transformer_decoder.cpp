@@ -15,9 +15,7 @@ namespace {
 using decode::Buffer, decode::kPanel, decode::Matrix, decode::Operand, decode::padded,
     decode::Part, decode::Worker;
 
-constexpr float kEpsilon = 1e-5f;         // of norms
 constexpr float kHeadEpsilon = 1e-6f;     // of normed queries and keys
-constexpr double kRotaryBase = 10'000;
 
 const TransformerShape& checked(const TransformerShape& s) {
   if (s.vocabulary < 1 || s.context < 1 || s.layers < 0 || s.heads < 1 || s.kv_heads < 1 ||
@@ -189,9 +187,9 @@ class TransformerDecoder : public decode::StreamDecoder {
 
   void normalize(const Norm& norm, const float* x, float* y) const {
     if (shape_.norm == NormKind::layer) {
-      kernels_.layer_norm(x, norm.weight.data(), norm.bias.data(), shape_.width, kEpsilon, y);
+      kernels_.layer_norm(x, norm.weight.data(), norm.bias.data(), shape_.width, kNormEpsilon, y);
     } else {
-      kernels_.rms_norm(x, norm.weight.data(), shape_.width, kEpsilon, y);
+      kernels_.rms_norm(x, norm.weight.data(), shape_.width, kNormEpsilon, y);
     }
   }
 

@@ -1,20 +1,17 @@
 #include "genai/nn/transformer_network.h"
 
-#include <torch/nn.h>
-
 #include <cmath>
 
 #include "genai/data/batch.h"
 #include "genai/nn/causal_attention.h"
 #include "genai/nn/linear_product.h"
 #include "genai/nn/mlp_activation.h"
+#include "genai/nn/modules.h"
 #include "genai/nn/split_heads.h"
 
 namespace genai {
 namespace {
 
-constexpr double kEpsilon = 1e-5;          // of norms
-constexpr double kRotaryBase = 10'000;
 constexpr double kDeviation = 0.02;
 
 struct NormLayerImpl : torch::nn::Module {
@@ -23,8 +20,8 @@ struct NormLayerImpl : torch::nn::Module {
     if (kind == NormKind::layer && with_bias) bias_ = register_parameter("bias", at::zeros({width}));
   }
   Tensor forward(const Tensor& x) {
-    if (kind_ == NormKind::layer) return at::layer_norm(x, weight_.sizes(), weight_, bias_, kEpsilon);
-    return x * (x.square().mean(-1, /*keepdim=*/true) + kEpsilon).rsqrt() * weight_;
+    if (kind_ == NormKind::layer) return at::layer_norm(x, weight_.sizes(), weight_, bias_, kNormEpsilon);
+    return x * (x.square().mean(-1, /*keepdim=*/true) + kNormEpsilon).rsqrt() * weight_;
   }
 
  private:

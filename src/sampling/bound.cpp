@@ -27,6 +27,8 @@ Tensor log_normal_mass(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
+Tensor Bound::total() const { return prior + steps + decoder; }
+
 Tensor prior_divergence(const Tensor& x0, const NoiseLevel& level) {
   // Both normal, with variances sigma^2 and alpha^2 + sigma^2, means alpha x0 and 0.
   const double alpha2 = level.alpha * level.alpha, sigma2 = level.sigma * level.sigma;

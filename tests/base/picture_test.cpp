@@ -38,12 +38,6 @@ std::string bmp(const Image& image) {
   return bytes;
 }
 
-std::string bytes(std::initializer_list<int> values) {
-  std::string text;
-  for (const int value : values) text += static_cast<char>(value);
-  return text;
-}
-
 /// 8 x 8, one channel, all 128: each code table has one symbol (0) of one bit.
 std::string grey_jpeg() {
   std::string text = bytes({0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0}) + std::string(64, '\1');

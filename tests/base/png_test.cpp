@@ -15,7 +15,7 @@ std::string big_endian(uint32_t value) {
   return bytes;
 }
 
-std::string chunk(const std::string& type, const std::string& data) {
+std::string png_chunk(const std::string& type, const std::string& data) {
   const std::string body = type + data;
   const uLong crc =
       crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
@@ -35,20 +35,14 @@ std::string deflated(const std::string& raw) {
 const std::string kSignature("\x89PNG\r\n\x1a\n", 8);
 
 std::string header(uint32_t width, uint32_t height, int bits, int colour, int interlace = 0) {
-  return chunk("IHDR", big_endian(width) + big_endian(height) + static_cast<char>(bits) +
+  return png_chunk("IHDR", big_endian(width) + big_endian(height) + static_cast<char>(bits) +
                            static_cast<char>(colour) + std::string(2, '\0') +
                            static_cast<char>(interlace));
 }
 
 /// `raw`: rows, each after its filter byte. `extra`: chunks between IHDR and IDAT.
 std::string png(const std::string& head, const std::string& raw, const std::string& extra = "") {
-  return kSignature + head + extra + chunk("IDAT", deflated(raw)) + chunk("IEND", "");
-}
-
-std::string bytes(std::initializer_list<int> values) {
-  std::string text;
-  for (const int value : values) text += static_cast<char>(value);
-  return text;
+  return kSignature + head + extra + png_chunk("IDAT", deflated(raw)) + png_chunk("IEND", "");
 }
 
 std::vector<uint8_t> pixels(const std::string& file) { return decode_png(file, "x").image.pixels; }
@@ -62,7 +56,7 @@ Image sample(int64_t width, int64_t height, int64_t channels) {
   return image;
 }
 
-const std::vector<PngText> kTexts = {
+const std::vector<PngText> kPngTexts = {
     {"parameters", "steps 10, caf\xE9", false}, {"genai", "{\"name\": \"café\"}", true},
     {"empty", "", false}, {"empty too", "", true}};
 
@@ -71,9 +65,9 @@ TEST(Png, RoundTrip) {
     const std::pair<int, int> sizes[] = {{1, 1}, {7, 5}, {300, 2}, {1, 200}};
     for (const auto& [w, h] : sizes) {
       const Image image = sample(w, h, channels);
-      const Png found = decode_png(encode_png(image, kTexts), "x.png");
+      const Png found = decode_png(encode_png(image, kPngTexts), "x.png");
       EXPECT_EQ(found.image, image);
-      EXPECT_EQ(found.text, kTexts);
+      EXPECT_EQ(found.text, kPngTexts);
     }
   }
   EXPECT_TRUE(decode_png(encode_png(sample(2, 2, 1)), "x").text.empty());
@@ -81,14 +75,14 @@ TEST(Png, RoundTrip) {
 
 TEST(Png, EqualInputsGiveEqualBytes) {
   const Image image = sample(20, 20, 3);
-  EXPECT_EQ(encode_png(image, kTexts), encode_png(image, kTexts));
+  EXPECT_EQ(encode_png(image, kPngTexts), encode_png(image, kPngTexts));
   EXPECT_EQ(encode_png(image).find("tIME"), std::string::npos);
-  const std::string file = encode_png(image, kTexts);
+  const std::string file = encode_png(image, kPngTexts);
   EXPECT_LT(file.find("iTXt"), file.find("IDAT"));
 }
 
 TEST(Png, EveryBitFlipIsFound) {
-  const std::string file = encode_png(sample(5, 4, 3), kTexts);
+  const std::string file = encode_png(sample(5, 4, 3), kPngTexts);
   for (size_t bit = 0; bit < file.size() * 8; ++bit) {
     std::string broken = file;
     broken[bit / 8] = static_cast<char>(broken[bit / 8] ^ (1 << bit % 8));
@@ -97,7 +91,7 @@ TEST(Png, EveryBitFlipIsFound) {
 }
 
 TEST(Png, EveryTruncationAndExtensionIsFound) {
-  const std::string file = encode_png(sample(5, 4, 1), kTexts);
+  const std::string file = encode_png(sample(5, 4, 1), kPngTexts);
   for (size_t size = 0; size < file.size(); ++size)
     expect_error(ErrorKind::data, "x.png", [&] { decode_png(file.substr(0, size), "x.png"); });
   expect_error(ErrorKind::data, "1 more bytes", [&] { decode_png(file + "x", "x.png"); });
@@ -117,17 +111,17 @@ TEST(Png, SmallDepthsAndSixteenBits) {
 }
 
 TEST(Png, PaletteAndTransparency) {
-  const std::string palette = chunk("PLTE", bytes({10, 20, 30, 200, 100, 50}));
+  const std::string palette = png_chunk("PLTE", bytes({10, 20, 30, 200, 100, 50}));
   EXPECT_EQ(pixels(png(header(2, 1, 1, 3), bytes({0, 0b01000000}), palette)),
             (Pixels{10, 20, 30, 200, 100, 50}));
   EXPECT_EQ(pixels(png(header(2, 1, 8, 3), bytes({0, 1, 2}), palette)),   // outside: black
             (Pixels{200, 100, 50, 0, 0, 0}));
   EXPECT_EQ(pixels(png(header(2, 1, 1, 3), bytes({0, 0b01000000}),
-                       palette + chunk("tRNS", bytes({255, 128})))),
+                       palette + png_chunk("tRNS", bytes({255, 128})))),
             (Pixels{10, 20, 30, 100, 50, 25}));
   EXPECT_EQ(pixels(png(header(2, 1, 8, 4), bytes({0, 200, 255, 200, 0}))), (Pixels{200, 0}));
   EXPECT_EQ(pixels(png(header(1, 1, 8, 6), bytes({0, 255, 100, 0, 51}))), (Pixels{51, 20, 0}));
-  EXPECT_EQ(pixels(png(header(2, 1, 8, 0), bytes({0, 9, 8}), chunk("tRNS", bytes({0, 9})))),
+  EXPECT_EQ(pixels(png(header(2, 1, 8, 0), bytes({0, 9, 8}), png_chunk("tRNS", bytes({0, 9})))),
             (Pixels{0, 8}));
 }
 
@@ -162,31 +156,31 @@ TEST(Png, SizeIsCheckedBeforeAllocating) {
 }
 
 TEST(Png, WrongPixelStream) {   // chunk CRCs are right in all of these
-  const std::string head = header(2, 2, 8, 0), end = chunk("IEND", "");
+  const std::string head = header(2, 2, 8, 0), end = png_chunk("IEND", "");
   const std::string raw = bytes({0, 1, 2, 0, 3, 4}), good = deflated(raw);
-  EXPECT_EQ(pixels(kSignature + head + chunk("IDAT", good) + end), (Pixels{1, 2, 3, 4}));
+  EXPECT_EQ(pixels(kSignature + head + png_chunk("IDAT", good) + end), (Pixels{1, 2, 3, 4}));
   const auto expect_bad = [&](const std::string& file, int line = __builtin_LINE()) {
     SCOPED_TRACE(line);
     expect_error(ErrorKind::data, "x.png", [&] { decode_png(file, "x.png"); });
   };
   std::string adler = good;
   adler.back() = static_cast<char>(adler.back() ^ 1);
-  expect_bad(kSignature + head + chunk("IDAT", adler) + end);
-  expect_bad(kSignature + head + chunk("IDAT", good.substr(0, good.size() - 4)) + end);
-  expect_bad(kSignature + head + chunk("IDAT", good + "x") + end);
-  expect_bad(kSignature + head + chunk("IDAT", good) + chunk("IDAT", "x") + end);
+  expect_bad(kSignature + head + png_chunk("IDAT", adler) + end);
+  expect_bad(kSignature + head + png_chunk("IDAT", good.substr(0, good.size() - 4)) + end);
+  expect_bad(kSignature + head + png_chunk("IDAT", good + "x") + end);
+  expect_bad(kSignature + head + png_chunk("IDAT", good) + png_chunk("IDAT", "x") + end);
   expect_bad(png(head, raw.substr(0, 5)));
   expect_bad(png(head, raw + "x"));
   expect_bad(png(head, bytes({9, 1, 2, 0, 3, 4})));   // no such filter
   expect_bad(kSignature + head + end);
-  expect_bad(png(head, raw, chunk("CRIT", "unknown critical chunk")));
+  expect_bad(png(head, raw, png_chunk("CRIT", "unknown critical chunk")));
   expect_bad(png(head, raw, head));
   expect_bad(png(header(2, 2, 3, 0), raw));
   expect_bad(png(header(2, 2, 8, 5), raw));
   expect_bad(png(header(2, 2, 8, 3), raw));   // no palette
-  expect_bad(kSignature + head + chunk("IDAT", good.substr(0, 5)) + chunk("tEXt", "") +
-             chunk("IDAT", good.substr(5)) + end);
-  expect_bad(kSignature + chunk("IDAT", good) + end);
+  expect_bad(kSignature + head + png_chunk("IDAT", good.substr(0, 5)) + png_chunk("tEXt", "") +
+             png_chunk("IDAT", good.substr(5)) + end);
+  expect_bad(kSignature + png_chunk("IDAT", good) + end);
   expect_bad("");
 }
 
@@ -194,17 +188,17 @@ TEST(Png, PixelStreamMayBeCutAnywhere) {
   const std::string good = deflated(bytes({0, 1, 2, 0, 3, 4})), head = header(2, 2, 8, 0);
   std::string single;
   for (size_t i = 0; i <= good.size(); ++i) {
-    const std::string parts = chunk("IDAT", good.substr(0, i)) + chunk("IDAT", good.substr(i));
-    EXPECT_EQ(pixels(kSignature + head + parts + chunk("IEND", "")), (Pixels{1, 2, 3, 4})) << i;
-    if (i < good.size()) single += chunk("IDAT", good.substr(i, 1));
+    const std::string parts = png_chunk("IDAT", good.substr(0, i)) + png_chunk("IDAT", good.substr(i));
+    EXPECT_EQ(pixels(kSignature + head + parts + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4})) << i;
+    if (i < good.size()) single += png_chunk("IDAT", good.substr(i, 1));
   }
-  EXPECT_EQ(pixels(kSignature + head + single + chunk("IEND", "")), (Pixels{1, 2, 3, 4}));
+  EXPECT_EQ(pixels(kSignature + head + single + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4}));
   std::string adler = good;
   adler.back() = static_cast<char>(adler.back() ^ 1);
   for (size_t i = 0; i <= adler.size(); ++i)
     expect_error(ErrorKind::data, "x.png: damaged pixel data", [&] {
-      decode_png(kSignature + head + chunk("IDAT", adler.substr(0, i)) +
-                     chunk("IDAT", adler.substr(i)) + chunk("IEND", ""), "x.png");
+      decode_png(kSignature + head + png_chunk("IDAT", adler.substr(0, i)) +
+                     png_chunk("IDAT", adler.substr(i)) + png_chunk("IEND", ""), "x.png");
     });
 }
 
@@ -213,19 +207,19 @@ TEST(Png, TextOfOthers) {
   const auto texts = [&](const std::string& extra) {
     return decode_png(png(head, raw, extra), "x").text;
   };
-  EXPECT_EQ(texts(chunk("iTXt", std::string("key\0\0\0de\0Titel\0text", 19))),
+  EXPECT_EQ(texts(png_chunk("iTXt", std::string("key\0\0\0de\0Titel\0text", 19))),
             (std::vector<PngText>{{"key", "text", true}}));
-  EXPECT_TRUE(texts(chunk("iTXt", std::string("key\0\1\0\0\0packed", 14))).empty());
-  EXPECT_TRUE(texts(chunk("zTXt", std::string("key\0\0packed", 11))).empty());
-  EXPECT_TRUE(texts(chunk("tEXt", "no separator") + chunk("iTXt", std::string("k\0\0", 3)) +
-                    chunk("iTXt", std::string("k\0\0\0no", 6)) + chunk("tEXt", ""))
+  EXPECT_TRUE(texts(png_chunk("iTXt", std::string("key\0\1\0\0\0packed", 14))).empty());
+  EXPECT_TRUE(texts(png_chunk("zTXt", std::string("key\0\0packed", 11))).empty());
+  EXPECT_TRUE(texts(png_chunk("tEXt", "no separator") + png_chunk("iTXt", std::string("k\0\0", 3)) +
+                    png_chunk("iTXt", std::string("k\0\0\0no", 6)) + png_chunk("tEXt", ""))
                   .empty());
   std::string many;
-  for (int i = 0; i < 1001; ++i) many += chunk("tEXt", std::string("k\0v", 3));
+  for (int i = 0; i < 1001; ++i) many += png_chunk("tEXt", std::string("k\0v", 3));
   expect_error(ErrorKind::data, "at most 1000 texts", [&] { texts(many); });
   expect_error(ErrorKind::data, "at most 1000 texts",
-               [&] { texts(chunk("tEXt", std::string("k\0", 2) + std::string(17 << 20, 'x'))); });
-  EXPECT_TRUE(texts(chunk("iCCP", std::string("n\0\0broken profile", 17))).empty());
+               [&] { texts(png_chunk("tEXt", std::string("k\0", 2) + std::string(17 << 20, 'x'))); });
+  EXPECT_TRUE(texts(png_chunk("iCCP", std::string("n\0\0broken profile", 17))).empty());
 }
 
 TEST(Png, EncodeRefusesTheImpossible) {

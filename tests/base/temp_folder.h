@@ -64,4 +64,10 @@ void expect_error(ErrorKind kind, std::string_view part, Action&& action) {
   }
 }
 
+inline std::string bytes(std::initializer_list<int> values) {
+  std::string text;
+  for (const int value : values) text += static_cast<char>(value);
+  return text;
+}
+
 }  // namespace genai

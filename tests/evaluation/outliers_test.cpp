@@ -37,13 +37,6 @@ ScoredSet test_set(const Dataset& data, const std::string& name) {
   return {.name = name, .images = data.test, .info = data.info};
 }
 
-const Metric& find(const Evaluation& evaluation, const std::string& short_name) {
-  for (const Metric& metric : evaluation.metrics) {
-    if (metric.short_name() == short_name) return metric;
-  }
-  throw std::logic_error("no metric " + short_name);
-}
-
 TEST(Scores, OfALikelihoodTellNoiseFromDigits) {
   Dataset data = quick_digits();
   data.info.binarize = Binarize::threshold;
@@ -60,10 +53,10 @@ TEST(Scores, OfALikelihoodTellNoiseFromDigits) {
   EXPECT_EQ(result.metrics[2].name,
             "auroc_log_likelihood_iw2@digits-test600-vs-upside-down/threshold");
   EXPECT_LT(result.metrics[0].value, 0);
-  EXPECT_GT(find(result, "auroc_complexity_corrected_iw2").value, 0.6);
+  EXPECT_GT(find_metric(result, "auroc_complexity_corrected_iw2").value, 0.6);
   // The same pixels in another order compress alike: the correction changes little.
-  EXPECT_NEAR(find(result, "auroc_complexity_corrected_iw2").value,
-              find(result, "auroc_log_likelihood_iw2").value, 0.1);
+  EXPECT_NEAR(find_metric(result, "auroc_complexity_corrected_iw2").value,
+              find_metric(result, "auroc_log_likelihood_iw2").value, 0.1);
   const Image worst = decode_png(result.pictures.at("worst"), "worst").image;
   EXPECT_EQ(worst.width, 4 * (8 * 30 + 2));
   const auto scores = score_images(vae, digits, 2);
@@ -81,8 +74,8 @@ TEST(Scores, CorrectedForComplexityDoNotPreferEmptyImages) {
   Evaluation result;
   measure_scores(vae, test_set(data, "digits"), &empty, 2, result);
   // Likelihood alone takes black pictures for the most usual digits of all.
-  EXPECT_LT(find(result, "auroc_log_likelihood_iw2").value, 0.3);
-  EXPECT_GT(find(result, "auroc_complexity_corrected_iw2").value, 0.7);
+  EXPECT_LT(find_metric(result, "auroc_log_likelihood_iw2").value, 0.3);
+  EXPECT_GT(find_metric(result, "auroc_complexity_corrected_iw2").value, 0.7);
 }
 
 TEST(Scores, OfAClassifierAreItsConfidence) {
@@ -103,8 +96,8 @@ TEST(Scores, OfAClassifierAreItsConfidence) {
   Evaluation result;
   measure_classification(classifier, quick_digits(), 0, result);
   const Tensor right = p.argmax(1).eq(quick_digits().test.labels).to(at::kDouble);
-  EXPECT_NEAR(find(result, "accuracy").value, right.mean().item<double>(), 1e-12);
-  EXPECT_EQ(find(result, "accuracy").name, "accuracy@digits-test600/grey");
+  EXPECT_NEAR(find_metric(result, "accuracy").value, right.mean().item<double>(), 1e-12);
+  EXPECT_EQ(find_metric(result, "accuracy").name, "accuracy@digits-test600/grey");
   double total = 0, diagonal = 0;
   const Json& counts = result.details["confusion"]["counts"];
   for (size_t i = 0; i < 10; ++i) {
@@ -112,7 +105,7 @@ TEST(Scores, OfAClassifierAreItsConfidence) {
     diagonal += counts[i][i].get<double>();
   }
   EXPECT_EQ(total, 600);
-  EXPECT_NEAR(diagonal / total, find(result, "accuracy").value, 1e-12);
+  EXPECT_NEAR(diagonal / total, find_metric(result, "accuracy").value, 1e-12);
   // 15 bins of equal width: the definition, by hand.
   double expected = 0;
   const Tensor confidence = p.amax(1);
@@ -124,7 +117,7 @@ TEST(Scores, OfAClassifierAreItsConfidence) {
                              .item<double>()) *
                 in.sum().item<double>() / 600;
   }
-  EXPECT_NEAR(find(result, "calibration_error").value, expected, 1e-9);
+  EXPECT_NEAR(find_metric(result, "calibration_error").value, expected, 1e-9);
   measure_classification(classifier, quick_digits(), 50, result);
   EXPECT_EQ(result.metrics[3].name, "accuracy@digits-test50/grey");
 
@@ -176,7 +169,7 @@ TEST(EvaluateModel, MeasuresTheNumberOfSamplesAskedFor) {
   TrainObserver observer;
   const Evaluation result = evaluate_model(
       vae, data, {.parts = {Part::distances}, .samples = 100, .first = 5}, observer);
-  EXPECT_EQ(find(result, "fd_pca").count, 100);
+  EXPECT_EQ(find_metric(result, "fd_pca").count, 100);
   EXPECT_EQ(result.sampling["first"], 5);
   EXPECT_EQ(result.sampling["count"], 100);
   EXPECT_EQ(result.pictures.count("samples"), 1u);

@@ -3,6 +3,7 @@
 #include "base/temp_folder.h"
 #include "data/small_digits.h"
 #include "genai/evaluation/extractor.h"
+#include "genai/evaluation/result.h"
 
 namespace genai {
 
@@ -29,6 +30,13 @@ inline const Extractor& quick_extractor() {
   static const Extractor extractor =
       load_extractor(quick_digits(), observer, quick_recipe(), cache.path());
   return extractor;
+}
+
+inline const Metric& find_metric(const Evaluation& evaluation, const std::string& short_name) {
+  for (const Metric& metric : evaluation.metrics) {
+    if (metric.short_name() == short_name) return metric;
+  }
+  throw std::logic_error("no metric " + short_name);
 }
 
 }  // namespace genai

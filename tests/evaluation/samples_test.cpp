@@ -30,40 +30,33 @@ Reference reference() {
   return {.data = quick_digits(), .extractor = &quick_extractor(), .pca = quick_pca()};
 }
 
-const Metric& find(const Evaluation& evaluation, const std::string& short_name) {
-  for (const Metric& metric : evaluation.metrics) {
-    if (metric.short_name() == short_name) return metric;
-  }
-  throw std::logic_error("no metric " + short_name);
-}
-
 TEST(Distances, OfTheSameDistributionAreAtTheFloor) {
   Evaluation result;
   measure_distances(fresh_digits(1500), reference(), result);
   for (const char* name : {"fd", "fd_pca"}) {
-    const Metric& metric = find(result, name);
+    const Metric& metric = find_metric(result, name);
     ASSERT_TRUE(metric.floor && metric.real);
     EXPECT_NEAR(metric.value, *metric.floor, 3 * metric.standard_error) << name;
     EXPECT_GT(*metric.floor, 0);
     EXPECT_EQ(metric.items.numel(), 1500);
   }
   for (const char* name : {"kid", "kid_pca"}) {
-    const Metric& metric = find(result, name);
+    const Metric& metric = find_metric(result, name);
     EXPECT_LT(std::abs(metric.value), 3 * metric.spread) << name;
   }
-  EXPECT_NEAR(find(result, "coverage").value, *find(result, "coverage").real, 0.05);
-  EXPECT_NEAR(find(result, "density_pca").value, 1, 0.1);
+  EXPECT_NEAR(find_metric(result, "coverage").value, *find_metric(result, "coverage").real, 0.05);
+  EXPECT_NEAR(find_metric(result, "density_pca").value, 1, 0.1);
 }
 
 TEST(Distances, NameTheirWholeProtocol) {
   Evaluation result;
   measure_distances(fresh_digits(100), reference(), result);
   const std::string& cnn = quick_extractor().name();
-  EXPECT_EQ(find(result, "fd").name, "fd@digits-test600/" + cnn + "/n100");
-  EXPECT_EQ(find(result, "fd_train").name, "fd_train@digits-train100/" + cnn + "/n100");
-  EXPECT_EQ(find(result, "kid_pca").name,
+  EXPECT_EQ(find_metric(result, "fd").name, "fd@digits-test600/" + cnn + "/n100");
+  EXPECT_EQ(find_metric(result, "fd_train").name, "fd_train@digits-train100/" + cnn + "/n100");
+  EXPECT_EQ(find_metric(result, "kid_pca").name,
             "kid_pca@digits-test600/" + quick_pca().name + "/n100/100x100");
-  EXPECT_EQ(find(result, "coverage").name, "coverage@digits-test600/" + cnn + "/n100/k5");
+  EXPECT_EQ(find_metric(result, "coverage").name, "coverage@digits-test600/" + cnn + "/n100/k5");
 }
 
 TEST(Distances, AMissingClassRaisesTheDistanceAndLowersCoverage) {
@@ -75,10 +68,10 @@ TEST(Distances, AMissingClassRaisesTheDistanceAndLowersCoverage) {
   Evaluation whole, part;
   measure_distances(all, reference(), whole);
   measure_distances(some, reference(), part);
-  EXPECT_GT(find(part, "fd").value, 2 * find(whole, "fd").value);
-  EXPECT_GT(find(part, "fd_pca").value, 1.2 * find(whole, "fd_pca").value);
-  EXPECT_LT(find(part, "coverage").value, find(whole, "coverage").value - 0.03);
-  EXPECT_LT(find(part, "coverage_pca").value, find(whole, "coverage_pca").value - 0.03);
+  EXPECT_GT(find_metric(part, "fd").value, 2 * find_metric(whole, "fd").value);
+  EXPECT_GT(find_metric(part, "fd_pca").value, 1.2 * find_metric(whole, "fd_pca").value);
+  EXPECT_LT(find_metric(part, "coverage").value, find_metric(whole, "coverage").value - 0.03);
+  EXPECT_LT(find_metric(part, "coverage_pca").value, find_metric(whole, "coverage_pca").value - 0.03);
 }
 
 TEST(Distances, WithoutClassesFallBackToPrincipalComponentsAndSaySo) {
@@ -86,8 +79,8 @@ TEST(Distances, WithoutClassesFallBackToPrincipalComponentsAndSaySo) {
   blind.extractor = nullptr;
   Evaluation result;
   measure_distances(fresh_digits(100), blind, result);
-  EXPECT_EQ(find(result, "fd_pca").count, 100);
-  EXPECT_THROW(find(result, "fd"), std::logic_error);
+  EXPECT_EQ(find_metric(result, "fd_pca").count, 100);
+  EXPECT_THROW(find_metric(result, "fd"), std::logic_error);
   ASSERT_EQ(result.notes.size(), 1u);
   EXPECT_NE(result.notes[0].find("principal components alone"), std::string::npos);
 }
@@ -123,11 +116,11 @@ TEST(Distances, CountRepeatedSamples) {
 TEST(Classes, CountWhatTheClassifierSees) {
   Evaluation result;
   measure_classes(fresh_digits(1000), reference(), result);
-  EXPECT_NEAR(find(result, "min_class_share").value, 0.09, 0.04);
+  EXPECT_NEAR(find_metric(result, "min_class_share").value, 0.09, 0.04);
   // As expected of 9 degrees of freedom: 99.99 % lie below 33.7.
-  EXPECT_LT(find(result, "class_chi2").value, 2 * 33.7);
-  EXPECT_EQ(*find(result, "class_chi2").floor, 9);
-  EXPECT_NEAR(find(result, "conditional_accuracy").value, quick_extractor().test_accuracy(), 0.04);
+  EXPECT_LT(find_metric(result, "class_chi2").value, 2 * 33.7);
+  EXPECT_EQ(*find_metric(result, "class_chi2").floor, 9);
+  EXPECT_NEAR(find_metric(result, "conditional_accuracy").value, quick_extractor().test_accuracy(), 0.04);
   double sum = 0;
   for (const auto& [name, share] : result.details["class_shares"].items()) {
     sum += share.get<double>();
@@ -142,27 +135,27 @@ TEST(Classes, NameThoseThatAreMissing) {
   zeros.labels = Tensor();
   Evaluation result;
   measure_classes(zeros, reference(), result);
-  EXPECT_LT(find(result, "min_class_share").value, 0.01);
+  EXPECT_LT(find_metric(result, "min_class_share").value, 0.01);
   EXPECT_GE(result.notes.size(), 7u);
   EXPECT_NE(result.notes[0].find("is missing"), std::string::npos);
-  EXPECT_THROW(find(result, "conditional_accuracy"), std::logic_error);
+  EXPECT_THROW(find_metric(result, "conditional_accuracy"), std::logic_error);
 }
 
 TEST(Memorization, IsSeenInCopiesAndNotInFreshDigits) {
   Evaluation fresh, copies;
   measure_memorization(fresh_digits(600), reference(), fresh);
-  EXPECT_LT(find(fresh, "memorized_share").value, 0.02);
-  EXPECT_NEAR(find(fresh, "authentic_share").value, *find(fresh, "authentic_share").real, 0.08);
-  EXPECT_LT(std::abs(find(fresh, "c_t").value), 3);
+  EXPECT_LT(find_metric(fresh, "memorized_share").value, 0.02);
+  EXPECT_NEAR(find_metric(fresh, "authentic_share").value, *find_metric(fresh, "authentic_share").real, 0.08);
+  EXPECT_LT(std::abs(find_metric(fresh, "c_t").value), 3);
   EXPECT_TRUE(fresh.notes.empty()) << fresh.notes[0];
 
   Samples copied{.pixels = quick_digits().train.images.narrow(0, 0, 600), .labels = {}};
   copied.pixels = copied.pixels.clone();
   copied.pixels.bitwise_xor_(1);   // nearly copies
   measure_memorization(copied, reference(), copies);
-  EXPECT_GT(find(copies, "memorized_share").value, 0.95);
-  EXPECT_LT(find(copies, "authentic_share").value, 0.02);
-  EXPECT_LT(find(copies, "c_t").value, -8);
+  EXPECT_GT(find_metric(copies, "memorized_share").value, 0.95);
+  EXPECT_LT(find_metric(copies, "authentic_share").value, 0.02);
+  EXPECT_LT(find_metric(copies, "c_t").value, -8);
   EXPECT_EQ(copies.notes.size(), 2u);
   const Image strip = decode_png(copies.pictures.at("neighbours"), "strip").image;
   EXPECT_EQ(strip.width, 2 * (12 * 30 + 2));

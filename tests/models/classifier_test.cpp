@@ -23,7 +23,7 @@ TEST(SmoothedCrossEntropy, IsTheClosedForm) {
   EXPECT_NEAR(smooth[1].item<double>(), -0.1 * std::log(2.0 / 3) - 0.9 * std::log(1.0 / 3), 1e-6);
 }
 
-DataInfo info_of(int64_t channels, int64_t height, int64_t width, size_t classes = 3) {
+DataInfo data_of(int64_t channels, int64_t height, int64_t width, size_t classes = 3) {
   return {.source = "made", .channels = channels, .height = height, .width = width,
           .classes = std::vector<std::string>(classes, "c")};
 }
@@ -32,7 +32,7 @@ TEST(ClassifierModel, TakesImagesOfAnySize) {
   const Family family = classifier_family();
   for (const auto& [c, h, w] : {std::tuple{1, 28, 28}, {3, 32, 32}, {1, 5, 4}, {3, 17, 64},
                                 {1, 1, 40}, {3, 96, 96}}) {
-    const auto model = family.make({{"width", 2}, {"shift", 0}}, info_of(c, h, w));
+    const auto model = family.make({{"width", 2}, {"shift", 0}}, data_of(c, h, w));
     const auto judged =
         dynamic_cast<Classifier&>(*model).classify(at::zeros({2, c, h, w}));
     EXPECT_EQ(judged.logits.sizes(), (at::IntArrayRef{2, 3})) << h << "x" << w;
@@ -43,13 +43,13 @@ TEST(ClassifierModel, TakesImagesOfAnySize) {
 TEST(ClassifierModel, RefusesWhatCannotBe) {
   const Family family = classifier_family();
   expect_error(ErrorKind::usage, "two or more classes",
-               [&] { family.make(Json::object(), info_of(1, 28, 28, 0)); });
+               [&] { family.make(Json::object(), data_of(1, 28, 28, 0)); });
   expect_error(ErrorKind::usage, "one class",
-               [&] { family.make(Json::object(), info_of(1, 28, 28, 1)); });
+               [&] { family.make(Json::object(), data_of(1, 28, 28, 1)); });
   expect_error(ErrorKind::usage, "model.shift",
-               [&] { family.make({{"shift", 10}}, info_of(1, 8, 8)); });
+               [&] { family.make({{"shift", 10}}, data_of(1, 8, 8)); });
   expect_error(ErrorKind::usage, "dropout: expected number",
-               [&] { family.make({{"dropout", 1}}, info_of(1, 28, 28)); });
+               [&] { family.make({{"dropout", 1}}, data_of(1, 28, 28)); });
 }
 
 TEST(ClassifierModel, LearnsTheDigits) {

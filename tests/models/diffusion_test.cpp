@@ -12,27 +12,14 @@
 #include "genai/data/batcher.h"
 #include "genai/models/registry.h"
 #include "genai/sampling/bound.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
 
 const Json kPlain = Json::object();   // no sampling options
 
-std::vector<int64_t> ids(int64_t count, int64_t first = 0) {
-  std::vector<int64_t> numbers(static_cast<size_t>(count));
-  std::iota(numbers.begin(), numbers.end(), first);
-  return numbers;
-}
-
-Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
 Tensor labels_of(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
-
-void expect_near(const Tensor& found, const Tensor& expected, double tolerance,
-                 const std::string& what = "") {
-  ASSERT_EQ(found.sizes(), expected.sizes());
-  EXPECT_LE((found.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(),
-            tolerance) << what;
-}
 
 // Preconditioning and weights.
 

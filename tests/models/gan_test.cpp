@@ -11,17 +11,10 @@
 #include "genai/core/numerics.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
-
-std::vector<int64_t> ids(int64_t count, int64_t first = 0) {
-  std::vector<int64_t> numbers(static_cast<size_t>(count));
-  std::iota(numbers.begin(), numbers.end(), first);
-  return numbers;
-}
-
-Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
 
 double number(const Tensor& t) { return t.item<double>(); }
 
@@ -226,7 +219,7 @@ std::unique_ptr<Model> make_gan(const Json& settings, const DataInfo& info = kDi
   return make_model(find_family("gan"), settings, info);
 }
 
-const Json kSmall = {{"latent", 8},
+const Json kSmallGan = {{"latent", 8},
                      {"generator", {{"width", 8}, {"patch", 4}}},
                      {"discriminator", {{"width", 8}, {"patch", 4}, {"head", 32}}}};
 const Json kDcgan = {
@@ -279,8 +272,8 @@ TEST(GanPhases, FollowTheSettings) {
     }
     return all;
   };
-  EXPECT_EQ(names(kSmall), "discriminator discriminator 1 1; generator generator 1 1; ");
-  EXPECT_EQ(names(with(kSmall, {{"critic_steps", 5}, {"penalty_every", 4}})),
+  EXPECT_EQ(names(kSmallGan), "discriminator discriminator 1 1; generator generator 1 1; ");
+  EXPECT_EQ(names(with(kSmallGan, {{"critic_steps", 5}, {"penalty_every", 4}})),
             "discriminator discriminator 5 1; penalty discriminator 1 4; generator generator 1 1; ");
   EXPECT_EQ(names(with(kDcgan, {{"penalty_every", 4}})),
             "discriminator discriminator 1 1; generator generator 1 1; ");
@@ -337,8 +330,8 @@ TEST_F(GanTraining, ContinuesBitForBitWithEveryKindOfNetworkAndLoss) {
   const Json lazy = {{"loss", "least-squares"}, {"penalty", "r1"}, {"penalty_every", 2}};
   const Json style = {{"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
   int number = 0;
-  for (const Json& model : {kDcgan, with(kSmall, spectral), with(kSmall, wasserstein),
-                            with(kSmall, lazy), with(kSmall, style)}) {
+  for (const Json& model : {kDcgan, with(kSmallGan, spectral), with(kSmallGan, wasserstein),
+                            with(kSmallGan, lazy), with(kSmallGan, style)}) {
     const std::string whole = concat("whole", number), halves = concat("halves", number++);
     const auto steps = [](int64_t n) { return Json{{"steps", n}, {"ema_half_life", 100}}; };
     run(whole, model, steps(4));
@@ -357,7 +350,7 @@ TEST_F(GanTraining, ContinuesBitForBitWithEveryKindOfNetworkAndLoss) {
 
 TEST_F(GanTraining, MovesTheDiscriminatorAtItsOwnRate) {
   // Adam's first step is as long as the learning rate.
-  run("run", with(kSmall, {{"discriminator_rate", 0.25}}), {{"steps", 1}, {"epsilon", 1e-12}});
+  run("run", with(kSmallGan, {{"discriminator_rate", 0.25}}), {{"steps", 1}, {"epsilon", 1e-12}});
   const Checkpoint before = checkpoint("run", "0"), after = checkpoint("run", "1");
   const auto moved = [&](const char* name) {
     return number((after.weights.at(name) - before.weights.at(name)).abs().median());
@@ -367,14 +360,14 @@ TEST_F(GanTraining, MovesTheDiscriminatorAtItsOwnRate) {
 }
 
 TEST_F(GanTraining, AveragesTheGeneratorAlone) {
-  run("run", kSmall, {{"steps", 3}, {"ema_half_life", 10000}});
+  run("run", kSmallGan, {{"steps", 3}, {"ema_half_life", 10000}});
   const Checkpoint end = checkpoint("run");
   EXPECT_TRUE(end.training.count("raw/generator.pixels.weight"));
   EXPECT_FALSE(end.training.count("raw/discriminator.score.weight"));
 }
 
 TEST_F(GanTraining, ReportsTheHealthOfBoth) {
-  run("run", kSmall, {{"steps", 4}, {"log_every", 2}});
+  run("run", kSmallGan, {{"steps", 4}, {"log_every", 2}});
   ASSERT_EQ(watch_.reports.size(), 2u);
   for (const char* name : {"d_real", "d_made", "ranked_right", "score_spread", "diversity", "d_loss",
                            "penalty", "loss/discriminator", "loss/generator",
@@ -384,7 +377,7 @@ TEST_F(GanTraining, ReportsTheHealthOfBoth) {
 }
 
 TEST_F(GanTraining, MakesLazyPenaltiesAsHeavyAsTheUpdatesTheyStandFor) {
-  run("run", with(kSmall, {{"penalty_every", 2}, {"critic_steps", 3}, {"penalty_weight", 0.5}}),
+  run("run", with(kSmallGan, {{"penalty_every", 2}, {"critic_steps", 3}, {"penalty_weight", 0.5}}),
       {{"steps", 2}, {"log_every", 1}});
   const Json& first = watch_.reports.at(0);
   EXPECT_GT(first.at("penalty"), 0);
@@ -394,7 +387,7 @@ TEST_F(GanTraining, MakesLazyPenaltiesAsHeavyAsTheUpdatesTheyStandFor) {
 
 TEST_F(GanTraining, LearnsBuiltInDigits) {
   const TrainResult result =
-      run("run", with(kSmall, {{"generator", {{"width", 16}}}, {"discriminator", {{"width", 16}}}}),
+      run("run", with(kSmallGan, {{"generator", {{"width", 16}}}, {"discriminator", {{"width", 16}}}}),
           {{"steps", 250}, {"learning_rate", 2e-3}, {"validate_every", 1000}});
   const Checkpoint start = checkpoint("run", "0");
   const double before = start.manifest.validation.at("energy_distance");
@@ -417,7 +410,7 @@ TEST_F(GanTraining, WarnsOnceOfACollapse) {
 }
 
 TEST(GanWarnings, FollowTheirRules) {
-  const auto model = make_gan(kSmall);
+  const auto model = make_gan(kSmallGan);
   const auto warning = [&](double diversity, double loss, double spread, int64_t step = 500) {
     return model->warning(
         {.step = step, .steps = 2000},
@@ -429,13 +422,13 @@ TEST(GanWarnings, FollowTheirRules) {
   EXPECT_NE(warning(0.95, 0.005, 5).find("has won"), std::string::npos);
   EXPECT_NE(warning(0.95, 0.69, 1e-4).find("dead"), std::string::npos);
   // A Wasserstein loss has no end: it may be as low as it likes.
-  const auto wasserstein = make_gan(with(kSmall, {{"loss", "wasserstein"}, {"penalty", "gradient"}}));
+  const auto wasserstein = make_gan(with(kSmallGan, {{"loss", "wasserstein"}, {"penalty", "gradient"}}));
   EXPECT_EQ(wasserstein->warning({.step = 500, .steps = 2000},
                                  {{"diversity", 0.9}, {"d_loss", -7}, {"score_spread", 3}}), "");
 }
 
 TEST(GanClasses, AreToldToBoth) {
-  const auto model = make_gan(with(kSmall, {{"conditional", true}}));
+  const auto model = make_gan(with(kSmallGan, {{"conditional", true}}));
   const at::NoGradGuard no_grad;
   auto& generator = dynamic_cast<Generator&>(*model);
   ASSERT_TRUE(generator.class_conditional());
@@ -449,7 +442,7 @@ TEST(GanClasses, AreToldToBoth) {
 
 TEST(GanClasses, AreThoseOfTheMadeImagesInLaterPhases) {
   // With several critic steps the generator's phase sees another batch than the images it learns by.
-  const auto model = make_gan(with(kSmall, {{"conditional", true}, {"critic_steps", 2}}));
+  const auto model = make_gan(with(kSmallGan, {{"conditional", true}, {"critic_steps", 2}}));
   const auto batch = [](int64_t first, int64_t label) {
     return Batch{.input = Draw(7, "images", ids(4, first)).uniform("x", {1, 28, 28}),
                  .target = at::full({4}, label, at::kLong),
@@ -477,7 +470,7 @@ TEST(GanClasses, AreThoseOfTheMadeImagesInLaterPhases) {
 TEST(GanPrecision, LossesAndSlopesAreNearlyTheSameInBfloat16) {
   const Json gradient = {{"loss", "wasserstein"}, {"penalty", "gradient"}};
   const Json style = {{"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
-  for (const Json& settings : {kSmall, with(kSmall, gradient), with(kSmall, style)}) {
+  for (const Json& settings : {kSmallGan, with(kSmallGan, gradient), with(kSmallGan, style)}) {
     const auto model = make_gan(settings);
     const Batch batch{.input = Draw(7, "images", ids(8)).uniform("x", {1, 28, 28}),
                       .target = {},
@@ -519,7 +512,7 @@ TEST(GanPrecision, LossesAndSlopesAreNearlyTheSameInBfloat16) {
 
 TEST(GanSampling, IsPulledToTheMeanByTruncation) {
   const Json style = {{"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
-  for (const Json& settings : {kSmall, kDcgan, with(kSmall, style)}) {
+  for (const Json& settings : {kSmallGan, kDcgan, with(kSmallGan, style)}) {
     const auto model = make_gan(settings);
     model->module().eval();
     const at::NoGradGuard no_grad;
@@ -538,7 +531,7 @@ TEST(GanSampling, IsPulledToTheMeanByTruncation) {
 TEST(GanStyles, AreWhatGenerateTakes) {
   const Json style = {{"conditional", true},
                       {"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
-  const auto model = make_gan(with(kSmall, style));
+  const auto model = make_gan(with(kSmallGan, style));
   model->module().eval();
   const at::NoGradGuard no_grad;
   auto& space = dynamic_cast<StyleSpace&>(*model);
@@ -551,7 +544,7 @@ TEST(GanStyles, AreWhatGenerateTakes) {
     const Tensor all = styles.unsqueeze(1).expand({-1, space.style_layers(), -1});
     EXPECT_TRUE(at::equal(space.render(all, draw), generator.generate(draw, labels, options)));
   }
-  EXPECT_EQ(dynamic_cast<StyleSpace*>(make_gan(kSmall).get()), nullptr);
+  EXPECT_EQ(dynamic_cast<StyleSpace*>(make_gan(kSmallGan).get()), nullptr);
 }
 
 }  // namespace

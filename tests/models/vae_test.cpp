@@ -11,11 +11,12 @@
 #include "base/temp_folder.h"
 #include "genai/data/batcher.h"
 #include "genai/data/digits.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
 
-const Json kPlain = Json::object();  // no sampling options
+const Json kNoOptions = Json::object();  // no sampling options
 
 DataInfo make_info(int64_t channels, int64_t height, int64_t width) {
   DataInfo info;
@@ -48,12 +49,6 @@ struct Vae {
   Generator* generator;
 };
 
-std::vector<int64_t> ids(int64_t count, int64_t first = 0) {
-  std::vector<int64_t> numbers(static_cast<size_t>(count));
-  std::iota(numbers.begin(), numbers.end(), first);
-  return numbers;
-}
-
 Batch make_batch(const Tensor& images, int64_t first = 0) {
   Batch batch;
   batch.input = images;
@@ -72,12 +67,6 @@ Tensor binary_images(int64_t count, const DataInfo& info, int64_t first = 0) {
       .uniform("x", {info.channels, info.height, info.width})
       .lt(0.3)
       .to(at::kFloat);
-}
-
-void expect_near(const Tensor& found, const Tensor& expected, double tolerance) {
-  ASSERT_EQ(found.sizes(), expected.sizes());
-  EXPECT_LE((found.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(),
-            tolerance);
 }
 
 // Closed forms
@@ -452,7 +441,7 @@ TEST(VaeShapes, AnySizeAndNumberOfChannels) {
       EXPECT_EQ(vae.latent->latent_size(), 5);
       const std::vector<int64_t> expected{2, 3, 29, 31};
       EXPECT_EQ(vae.latent->decode(points, {}).sizes(), expected) << kind << levels;
-      EXPECT_EQ(vae.generator->generate(Draw(0, "generate", {4, 5}), {}, kPlain).sizes(), expected);
+      EXPECT_EQ(vae.generator->generate(Draw(0, "generate", {4, 5}), {}, kNoOptions).sizes(), expected);
       EXPECT_EQ(vae.likelihood->log_likelihood(batch, make_draw(batch), 3).sizes(),
                 (std::vector<int64_t>{2}));
     }
@@ -480,7 +469,7 @@ TEST(VaeConditional, TellsNetworksTheClass) {
   };
   EXPECT_TRUE(all_differ(vae.latent->encode(x, labels)));
   EXPECT_TRUE(all_differ(vae.latent->decode(at::ones({3, 2}), labels)));
-  EXPECT_TRUE(all_differ(vae.generator->generate(Draw(0, "g", {7, 7, 7}), labels, kPlain)));
+  EXPECT_TRUE(all_differ(vae.generator->generate(Draw(0, "g", {7, 7, 7}), labels, kNoOptions)));
   Batch batch = make_batch(x);
   batch.target = labels;
   const Draw draw(1, "test", {7, 7, 7});
@@ -496,9 +485,9 @@ TEST(VaeGenerate, TheSameNumberGivesTheSameImage) {
   const DataInfo info = make_info(1, 8, 8);
   Vae vae({{"latent", 3}}, info);
   const at::NoGradGuard guard;
-  const Tensor all = vae.generator->generate(Draw(0, "g", ids(40)), {}, kPlain);
-  const Tensor one = vae.generator->generate(Draw(0, "g", {23}), {}, kPlain);
-  const Tensor mixed = vae.generator->generate(Draw(0, "g", {39, 23, 0, 23}), {}, kPlain);
+  const Tensor all = vae.generator->generate(Draw(0, "g", ids(40)), {}, kNoOptions);
+  const Tensor one = vae.generator->generate(Draw(0, "g", {23}), {}, kNoOptions);
+  const Tensor mixed = vae.generator->generate(Draw(0, "g", {39, 23, 0, 23}), {}, kNoOptions);
   expect_near(one[0], all[23], 1e-6);
   expect_near(mixed, all.index_select(0, at::tensor({39, 23, 0, 23}, at::kLong)), 1e-6);
   EXPECT_TRUE(mixed[1].equal(mixed[3]));
@@ -528,7 +517,7 @@ TEST(VaeGenerate, BinaryDrawsPixelsByTheirMeans) {
   vae.set("decoder.spread.bias", at::linspace(-4, 4, 64));
   const at::NoGradGuard guard;
   const Draw draw(0, "g", ids(2000));
-  const Tensor means = vae.generator->generate(draw, {}, kPlain);
+  const Tensor means = vae.generator->generate(draw, {}, kNoOptions);
   const Tensor drawn = vae.generator->generate(draw, {}, {{"binary", true}});
   EXPECT_TRUE(drawn.eq(0).logical_or(drawn.eq(1)).all().item<bool>());
   expect_near(drawn.mean(0), means.mean(0), 5 * 0.5 / std::sqrt(2000));

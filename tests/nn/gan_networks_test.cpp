@@ -68,7 +68,9 @@ TEST(GanNetworks, TakeAnySizeAndNumberOfChannels) {
                                    .style = 8, .mapping = 2}, 6, c, h, w);
         const Tensor made = network->forward(points(2, 6), noise_for(*network, 2));
         ASSERT_EQ(made.sizes(), (at::IntArrayRef{2, c, h, w}));
-        if (kind == GeneratorKind::dcgan) EXPECT_LE(made.abs().max().item<float>(), 1);
+        if (kind == GeneratorKind::dcgan) {
+          EXPECT_LE(made.abs().max().item<float>(), 1);
+        }
       }
     }
     for (const DiscriminatorKind kind : {DiscriminatorKind::dcgan, DiscriminatorKind::residual}) {

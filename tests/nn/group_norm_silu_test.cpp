@@ -8,27 +8,10 @@
 
 #include "genai/base/error.h"
 #include "genai/core/draw.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
-
-/// [B, ...], the same whatever the batch.
-Tensor random(const char* name, at::IntArrayRef shape) {
-  std::vector<int64_t> items(static_cast<size_t>(shape[0]));
-  std::iota(items.begin(), items.end(), 0);
-  return Draw(1, "group norm", items).normal(name, shape.slice(1));
-}
-
-Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
-
-double distance(const Tensor& a, const Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
-}
-
-/// The largest difference as a share of the largest number expected.
-double relative(const Tensor& found, const Tensor& expected) {
-  return distance(found, expected) / expected.abs().max().item<double>();
-}
 
 /// In double, by the formula: no operator of normalization.
 Tensor expected(const Tensor& x, int64_t groups, const Tensor& scale, const Tensor& shift) {
@@ -64,22 +47,22 @@ void expect_same(const Result& found, const Result& expected, double tolerance,
   EXPECT_LT(relative(found.dshift, expected.dshift), tolerance) << what;
 }
 
-struct Case {
+struct NormCase {
   int64_t b, c, h, w, groups;
 };
 
-const std::vector<Case> kCases = {
+const std::vector<NormCase> kNormCases = {
     {2, 4, 7, 7, 1},    {3, 8, 5, 9, 2},   {2, 30, 3, 3, 6}, {1, 64, 8, 8, 16},
     {2, 128, 4, 4, 32}, {3, 12, 1, 6, 12}, {4, 16, 1, 1, 4},     {2, 6, 13, 1, 3},
     {5, 2, 28, 28, 2},  {2, 8, 14, 14, 1}, {1, 64, 32, 32, 64},
     {2, 1, 4, 4, 1}};
 
-std::string name_of(const Case& k) {
+std::string name_of(const NormCase& k) {
   return concat(k.b, "x", k.c, "x", k.h, "x", k.w, ", groups: ", k.groups);
 }
 
 TEST(GroupNormSilu, IsTheFormulaAndItsDerivative) {
-  for (const Case& k : kCases) {
+  for (const NormCase& k : kNormCases) {
     const Tensor x = 0.5 + 2 * random("x", {k.b, k.c, k.h, k.w});
     const Tensor scale = 1 + random("scale", {k.b, k.c}), shift = random("shift", {k.b, k.c});
     const Tensor dy = random("dy", {k.b, k.c, k.h, k.w});
@@ -95,7 +78,7 @@ TEST(GroupNormSilu, IsTheFormulaAndItsDerivative) {
 }
 
 TEST(GroupNormSilu, OfOneRowOfScalesServesAllImages) {
-  for (const Case& k : kCases) {
+  for (const NormCase& k : kNormCases) {
     const Tensor x = random("x", {k.b, k.c, k.h, k.w});
     const Tensor scale = 1 + random("scale", {1, k.c}), shift = random("shift", {1, k.c});
     const Tensor dy = random("dy", {k.b, k.c, k.h, k.w});

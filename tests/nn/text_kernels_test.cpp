@@ -10,19 +10,10 @@
 #include "genai/nn/linear_product.h"
 #include "genai/nn/mlp_activation.h"
 #include "genai/nn/split_heads.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
-
-Tensor random(const char* name, at::IntArrayRef shape) {
-  std::vector<int64_t> items(static_cast<size_t>(shape[0]));
-  std::iota(items.begin(), items.end(), 0);
-  return Draw(1, "text kernels", items).normal(name, shape.slice(1));
-}
-
-double distance(const Tensor& a, const Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
-}
 
 using Function = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
 

@@ -8,24 +8,13 @@
 
 #include "base/temp_folder.h"
 #include "genai/core/draw.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
 
-/// [B, ...], the same whatever the batch.
-Tensor random(const char* name, at::IntArrayRef shape) {
-  std::vector<int64_t> items(static_cast<size_t>(shape[0]));
-  std::iota(items.begin(), items.end(), 0);
-  return Draw(1, "unet", items).normal(name, shape.slice(1));
-}
-
-Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kFloat); }
+Tensor floats(const std::vector<double>& values) { return at::tensor(values, at::kFloat); }
 Tensor labels(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
-
-/// The largest difference as a share of the largest number.
-double relative(const Tensor& a, const Tensor& b) {
-  return ((a - b).abs().max() / b.abs().max()).item<double>();
-}
 
 UNet make(const UNetConfig& config, int64_t in = 1, int64_t out = 1, int64_t classes = 0) {
   torch::manual_seed(1);
@@ -37,9 +26,9 @@ UNet make(const UNetConfig& config, int64_t in = 1, int64_t out = 1, int64_t cla
 UNetConfig tiny() { return {.width = 8, .multipliers = {1, 2}, .blocks = 1, .head_width = 8}; }
 
 TEST(SinusoidalEmbedding, HasKnownValues) {
-  const Tensor found = sinusoidal_embedding(numbers({0, 1, 1000}), 4);   // rates 1 and 1 / 100
+  const Tensor found = sinusoidal_embedding(floats({0, 1, 1000}), 4);   // rates 1 and 1 / 100
   const Tensor expected =
-      numbers({1, 1, 0, 0,
+      floats({1, 1, 0, 0,
                std::cos(1), std::cos(0.01), std::sin(1), std::sin(0.01),
                std::cos(1000), std::cos(10), std::sin(1000), std::sin(10)}).view({3, 4});
   EXPECT_LT(relative(found, expected), 1e-5);
@@ -65,7 +54,7 @@ TEST(UNet, TakesImagesOfAnySize) {
           check_unet(config, h, w);
           UNet network = make(config, channels, channels, 2);
           const Tensor x = random("x", {2, channels, h, w});
-          const Tensor y = network->forward(x, numbers({10, 900}), labels({0, 2}));
+          const Tensor y = network->forward(x, floats({10, 900}), labels({0, 2}));
           EXPECT_EQ(y.sizes(), x.sizes()) << patch;
           EXPECT_TRUE(y.isfinite().all().item<bool>());
         }
@@ -76,7 +65,7 @@ TEST(UNet, TakesImagesOfAnySize) {
 
 TEST(UNet, MakesAsManyChannelsAsAsked) {
   UNet network = make(tiny(), 4, 3);
-  EXPECT_EQ(network->forward(random("x", {2, 4, 8, 8}), numbers({1, 2}), {}).sizes(),
+  EXPECT_EQ(network->forward(random("x", {2, 4, 8, 8}), floats({1, 2}), {}).sizes(),
             (at::IntArrayRef{2, 3, 8, 8}));
 }
 
@@ -112,7 +101,7 @@ TEST(UNet, HasTheParametersOfItsDescription) {
 
 TEST(UNet, OfAFreshNetworkSaysNearlyNothing) {   // so that its first predictions are not wild
   UNet network = make(tiny(), 1, 1, 3);
-  const Tensor y = network->forward(random("x", {4, 1, 28, 28}), numbers({0, 10, 500, 1000}),
+  const Tensor y = network->forward(random("x", {4, 1, 28, 28}), floats({0, 10, 500, 1000}),
                                     labels({0, 1, 2, 3}));
   EXPECT_LT(y.std().item<double>(), 0.02);
   EXPECT_GT(y.std().item<double>(), 1e-5);
@@ -126,20 +115,20 @@ TEST(UNet, IsToldTimeAndClass) {
       for (int64_t j = 0; j < i; ++j) EXPECT_GT(relative(y[i], y[j]), 1e-4) << i << " " << j;
     }
   };
-  all_differ(network->forward(x, numbers({0, 5, 500, 1000}), labels({0, 0, 0, 0})));
-  all_differ(network->forward(x, numbers({7, 7, 7, 7}), labels({0, 1, 2, 3})));
-  EXPECT_ANY_THROW(network->forward(x, numbers({7, 7, 7, 7}), labels({0, 1, 2, 4})));
+  all_differ(network->forward(x, floats({0, 5, 500, 1000}), labels({0, 0, 0, 0})));
+  all_differ(network->forward(x, floats({7, 7, 7, 7}), labels({0, 1, 2, 3})));
+  EXPECT_ANY_THROW(network->forward(x, floats({7, 7, 7, 7}), labels({0, 1, 2, 4})));
   // Without classes labels are not looked at.
   UNet plain = make(tiny());
-  EXPECT_TRUE(at::equal(plain->forward(x, numbers({7, 7, 7, 7}), labels({0, 1, 2, 9})),
-                        plain->forward(x, numbers({7, 7, 7, 7}), {})));
+  EXPECT_TRUE(at::equal(plain->forward(x, floats({7, 7, 7, 7}), labels({0, 1, 2, 9})),
+                        plain->forward(x, floats({7, 7, 7, 7}), {})));
 }
 
 TEST(UNet, ComputesEachImageByItself) {
   UNetConfig config = tiny();
   config.attention = {0, 1};
   UNet network = make(config, 1, 1, 3);
-  const Tensor x = random("x", {5, 1, 9, 11}), time = numbers({1, 20, 300, 400, 999});
+  const Tensor x = random("x", {5, 1, 9, 11}), time = floats({1, 20, 300, 400, 999});
   const Tensor all = network->forward(x, time, labels({0, 1, 2, 3, 0}));
   const Tensor one = network->forward(x.narrow(0, 3, 1), time.narrow(0, 3, 1), labels({3}));
   EXPECT_LT(relative(one[0], all[3]), 1e-4);
@@ -149,7 +138,7 @@ TEST(UNet, SeesAllOfTheImageFromEveryPixel) {   // through the low resolutions a
   const auto reach = [](const UNetConfig& config) {
     UNet network = make(config);
     const Tensor x = random("x", {1, 1, 28, 28}).requires_grad_();
-    network->forward(x, numbers({500}), {})[0][0][2][2].backward();
+    network->forward(x, floats({500}), {})[0][0][2][2].backward();
     return x.grad()[0][0].narrow(0, 24, 4).narrow(1, 24, 4).abs().sum().item<double>();
   };
   UNetConfig config = tiny();
@@ -170,7 +159,7 @@ TEST(UNet, IsTheSameInBothOrdersOfMemory) {
       if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(format));
     }
     const Tensor x = random("x", {3, 3, 13, 18}).contiguous(format);
-    const Tensor y = network->forward(x, numbers({3, 300, 900}), labels({0, 1, 2}));
+    const Tensor y = network->forward(x, floats({3, 300, 900}), labels({0, 1, 2}));
     (y * random("dy", {3, 3, 13, 18})).sum().backward();
     std::map<std::string, Tensor> results{{"output", y.detach()}};
     for (const auto& item : network->named_parameters()) {
@@ -188,7 +177,7 @@ TEST(UNet, DropsActivationsInTrainingOnly) {
   UNetConfig config = tiny();
   config.dropout = 0.5;
   UNet network = make(config);
-  const Tensor x = random("x", {2, 1, 8, 8}), time = numbers({1, 2});
+  const Tensor x = random("x", {2, 1, 8, 8}), time = floats({1, 2});
   const auto run = [&] { return network->forward(x, time, {}); };
   EXPECT_TRUE(at::equal(run(), run()));
   network->train();

@@ -8,23 +8,10 @@
 
 #include "genai/base/error.h"
 #include "genai/core/draw.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
-
-/// [B, ...], the same whatever the batch.
-Tensor random(const char* name, at::IntArrayRef shape) {
-  std::vector<int64_t> items(static_cast<size_t>(shape[0]));
-  std::iota(items.begin(), items.end(), 0);
-  return Draw(1, "winograd", items).normal(name, shape.slice(1));
-}
-
-Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
-
-/// The largest difference as a share of the largest number expected.
-double relative(const Tensor& found, const Tensor& expected) {
-  return ((found.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
-}
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return at::conv2d(x, weight, bias, 1, 1);

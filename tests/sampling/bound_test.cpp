@@ -1,4 +1,5 @@
 #include "genai/sampling/bound.h"
+#include "tensors.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -10,18 +11,8 @@
 namespace genai {
 namespace {
 
-Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
-
 /// Images of one pixel each.
 Tensor pixels(const std::vector<double>& values) { return numbers(values).view({-1, 1, 1, 1}); }
-
-double distance(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
-
-std::vector<int64_t> ids(int64_t count) {
-  std::vector<int64_t> numbers(static_cast<size_t>(count));
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
-}
 
 /// x = 2 v / 255 - 1 of the 256 values of a pixel.
 Tensor all_values() { return (at::arange(256, at::kDouble) * (2.0 / 255) - 1).view({-1, 1, 1, 1}); }
@@ -159,7 +150,7 @@ TEST(DiscretizedLogLikelihood, KnowsTheValuesInSinglePrecision) {   // as models
 
 // The bound.
 
-std::vector<NoiseLevel> geometric(double from, double to, int count) {
+std::vector<NoiseLevel> falling_geometrically(double from, double to, int count) {
   std::vector<NoiseLevel> levels;
   for (int i = 0; i < count; ++i) {
     levels.push_back({1, from * std::pow(to / from, i / (count - 1.0))});
@@ -182,7 +173,7 @@ PredictRows guesses() {
 
 TEST(VariationalBound, OfAllStepsIsTheSumOfItsTerms) {
   const Tensor x0 = all_values().narrow(0, 30, 200).reshape({50, 1, 2, 2});
-  const std::vector<NoiseLevel> edm = geometric(20, 0.05, 12);
+  const std::vector<NoiseLevel> edm = falling_geometrically(20, 0.05, 12);
   std::vector<NoiseLevel> scaled;   // the same ratios where the variance is kept
   for (const NoiseLevel& level : edm) {
     const double size = std::hypot(level.alpha, level.sigma);
@@ -208,7 +199,7 @@ TEST(VariationalBound, OfAllStepsIsTheSumOfItsTerms) {
 TEST(VariationalBound, OfFewerStepsIsUnbiased) {
   constexpr int64_t kImages = 5000;
   const Tensor x0 = at::full({kImages, 1, 1, 1}, 0.25);
-  const std::vector<NoiseLevel> levels = geometric(10, 0.1, 12);   // 11 steps
+  const std::vector<NoiseLevel> levels = falling_geometrically(10, 0.1, 12);   // 11 steps
   const auto bound = [&](int64_t draws) {
     return variational_bound(x0, levels, guesses(), Draw(2, "bound", ids(kImages)), draws).steps;
   };
@@ -227,7 +218,7 @@ TEST(VariationalBound, OfFewerStepsIsUnbiased) {
 TEST(VariationalBound, TellsWhichStepsWereTaken) {
   constexpr int64_t kImages = 3000, kSteps = 10, kDraws = 4;
   const Tensor x0 = at::full({kImages, 1, 1, 1}, 0.25);
-  const std::vector<NoiseLevel> levels = geometric(10, 0.1, kSteps + 1);
+  const std::vector<NoiseLevel> levels = falling_geometrically(10, 0.1, kSteps + 1);
   std::vector<Tensor> taken;
   variational_bound(x0, levels, guesses(), Draw(2, "bound", ids(kImages)), kDraws,
                     [&](const Tensor& step, const Tensor& nats) {
@@ -280,7 +271,7 @@ TEST(VariationalBound, ShowsTheDenoiserTheImageWithTheNoiseOfItsLevel) {
 
 TEST(VariationalBound, DoesNotDependOnTheBatch) {
   const Tensor x0 = all_values().narrow(0, 100, 8);
-  const std::vector<NoiseLevel> levels = geometric(20, 0.02, 30);
+  const std::vector<NoiseLevel> levels = falling_geometrically(20, 0.02, 30);
   const PredictRows predict = [](const Tensor& x, const Mixture&) { return x.clamp(-1, 1); };
   const Tensor all =
       variational_bound(x0, levels, predict, Draw(4, "bound", ids(8)), 5).total();
@@ -305,7 +296,7 @@ TEST(VariationalBound, OfTheExactDenoiserComesDownToTheLikelihood) {
   };
   double gap = 1e9;
   for (const int count : {5, 20, 100, 500}) {
-    const Bound found = variational_bound(x0, geometric(80, 0.01, count), denoise,
+    const Bound found = variational_bound(x0, falling_geometrically(80, 0.01, count), denoise,
                                           Draw(6, "bound", ids(kImages)), count);
     const Tensor loss = found.total() - exact;
     const double mean = loss.mean().item<double>();

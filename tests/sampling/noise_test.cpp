@@ -9,21 +9,10 @@
 #include "base/temp_folder.h"
 #include "genai/base/json.h"
 #include "genai/core/draw.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
-
-Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
-
-double distance(const Tensor& a, const Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
-}
-
-std::vector<int64_t> ids(int64_t count) {
-  std::vector<int64_t> numbers(static_cast<size_t>(count));
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
-}
 
 ProcessConfig config(const Json& settings) {
   return from_json<ProcessConfig>(process_fields(), settings, "process");

@@ -8,6 +8,7 @@
 
 #include "base/temp_folder.h"
 #include "genai/base/json.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
@@ -16,10 +17,6 @@ constexpr Solver kDeterministic[] = {Solver::ddim,     Solver::euler,    Solver:
                                      Solver::dpmpp_2m, Solver::dpmpp_3m, Solver::unipc,
                                      Solver::ipndm};
 constexpr Solver kStochastic[] = {Solver::ddpm, Solver::ddpm_large, Solver::dpmpp_2m_sde};
-
-Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
-
-double distance(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 /// For calls that must not ask.
 Tensor no_noise(int64_t) { throw std::runtime_error("asked for noise"); }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/temp_folder.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
@@ -41,10 +42,6 @@ void backward(OddNet& net, FlatParameters& flat) {
   flat.zero_gradients();
   net.forward(inputs()).square().mean().backward({}, false, false, flat.parameters());
 }
-
-Tensor flag(float value) { return at::full({}, value); }
-
-double largest(const Tensor& x) { return x.abs().max().item<double>(); }
 
 TEST(FlatParameters, KeepsValuesInAlignedViewsOfOneBuffer) {
   for (const Layout layout : {Layout::contiguous, Layout::channels_last}) {

@@ -7,11 +7,10 @@
 
 #include "base/temp_folder.h"
 #include "genai/training/flat_parameters.h"
+#include "tensors.h"
 
 namespace genai {
 namespace {
-
-double largest(const Tensor& x) { return x.abs().max().item<double>(); }
 
 /// What the steps make of one singular value: five times the quintic.
 double quintic(double x) {
@@ -114,10 +113,8 @@ struct Matrices : torch::nn::Module {
 const ParameterSet kSet{.name = "all",
                         .parameters = {"bias", "tall", "wide", "other", "tall_too"},
                         .matrices = {"tall", "wide", "tall_too"}};
-const OptimizerOptions kOptions{.learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95,
+const OptimizerOptions kMuonOptions{.learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95,
                                 .epsilon = 1e-6, .weight_decay = 0.1, .muon_momentum = 0.9};
-
-Tensor flag(float value) { return at::full({}, value); }
 
 Tensors everything(Matrices& net, const FlatParameters& flat) {
   Tensors all;
@@ -164,7 +161,7 @@ Numbers orthogonalized_in_double(Numbers x, size_t rows, size_t columns) {
 
 TEST(Muon, AnUpdateFollowsItsFormulas) {
   for (const double decay : {0.1, 0.0}) {
-    OptimizerOptions o = kOptions;
+    OptimizerOptions o = kMuonOptions;
     o.weight_decay = decay;
     Matrices net;
     std::map<std::string, Numbers> value, mean, square;
@@ -229,17 +226,17 @@ TEST(Muon, ASkippedUpdateChangesNothing) {
   Matrices net;
   FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
   net.set_gradients(0);
-  flat.update(kOptions, flag(0));
+  flat.update(kMuonOptions, flag(0));
   const Tensors before = everything(net, flat);
   for (const float wrong : {NAN, INFINITY}) {
     net.named_parameters()["tall"].mutable_grad().fill_(wrong);
-    flat.update(kOptions, flag(1));
+    flat.update(kMuonOptions, flag(1));
     for (const auto& [name, tensor] : everything(net, flat)) {
       EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
     }
   }
   net.set_gradients(1);
-  flat.update(kOptions, flag(0));
+  flat.update(kMuonOptions, flag(0));
   for (const auto& [name, tensor] : everything(net, flat)) {
     EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
     EXPECT_FALSE(at::equal(tensor, before.at(name))) << name;
@@ -250,7 +247,7 @@ TEST(Muon, AGraphFromBeforeAnUpdateIsRefused) {
   Matrices net;
   FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
   const Tensor loss = net.named_parameters()["wide"].square().sum();
-  flat.update(kOptions, flag(0));
+  flat.update(kMuonOptions, flag(0));
   EXPECT_THROW(loss.backward(), c10::Error);
 }
 
@@ -258,7 +255,7 @@ TEST(Muon, WithoutAGradientOnlyTheDecayIsLeft) {
   Matrices net;
   FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
   const Tensors before = everything(net, flat);
-  flat.update(kOptions, flag(0));
+  flat.update(kMuonOptions, flag(0));
   for (const char* name : {"tall", "wide", "tall_too", "other", "bias"}) {
     const double share = std::string(name) == "bias" ? 1 : 1 - 0.02 * 0.1;
     EXPECT_LE(largest(net.named_parameters()[name] - before.at(name) * share), 1e-6) << name;
@@ -270,7 +267,7 @@ TEST(Muon, LoadsWhatItSavedAndGoesOn) {
   FlatParameters flat(net, kSet, Layout::contiguous, true, Optimizer::muon);
   const auto step = [](Matrices& of, FlatParameters& by, int64_t index) {
     of.set_gradients(index);
-    by.update(kOptions, flag(0));
+    by.update(kMuonOptions, flag(0));
     by.update_average(0.5);
   };
   for (int64_t i = 0; i < 3; ++i) step(net, flat, i);

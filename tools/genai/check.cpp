@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxPicture = 1 << 30;
-
 struct CheckOptions {
   std::string path, runs;
   ComputeOption compute;

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "genai/base/error.h"
+#include "genai/base/files.h"
 #include "genai/base/log.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
@@ -305,6 +306,11 @@ at::Device ComputeOption::resolve(int64_t stored_threads) const {
   const Numerics numerics = resolve_numerics(request);
   if (device == "auto" && numerics.device != "cpu") say("computing on " + numerics.device);
   return numerics.torch_device();
+}
+
+Json read_config(const std::string& path) {
+  constexpr uint64_t kMaxConfig = 1 << 20;
+  return parse_json(read_file(path, kMaxConfig), path, ErrorKind::usage);
 }
 
 void print_json(const Json& json) {

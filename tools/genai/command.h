@@ -86,6 +86,12 @@ struct ComputeOption {
   at::Device resolve(int64_t stored_threads) const;
 };
 
+/// Bytes of a picture whose provenance is read.
+inline constexpr uint64_t kMaxPicture = 1 << 30;
+
+/// A file of settings. Throws Error{usage} or Error{data}.
+Json read_config(const std::string& path);
+
 /// Prints a JSON object as one line on stdout.
 void print_json(const Json& json);
 

@@ -12,8 +12,6 @@
 namespace genai::tool {
 namespace {
 
-constexpr uint64_t kMaxConfig = 1 << 20;
-
 struct ConfigOptions {
   std::string action = "list", first, second, runs;
   bool json = false, markdown = false;
@@ -23,8 +21,7 @@ struct ConfigOptions {
 Settings read_settings(const std::string& source, const std::string& runs) {
   Settings settings;
   if (source.size() > 5 && source.substr(source.size() - 5) == ".json") {
-    settings.merge_document(
-        parse_json(read_file(source, kMaxConfig), source, ErrorKind::usage), source);
+    settings.merge_document(read_config(source), source);
     return settings;
   }
   const auto names = preset_names();

@@ -105,12 +105,12 @@ int fetch_data(const DataOptions& options) {
 // ---- texts ----
 
 /// One part of a text and its tokens.
-struct Part {
+struct TextPart {
   std::string name;
   int64_t bytes, characters, lines, tokens;
   std::vector<int32_t> ids;
 
-  Part(std::string part, const std::string& text, const Tokenizer& tokenizer)
+  TextPart(std::string part, const std::string& text, const Tokenizer& tokenizer)
       : name(std::move(part)),
         bytes(static_cast<int64_t>(text.size())),
         characters(count_characters(text)),
@@ -195,7 +195,7 @@ void write_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
 struct TextView {
   TextData data;
   std::shared_ptr<const Tokenizer> tokenizer;
-  std::vector<Part> parts;                              // train, validation
+  std::vector<TextPart> parts;                              // train, validation
   std::vector<std::pair<int32_t, int64_t>> frequent;    // tokens of train and their counts
   std::string example;
   std::vector<int32_t> example_ids;
@@ -213,7 +213,7 @@ Json to_json(const TextView& view) {
                        {"size", tokenizer.size()},
                        {"used", view.frequent.size()},
                        {"fingerprint", tokenizer.fingerprint()}};
-  for (const Part& part : view.parts) {
+  for (const TextPart& part : view.parts) {
     json[part.name] = {{"bytes", part.bytes},
                        {"characters", part.characters},
                        {"lines", part.lines},
@@ -244,7 +244,7 @@ void print(const TextView& view) {
   std::vector<std::vector<std::string>> rows{{"", "bytes", "characters",
                                               view.data.items ? "items" : "lines", "tokens",
                                               "bytes per token"}};
-  for (const Part& part : view.parts) {
+  for (const TextPart& part : view.parts) {
     rows.push_back({part.name, count_text(part.bytes), count_text(part.characters),
                     count_text(part.lines), count_text(part.tokens),
                     number_text(part.bytes_per_token())});

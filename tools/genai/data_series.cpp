@@ -12,7 +12,7 @@ namespace genai::tool {
 namespace {
 
 /// One part and its tokens.
-struct Part {
+struct SeriesPart {
   std::string name;
   std::vector<double> values;
   std::vector<int32_t> ids;
@@ -24,8 +24,8 @@ struct Part {
   }
 };
 
-Part part_of(const std::string& name, const std::string& text, const Changes& changes) {
-  Part part{name, read_column(text, "", name), {}};
+SeriesPart part_of(const std::string& name, const std::string& text, const Changes& changes) {
+  SeriesPart part{name, read_column(text, "", name), {}};
   part.ids = changes.encode(part.values);
   return part;
 }
@@ -35,8 +35,8 @@ Part part_of(const std::string& name, const std::string& text, const Changes& ch
 int show_series(const TextData& data, const std::string& name, int64_t vocabulary, bool json) {
   const auto tokenizer = make_tokenizer(data, name, vocabulary);
   const Changes& changes = *tokenizer->changes();
-  const Part train = part_of("train", data.train, changes);
-  Part validation = part_of("validation", data.validation, changes);
+  const SeriesPart train = part_of("train", data.train, changes);
+  SeriesPart validation = part_of("validation", data.validation, changes);
   validation.values.erase(validation.values.begin(),
                           validation.values.begin() + changes.lead());   // the last ones of train
   std::vector<int64_t> counts(static_cast<size_t>(changes.size()));
@@ -60,7 +60,7 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
   std::cout << data.source << ": a series of numbers; tokenizer " << tokenizer->name() << "\n\n";
   std::vector<std::vector<std::string>> rows{
       {"", "values", "lowest", "highest", "first", "last", "tokens"}};
-  for (const Part* part : std::initializer_list<const Part*>{&train, &validation}) {
+  for (const SeriesPart* part : std::initializer_list<const SeriesPart*>{&train, &validation}) {
     const auto [low, high] = std::ranges::minmax(part->values);
     rows.push_back({part->name, count_text(static_cast<int64_t>(part->values.size())),
                     number_text(low, 6), number_text(high, 6), number_text(part->values.front(), 6),

@@ -11,8 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxPicture = 1 << 30;
-
 int inspect_picture(const fs::path& path, bool json) {
   const Png png = decode_png(read_file(path, kMaxPicture), path.string());
   Json list = Json::object();

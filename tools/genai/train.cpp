@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxConfig = 1 << 20;
-
 struct TrainOptions {
   std::string model, config, out, runs, init, resume;
   bool dry_run = false, json = false;
@@ -73,8 +71,7 @@ Plan make_plan(const TrainOptions& options, bool resume) {
   }
   if (!options.config.empty()) {
     plan.settings.merge_document(
-        parse_json(read_file(options.config, kMaxConfig), options.config, ErrorKind::usage),
-        options.config);
+        read_config(options.config), options.config);
   }
   const Json* family = plan.settings.find("model.family");
   if (!family || !family->is_string()) {

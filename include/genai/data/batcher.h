@@ -6,6 +6,9 @@
 
 namespace genai {
 
+/// Seed of the draws that test items are measured with, whatever the run's seed.
+inline constexpr uint64_t kProtocolSeed = 0;
+
 /// This process among those that train together.
 struct World {
   int64_t rank = 0, size = 1;

@@ -13,6 +13,9 @@
 
 namespace genai {
 
+/// An id as a place in a vector.
+inline size_t to_index(int32_t id) { return static_cast<size_t>(id); }
+
 /// Calls `use` for one piece of `text` after the other; together they are the text. The pieces are
 /// the matches of GPT-2's pattern
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+

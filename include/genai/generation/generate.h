@@ -10,6 +10,9 @@
 
 namespace genai {
 
+/// The most screen pixels that a side of a pixel is shown as.
+inline constexpr int64_t kMaxScale = 8;
+
 /// Every sample has one number; its noise depends on that number alone.
 struct ImageRequest {
   int64_t first = 0;       ///< number of the first sample ("seed")

@@ -4,9 +4,9 @@
 // deep convolutional GANs", 2016, section 3. residual: without normalization, after N. Huang et
 // al., "The GAN is dead; long live the GAN! A modern baseline GAN" (R3GAN), 2024, section 4.
 #pragma once
-#include <torch/nn.h>
 
 #include "genai/base/fields.h"
+#include "genai/nn/modules.h"
 #include "genai/nn/spectral_norm.h"
 
 namespace genai {

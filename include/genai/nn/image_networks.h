@@ -1,8 +1,8 @@
 // Plain encoders and decoders of images: dense layers, or strided convolutions around them.
 #pragma once
-#include <torch/nn.h>
 
 #include "genai/base/fields.h"
+#include "genai/nn/modules.h"
 
 namespace genai {
 

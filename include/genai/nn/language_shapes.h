@@ -5,6 +5,9 @@
 
 namespace genai {
 
+inline constexpr double kNormEpsilon = 1e-5;      // added to the variance in norms
+inline constexpr double kRotaryBase = 10'000;     // J. Su et al. 2021, section 3.2.2
+
 enum class Positions {
   learned,   ///< a vector for each place, added to the token's
   rotary,    ///< queries and keys are turned by angles that grow with the place

@@ -10,13 +10,9 @@
 //   soft-capped logits    Gemma team, "Gemma 2", 2024, section 2
 //   low-rank adapters     E. Hu et al., "LoRA", 2021, equation 3
 #pragma once
-#include <torch/nn/module.h>
-#include <torch/nn/modules/embedding.h>
-#include <torch/nn/modules/linear.h>
-#include <torch/nn/pimpl.h>
-
 #include "genai/core/tensors.h"
 #include "genai/nn/language_shapes.h"
+#include "genai/nn/modules.h"
 
 namespace genai {
 

@@ -2,9 +2,9 @@
 // skip connections: O. Ronneberger et al., "U-Net", 2015, in the form of P. Dhariwal, A. Nichol,
 // "Diffusion models beat GANs on image synthesis", 2021, section 3 and appendix A.
 #pragma once
-#include <torch/nn.h>
 
 #include "genai/base/fields.h"
+#include "genai/nn/modules.h"
 
 namespace genai {
 

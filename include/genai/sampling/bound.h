@@ -27,7 +27,7 @@ using PredictRows = std::function<Tensor(const Tensor& x, const Mixture& level)>
 
 struct Bound {
   Tensor prior, steps, decoder;   ///< [B]; their sum bounds -log p(x0)
-  Tensor total() const { return prior + steps + decoder; }
+  Tensor total() const;
 };
 
 /// Told the divergences [B] of the steps taken, and which they are (int64 [B], 0 the noisiest).
