@@ -12,7 +12,7 @@ install_libtorch
 say "building genai (two to five minutes the first time)"
 cmake --preset release -DGENAI_TESTS=OFF >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
 grep -- '-- LibTorch' build/configure.log || true
-build --target genai_tool
+build --target genai_program
 
 genai=build/release/bin/genai
 say "training a variational autoencoder on the built-in digits (one minute)"

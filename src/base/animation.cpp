@@ -3,6 +3,10 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "genai/base/error.h"
@@ -92,41 +96,223 @@ std::string little_endian(int64_t value) {   // 16 bits
   return {static_cast<char>(value & 0xFF), static_cast<char>(value >> 8 & 0xFF)};
 }
 
-constexpr int kReds = 6, kGreens = 7, kBlues = 6;
+constexpr size_t kPaletteSize = 256;
 
-std::string grey_palette() {
-  std::string palette;
-  for (int value = 0; value < 256; ++value) palette.append(3, static_cast<char>(value));
-  return palette;
+uint32_t packed_colour(const uint8_t* pixel, int64_t channels) {
+  return channels == 1 ? 0x010101u * pixel[0]
+                       : uint32_t{pixel[0]} << 16 | uint32_t{pixel[1]} << 8 | pixel[2];
+}
+int part_of(uint32_t colour, int channel) {
+  return static_cast<int>(colour >> (16 - 8 * channel) & 0xFF);
+}
+bool is_grey(uint32_t colour) {
+  return part_of(colour, 0) == part_of(colour, 1) && part_of(colour, 1) == part_of(colour, 2);
 }
 
-std::string colour_palette() {
-  std::string palette;
-  const auto level = [](int i, int count) {
-    return static_cast<char>((255 * i + (count - 1) / 2) / (count - 1));
+/// Colours, each with the number of its pixels; ordered by their value.
+using ColourCounts = std::vector<std::pair<uint32_t, int64_t>>;
+
+ColourCounts count_colours(const Image& image) {
+  std::vector<uint32_t> all;
+  all.reserve(image.pixels.size() / static_cast<size_t>(image.channels));
+  for (size_t i = 0; i < image.pixels.size(); i += static_cast<size_t>(image.channels)) {
+    all.push_back(packed_colour(&image.pixels[i], image.channels));
+  }
+  std::sort(all.begin(), all.end());
+  ColourCounts counts;
+  for (const uint32_t colour : all) {
+    if (counts.empty() || counts.back().first != colour) counts.emplace_back(colour, 0);
+    ++counts.back().second;
+  }
+  return counts;
+}
+
+/// A colour of 5 bits a channel: few enough to look at each of them.
+uint32_t bin_of(uint32_t colour) {
+  return (colour >> 9 & 0x7C00) | (colour >> 6 & 0x3E0) | (colour >> 3 & 0x1F);
+}
+constexpr size_t kBins = 1 << 15;
+
+/// The mean colour of each bin that is not empty, in the order of the bins.
+ColourCounts merge_bins(const ColourCounts& counts) {
+  std::vector<std::array<int64_t, 4>> sums(kBins);  // of three channels, pixels
+  for (const auto& [colour, count] : counts) {
+    auto& sum = sums[bin_of(colour)];
+    for (int c = 0; c < 3; ++c) sum[static_cast<size_t>(c)] += part_of(colour, c) * count;
+    sum[3] += count;
+  }
+  ColourCounts merged;
+  for (const auto& [red, green, blue, count] : sums) {
+    if (count == 0) continue;
+    const auto mean = [n = count](int64_t sum) { return static_cast<uint32_t>((sum + n / 2) / n); };
+    merged.emplace_back(mean(red) << 16 | mean(green) << 8 | mean(blue), count);
+  }
+  return merged;
+}
+
+/// At most `size` colours for those of `counts`: P. Heckbert, "Color image quantization for frame
+/// buffer display", SIGGRAPH 1982. The box whose pixels are spread most is cut at their median,
+/// again and again; a box stands for its mean. Of greys alone it is a grey.
+std::vector<uint32_t> median_cut(ColourCounts counts, size_t size) {
+  struct Box {
+    size_t begin, end;
+    int channel = 0;
+    int64_t spread = 0;  // largest side times pixels
   };
-  for (int r = 0; r < kReds; ++r) {
-    for (int g = 0; g < kGreens; ++g) {
-      for (int b = 0; b < kBlues; ++b) {
-        palette += {level(r, kReds), level(g, kGreens), level(b, kBlues)};
+  const auto measured = [&](size_t begin, size_t end) {
+    Box box{.begin = begin, .end = end};
+    int64_t pixels = 0;
+    for (size_t i = begin; i < end; ++i) pixels += counts[i].second;
+    for (int c = 0; c < 3; ++c) {
+      int low = 255, high = 0;
+      for (size_t i = begin; i < end; ++i) {
+        low = std::min(low, part_of(counts[i].first, c));
+        high = std::max(high, part_of(counts[i].first, c));
+      }
+      if ((high - low) * pixels > box.spread) {
+        box.spread = (high - low) * pixels;
+        box.channel = c;
       }
     }
+    return box;
+  };
+  std::vector<Box> boxes;
+  if (!counts.empty()) boxes.push_back(measured(0, counts.size()));
+  while (boxes.size() < size) {
+    const auto widest = std::max_element(
+        boxes.begin(), boxes.end(), [](const Box& a, const Box& b) { return a.spread < b.spread; });
+    if (widest == boxes.end() || widest->spread == 0) break;
+    const Box box = *widest;
+    const auto at = [&](size_t i) { return counts.begin() + static_cast<std::ptrdiff_t>(i); };
+    std::sort(at(box.begin), at(box.end), [&](const auto& a, const auto& b) {
+      const int x = part_of(a.first, box.channel), y = part_of(b.first, box.channel);
+      return x != y ? x < y : a.first < b.first;
+    });
+    int64_t pixels = 0, below = 0;
+    for (size_t i = box.begin; i < box.end; ++i) pixels += counts[i].second;
+    size_t cut = box.begin;
+    while (cut + 1 < box.end && (cut == box.begin || below + counts[cut].second <= pixels / 2)) {
+      below += counts[cut++].second;
+    }
+    *widest = measured(box.begin, cut);
+    boxes.push_back(measured(cut, box.end));
   }
-  palette.resize(3 * 256, '\0');
+  std::vector<uint32_t> palette;
+  for (const Box& box : boxes) {
+    uint32_t colour = 0;
+    int64_t pixels = 0;
+    for (size_t i = box.begin; i < box.end; ++i) pixels += counts[i].second;
+    for (int c = 0; c < 3; ++c) {
+      int64_t sum = 0;
+      for (size_t i = box.begin; i < box.end; ++i) {
+        sum += part_of(counts[i].first, c) * counts[i].second;
+      }
+      colour = colour << 8 | static_cast<uint32_t>((sum + pixels / 2) / pixels);
+    }
+    palette.push_back(colour);
+  }
+  std::sort(palette.begin(), palette.end());
   return palette;
 }
 
-/// Each pixel's place in the palette.
-std::vector<uint8_t> palette_indices(const Image& image) {
-  if (image.channels == 1) return image.pixels;
-  const auto nearest = [](int value, int count) { return (value * (count - 1) + 127) / 255; };
-  std::vector<uint8_t> indices(image.pixels.size() / 3);
-  for (size_t i = 0; i < indices.size(); ++i) {
-    const uint8_t* p = &image.pixels[3 * i];
-    indices[i] = static_cast<uint8_t>(
-        (nearest(p[0], kReds) * kGreens + nearest(p[1], kGreens)) * kBlues + nearest(p[2], kBlues));
+/// Up to 256 colours for the pixels of one or more pictures, and the place of each pixel's.
+class Palette {
+ public:
+  explicit Palette(const ColourCounts& counts) {
+    if (counts.size() <= kPaletteSize) {
+      exact_ = true;
+      for (const auto& [colour, count] : counts) colours_.push_back(colour);
+      return;
+    }
+    // Grey has colours of its own: the mean of almost grey ones would be tinted.
+    ColourCounts greys, others;
+    int64_t grey = 0, all = 0;
+    for (const auto& entry : counts) {
+      (is_grey(entry.first) ? greys : others).push_back(entry);
+      grey += is_grey(entry.first) ? entry.second : 0;
+      all += entry.second;
+    }
+    constexpr int64_t kFewest = 32, kMost = 192;
+    const size_t wanted = static_cast<size_t>(
+        std::clamp(grey * static_cast<int64_t>(kPaletteSize) / all, kFewest, kMost));
+    colours_ = median_cut(greys, std::min(wanted, greys.size()));
+    greys_ = colours_.size();
+    const auto rest = median_cut(merge_bins(others), kPaletteSize - greys_);
+    colours_.insert(colours_.end(), rest.begin(), rest.end());
+    nearest_bin_.assign(kBins, -1);
+    for (uint32_t value = 0; value < 256; ++value) {
+      nearest_grey_.push_back(greys_ ? nearest(0x010101u * value, 0, greys_) : 0);
+    }
   }
-  return indices;
+
+  /// 256 times red, green, blue.
+  std::string table() const {
+    std::string bytes;
+    for (const uint32_t colour : colours_) bytes += big_endian(colour, 3);
+    bytes.resize(3 * kPaletteSize, '\0');
+    return bytes;
+  }
+
+  std::vector<uint8_t> indices(const Image& image) {
+    std::vector<uint8_t> places;
+    places.reserve(image.pixels.size() / static_cast<size_t>(image.channels));
+    for (size_t i = 0; i < image.pixels.size(); i += static_cast<size_t>(image.channels)) {
+      places.push_back(place(packed_colour(&image.pixels[i], image.channels)));
+    }
+    return places;
+  }
+
+ private:
+  uint8_t place(uint32_t colour) {
+    if (exact_) {
+      const auto found = std::lower_bound(colours_.begin(), colours_.end(), colour);
+      return static_cast<uint8_t>(found - colours_.begin());
+    }
+    if (is_grey(colour)) return nearest_grey_[colour & 0xFF];
+    int16_t& known = nearest_bin_[bin_of(colour)];
+    if (known < 0) known = nearest(middle_of_bin(colour), greys_, colours_.size());
+    return static_cast<uint8_t>(known);
+  }
+
+  static uint32_t middle_of_bin(uint32_t colour) { return (colour & 0xF8F8F8) | 0x040404; }
+
+  uint8_t nearest(uint32_t colour, size_t begin, size_t end) const {
+    int best = INT_MAX;
+    size_t found = begin;
+    for (size_t i = begin; i < end; ++i) {
+      int distance = 0;
+      for (int c = 0; c < 3; ++c) {
+        const int difference = part_of(colour, c) - part_of(colours_[i], c);
+        distance += difference * difference;
+      }
+      if (distance < best) {
+        best = distance;
+        found = i;
+      }
+    }
+    return static_cast<uint8_t>(found);
+  }
+
+  std::vector<uint32_t> colours_;  // exact: ordered; else first the greys
+  bool exact_ = false;
+  size_t greys_ = 0;
+  std::vector<uint8_t> nearest_grey_;
+  std::vector<int16_t> nearest_bin_;
+};
+
+/// The colours of all frames, as far as one palette may hold them exactly; else none. Grey frames
+/// have all greys, so that an index is a value.
+std::optional<ColourCounts> common_colours(const std::vector<Frame>& frames) {
+  std::map<uint32_t, int64_t> all;
+  if (frames[0].image.channels == 1) {
+    for (uint32_t value = 0; value < 256; ++value) all[0x010101u * value] = 1;
+    return ColourCounts(all.begin(), all.end());
+  }
+  for (const Frame& frame : frames) {
+    for (const auto& [colour, count] : count_colours(frame.image)) all[colour] += count;
+    if (all.size() > kPaletteSize) return std::nullopt;
+  }
+  return ColourCounts(all.begin(), all.end());
 }
 
 /// Codes of growing width, lowest bit first.
@@ -275,27 +461,86 @@ std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
   return frames;
 }
 
-std::string encode_gif(const std::vector<Frame>& frames) {
+namespace {
+
+constexpr size_t kGifBlock = 255;   // bytes of a sub-block at most
+
+}  // namespace
+
+std::string encode_gif(const std::vector<Frame>& frames, const std::string& comment) {
   check_frames(frames, "cannot write GIF");
   constexpr int64_t kMaxSide = 65535;
-  const auto& [width, height, channels, pixels] = frames[0].image;
+  const int64_t width = frames[0].image.width, height = frames[0].image.height;
   if (width > kMaxSide || height > kMaxSide) {
     fail(ErrorKind::usage, "cannot write GIF: expected at most ", kMaxSide,
          " pixels a side, found ", width, " x ", height);
   }
   const std::string size = little_endian(width) + little_endian(height);
+  constexpr char kTable = '\x87';  // of 256 colours
+  const auto common = common_colours(frames);
+  std::optional<Palette> shared;
+  if (common) shared.emplace(*common);
   std::string bytes = "GIF89a" + size;
-  bytes += {'\xF7', '\0', '\0'};   // a palette of 256 colours with 8 bits each for all frames
-  bytes += channels == 1 ? grey_palette() : colour_palette();
+  bytes += {static_cast<char>((shared ? kTable : 0) | 0x70), '\0', '\0'};  // 8 bits a channel
+  if (shared) bytes += shared->table();
   bytes += std::string("\x21\xFF\x0BNETSCAPE2.0\x03\x01\0\0\0", 19);   // for ever
   for (const auto& [image, milliseconds] : frames) {
     constexpr char kKeep = 1 << 2;   // disposal: the next frame covers this one
     bytes += {'\x21', '\xF9', '\x04', kKeep};
     bytes += little_endian((milliseconds + 5) / 10) + std::string(2, '\0');
-    bytes += '\x2C' + little_endian(0) + little_endian(0) + size + '\0';
-    bytes += '\x08' + compress(palette_indices(image));   // 8 bits an index
+    bytes += '\x2C' + little_endian(0) + little_endian(0) + size;
+    std::optional<Palette> own;
+    if (!shared) own.emplace(count_colours(image));
+    bytes += shared ? '\0' : kTable;
+    if (own) bytes += own->table();
+    bytes += '\x08' + compress((own ? *own : *shared).indices(image));  // 8 bits an index
+  }
+  if (!comment.empty()) {
+    bytes += "\x21\xFE";
+    for (size_t at = 0; at < comment.size(); at += kGifBlock) {
+      const std::string block = comment.substr(at, kGifBlock);
+      bytes += static_cast<char>(block.size()) + block;
+    }
+    bytes += '\0';
   }
   return bytes + '\x3B';
+}
+
+std::string read_gif_comment(std::string_view gif) {
+  if (!gif.starts_with("GIF89a")) return "";
+  std::string_view rest = gif;
+  const auto take = [&](size_t count) {   // nothing where the file ends before
+    const std::string_view taken = rest.substr(0, count);
+    rest.remove_prefix(std::min(count, rest.size()));
+    return taken.size() == count ? taken : std::string_view();
+  };
+  const auto skip_table = [&](std::string_view flags) {
+    if (!flags.empty() && flags[0] & 0x80) take(size_t{3} << ((flags[0] & 7) + 1));
+  };
+  const auto take_blocks = [&] {
+    std::string all;
+    for (std::string_view size = take(1); !size.empty() && size[0] != 0; size = take(1)) {
+      all += take(static_cast<uint8_t>(size[0]));
+    }
+    return all;
+  };
+  take(10);   // signature, width, height
+  skip_table(take(1));
+  take(2);
+  std::string comment;
+  for (std::string_view kind = take(1); !kind.empty() && kind[0] != '\x3B'; kind = take(1)) {
+    if (kind[0] == '\x21') {
+      const std::string_view label = take(1);
+      const std::string blocks = take_blocks();
+      if (label == "\xFE") comment += blocks;
+    } else {
+      take(8);   // place and size of a frame
+      skip_table(take(1));
+      take(1);   // bits of the smallest codes
+      take_blocks();
+    }
+  }
+  return comment;
 }
 
 }  // namespace genai

@@ -36,6 +36,16 @@ bool is_number_in(const Field& field, const Json& value, bool whole) {
   return std::isfinite(x) && field.range.contains(x);
 }
 
+/// Of one side or of both.
+bool is_extent_in(const Field& field, const Json& value) {
+  if (!value.is_string()) return is_number_in(field, value, true);
+  const auto extent = extent_from_text(value.get<std::string>());
+  if (!extent || !extent->given()) return false;
+  return extent->width > 0 && extent->height > 0 &&
+         field.range.contains(static_cast<double>(extent->width)) &&
+         field.range.contains(static_cast<double>(extent->height));
+}
+
 template <class Number>
 Json number_from_text(const std::string& text) {
   Number number{};
@@ -75,11 +85,36 @@ void flatten(const Json& object, const std::string& prefix,
 
 }  // namespace
 
+std::string extent_text(const Extent& extent) {
+  return extent.width == extent.height ? std::to_string(extent.width)
+                                       : concat(extent.width, "x", extent.height);
+}
+
+std::optional<Extent> extent_from_text(const std::string& text) {
+  const size_t cross = std::min(text.find('x'), text.size());
+  const Json width = number_from_text<int64_t>(text.substr(0, cross));
+  const Json height =
+      cross < text.size() ? number_from_text<int64_t>(text.substr(cross + 1)) : width;
+  if (!width.is_number() || !height.is_number()) return std::nullopt;
+  const Extent extent(width.get<int64_t>(), height.get<int64_t>());
+  if (extent.width < 0 || extent.height < 0) return std::nullopt;
+  return extent;
+}
+
+Json to_json(const ClassChoice& choice) {
+  return choice.name.empty() ? Json(choice.label) : Json(choice.name);
+}
+
+ClassChoice class_choice_from_json(const Json& json) {
+  return json.is_string() ? ClassChoice{.name = json.get<std::string>(), .label = -1}
+                          : ClassChoice{.name = {}, .label = json.get<int64_t>()};
+}
+
 std::string check_value(const Field& field, const Json& value) {
   bool good = false;
   switch (field.type) {
     case FieldType::boolean:
-      good = value.is_boolean();
+      good = value.is_boolean() || (field.automatic && value == "auto");
       break;
     case FieldType::integer:
       good = is_number_in(field, value, true);
@@ -97,6 +132,15 @@ std::string check_value(const Field& field, const Json& value) {
     case FieldType::integers:
       good = value.is_array() && std::all_of(value.begin(), value.end(), [&](const Json& x) {
                return is_number_in(field, x, true);
+             });
+      break;
+    case FieldType::extent:
+      good = is_extent_in(field, value);
+      break;
+    case FieldType::classes:
+      good = value.is_array() && std::all_of(value.begin(), value.end(), [&](const Json& x) {
+               return x.is_string() ? !x.get_ref<const std::string&>().empty()
+                                    : is_number_in(field, x, true);
              });
       break;
   }
@@ -126,6 +170,19 @@ Json value_from_text(const Field& field, const std::string& text) {
       }
       return list;
     }
+    case FieldType::extent: {
+      const auto extent = extent_from_text(text);
+      return extent && extent->width == extent->height ? Json(extent->width) : Json(text);
+    }
+    case FieldType::classes: {
+      Json list = Json::array();
+      for (size_t start = 0; start <= text.size() && !text.empty();) {
+        const size_t comma = std::min(text.find(',', start), text.size());
+        list.push_back(text.substr(start, comma - start));
+        start = comma + 1;
+      }
+      return list;
+    }
     case FieldType::text:
     case FieldType::choice:
       return Json(text);
@@ -140,7 +197,7 @@ std::string describe_type(const Field& field) {
   };
   switch (field.type) {
     case FieldType::boolean:
-      return "true or false";
+      return field.automatic ? "true, false or auto" : "true or false";
     case FieldType::integer:
       return with_range("integer");
     case FieldType::number:
@@ -151,6 +208,10 @@ std::string describe_type(const Field& field) {
       return "one of: " + list_text(field.choices);
     case FieldType::integers:
       return with_range("list of integers");
+    case FieldType::extent:
+      return with_range("integer or \"WIDTHxHEIGHT\"");
+    case FieldType::classes:
+      return "list of class names or numbers";
   }
   return "";
 }
@@ -218,7 +279,11 @@ Json json_schema(const FieldTable& table) {
     Json* bounded = &entry;
     switch (field.type) {
       case FieldType::boolean:
-        entry["type"] = "boolean";
+        if (field.automatic) {
+          entry["enum"] = {true, false, "auto"};
+        } else {
+          entry["type"] = "boolean";
+        }
         break;
       case FieldType::integer:
         entry["type"] = "integer";
@@ -235,6 +300,15 @@ Json json_schema(const FieldTable& table) {
       case FieldType::integers:
         entry["type"] = "array";
         entry["items"] = {{"type", "integer"}};
+        bounded = &entry["items"];
+        break;
+      case FieldType::extent:
+        entry["type"] = {"integer", "string"};
+        entry["pattern"] = "^[0-9]+x[0-9]+$";
+        break;
+      case FieldType::classes:
+        entry["type"] = "array";
+        entry["items"] = {{"type", {"integer", "string"}}};
         bounded = &entry["items"];
         break;
     }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -127,14 +128,23 @@ long holder_pid(int fd) {
   return pid;
 }
 
-}  // namespace
+const char* kind_of_file(mode_t mode) {
+  return S_ISDIR(mode)    ? "folder"
+         : S_ISFIFO(mode) ? "pipe"
+         : S_ISSOCK(mode) ? "socket"
+         : S_ISREG(mode)  ? "file"
+                          : "device";
+}
 
-std::string read_file(const fs::path& path, uint64_t max_bytes) {
-  refuse_nul(path, ErrorKind::data);
-  Descriptor file(open_file(path, O_RDONLY));
+struct stat status_of(const Descriptor& file, const fs::path& path) {
   struct stat info {};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0)
     fail(ErrorKind::data, "cannot read ", path, ": ", error_text(errno), "; check the path");
+  return info;
+}
+
+std::string read_all(const Descriptor& file, const fs::path& path, uint64_t max_bytes,
+                     const struct stat& info) {
   const auto too_large = [&](const std::string& found) {
     fail(ErrorKind::data, "cannot read ", path, ": expected at most ", max_bytes, " bytes, found ",
          found, "; is it the right file?");
@@ -157,12 +167,73 @@ std::string read_file(const fs::path& path, uint64_t max_bytes) {
   }
 }
 
+/// N of a path that is the open file N of this process: /dev/stdout leads to /proc/self/fd/1; else -1.
+int own_descriptor(const fs::path& path) {
+  std::error_code error;
+  const fs::path folder = fs::canonical(folder_of(path), error);
+  if (error || folder != concat("/proc/", ::getpid(), "/fd")) return -1;
+  const std::string name = path.filename().string();
+  int number = -1;
+  const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return code == std::errc() && end == name.data() + name.size() ? number : -1;
+}
+
+/// What a path leads to over links: a path that is none, or an open file of this process.
+struct Followed {
+  fs::path path;
+  int descriptor = -1;
+};
+
+Followed followed(const fs::path& path) {
+  Followed found{path, own_descriptor(path)};
+  std::error_code error;
+  for (int links = 0; found.descriptor < 0 && fs::is_symlink(found.path, error); ++links) {
+    constexpr int kMostLinks = 40;   // as the kernel
+    const fs::path next = fs::read_symlink(found.path, error);
+    if (error || links == kMostLinks) {
+      fail(ErrorKind::failure, "cannot follow the link ", path, ": ",
+           error ? error.message() : "it leads in a circle");
+    }
+    found.path = folder_of(found.path) / next;
+    found.descriptor = own_descriptor(found.path);
+  }
+  return found;
+}
+
+/// Into what is open already, or what is no file: bytes that are read at once at the other end.
+void stream_to(Descriptor target, const fs::path& path, std::string_view bytes) {
+  if (target.get() < 0 || !write_all(target.get(), bytes) || !target.close())
+    cannot_write(path, bytes.size(), errno);
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, uint64_t max_bytes) {
+  refuse_nul(path, ErrorKind::data);
+  // Without O_NONBLOCK opening a pipe waits for its writer.
+  Descriptor file(open_file(path, O_RDONLY | O_NONBLOCK));
+  const struct stat info = status_of(file, path);
+  if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+    fail(ErrorKind::data, "cannot read ", path, ": expected a file, found a ",
+         kind_of_file(info.st_mode), "; copy it into a file first");
+  }
+  return read_all(file, path, max_bytes, info);
+}
+
+std::string read_input(const fs::path& path, uint64_t max_bytes) {
+  refuse_nul(path, ErrorKind::data);
+  Descriptor file(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                              : open_file(path, O_RDONLY));
+  const struct stat info = status_of(file, path);
+  return read_all(file, path, max_bytes, info);
+}
+
 void write_file(const fs::path& path, std::string_view bytes) {
   refuse_nul(path, ErrorKind::failure);
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     fail(ErrorKind::failure, "cannot write ", path, ": expected a file, found a ",
-         S_ISDIR(info.st_mode) ? "folder" : "device or pipe", "; choose another name");
+         kind_of_file(info.st_mode), "; choose another name");
   const fs::path temporary =
       folder_of(path) / concat(".", path.filename().string(), ".tmp-", ::getpid());
   try {
@@ -173,6 +244,32 @@ void write_file(const fs::path& path, std::string_view bytes) {
     throw;
   }
   sync_folder(folder_of(path));
+}
+
+void write_output(const fs::path& path, std::string_view bytes) {
+  refuse_nul(path, ErrorKind::failure);
+  const auto [target, descriptor] = followed(path);
+  if (descriptor >= 0) {
+    return stream_to(Descriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)), path, bytes);
+  }
+  struct stat info {};
+  const bool streamed = ::stat(target.c_str(), &info) == 0 &&
+                        (S_ISCHR(info.st_mode) || S_ISFIFO(info.st_mode));
+  if (streamed) return stream_to(Descriptor(open_file(target, O_WRONLY)), path, bytes);
+  write_file(target, bytes);
+}
+
+bool is_standard_output(const fs::path& path) {
+  return path == "-" || followed(path).descriptor == STDOUT_FILENO;
+}
+
+void refuse_links(const fs::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+    if (!entry.is_symlink(error)) continue;
+    fail(ErrorKind::failure, entry.path(), " is a link; nothing is written into a folder that holds ",
+         "links, since they may lead anywhere: remove it, or put what it points to in its place");
+  }
 }
 
 void write_new_file_synced(const fs::path& path, std::string_view bytes) {
@@ -204,7 +301,8 @@ std::string sanitize_name(std::string_view text) {
 }
 
 FileLock FileLock::acquire(const fs::path& path, const std::string& what, bool wait) {
-  FileLock lock(open_file(path, O_RDWR | O_CREAT));
+  FileLock lock(open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW));
+  lock.path_ = path;
   const int fd = lock.descriptor_;
   if (fd < 0)
     fail(ErrorKind::failure, "cannot lock ", what, " (", path, "): ", error_text(errno), "; ",
@@ -230,12 +328,20 @@ FileLock FileLock::acquire(const fs::path& path, const std::string& what, bool w
   return lock;
 }
 
-FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+bool FileLock::in_place() const {
+  struct stat held {}, found {};
+  return ::fstat(descriptor_, &held) == 0 && ::lstat(path_.c_str(), &found) == 0 &&
+         held.st_dev == found.st_dev && held.st_ino == found.st_ino;
+}
+
+FileLock::FileLock(FileLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
   if (this != &other) {
     release();
     descriptor_ = std::exchange(other.descriptor_, -1);
+    path_ = std::move(other.path_);
   }
   return *this;
 }

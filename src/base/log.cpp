@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "genai/base/terminal.h"
+#include "genai/base/text.h"
 
 namespace genai {
 namespace {
@@ -23,7 +24,7 @@ spdlog::logger& logger() {
 
 void write(spdlog::level::level_enum level, const char* pattern, const std::string& message) {
   logger().set_pattern(pattern);
-  logger().log(level, "{}", message);
+  logger().log(level, "{}", inert(message, /*keep_lines=*/true));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/gzip.h"
+#include "genai/base/jpeg.h"
 #include "genai/base/png.h"
 
 #pragma GCC diagnostic push
@@ -20,12 +22,12 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
-#define STBI_ONLY_JPEG
 #define STBI_ONLY_BMP
 #define STBI_NO_STDIO
 #define STBI_MAX_DIMENSIONS 65536
 #include <stb/stb_image.h>
 #pragma GCC diagnostic pop
+#include <webp/decode.h>
 
 namespace genai {
 namespace {
@@ -48,68 +50,6 @@ std::optional<uint32_t> number(std::string_view bytes, uint64_t at, int size, bo
     value = value << 8 | byte;
   }
   return value;
-}
-
-/// Orientation 1 to 8 of an "Exif" APP1 segment's content (CIPA DC-008, 4.6); 1 when not found.
-int exif_orientation(std::string_view segment) {
-  if (!segment.starts_with(std::string_view("Exif\0\0", 6))) return 1;
-  const std::string_view tiff = segment.substr(6);
-  const bool little = tiff.starts_with("II");
-  if ((!little && !tiff.starts_with("MM")) || number(tiff, 2, 2, little) != 42u) return 1;
-  const auto directory = number(tiff, 4, 4, little);
-  if (!directory) return 1;
-  const uint32_t entries = number(tiff, *directory, 2, little).value_or(0);
-  for (uint32_t i = 0; i < entries; ++i) {
-    const uint64_t entry = uint64_t{*directory} + 2 + uint64_t{12} * i;   // tag, type, count, value
-    const auto tag = number(tiff, entry, 2, little);
-    if (!tag) break;
-    if (tag != 0x0112u || number(tiff, entry + 2, 2, little) != 3u) continue;
-    const uint32_t value = number(tiff, entry + 8, 2, little).value_or(1);
-    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
-  }
-  return 1;
-}
-
-/// Do the Huffman tables of a DHT segment's content have at most 256 codes each? stb 2.27 (Debian
-/// 12's) writes beyond its arrays otherwise.
-bool huffman_tables_fit(std::string_view content) {
-  while (!content.empty()) {   // class and number, 16 counts, the symbols
-    if (content.size() < 17) return false;
-    size_t codes = 0;
-    for (size_t i = 1; i <= 16; ++i) codes += static_cast<unsigned char>(content[i]);
-    if (codes > 256 || codes > content.size() - 17) return false;
-    content.remove_prefix(17 + codes);
-  }
-  return true;
-}
-
-/// Walks the segments to the end-of-image marker and returns the orientation on the way. stb fills
-/// a truncated picture up silently; thumbnails and trailers have end markers of their own.
-int check_jpeg(std::string_view bytes, const std::string& name) {
-  int orientation = 0;
-  size_t at = 2;
-  for (;;) {
-    // Skips entropy-coded data (FF 00), restart markers and fill bytes (FF FF) up to a real marker.
-    const auto marker_at = [&](size_t i) {
-      const auto code = static_cast<unsigned char>(bytes[i + 1]);
-      return bytes[i] == '\xFF' && code != 0 && code != 0xFF && code != 0x01 &&
-             (code < 0xD0 || code > 0xD7);
-    };
-    while (at + 1 < bytes.size() && !marker_at(at)) ++at;
-    if (at + 1 >= bytes.size())
-      damaged("JPEG", name, concat("truncated at byte ", bytes.size(), ", no end-of-image marker"));
-    const auto code = static_cast<unsigned char>(bytes[at + 1]);
-    if (code == 0xD9) return orientation == 0 ? 1 : orientation;
-    const auto length = number(bytes, at + 2, 2, false);
-    if (!length || *length < 2 || *length > bytes.size() - at - 2)
-      damaged("JPEG", name, concat("the segment at byte ", at, " is truncated"));
-    const std::string_view content = bytes.substr(at + 4, *length - 2);
-    if (code == 0xC4 && !huffman_tables_fit(content))
-      damaged("JPEG", name, concat("impossible Huffman table in the segment at byte ", at));
-    if (code == 0xE1 && orientation == 0 && content.starts_with("Exif"))
-      orientation = exif_orientation(content);
-    at += 2 + size_t{*length};
-  }
 }
 
 /// stb reads zeros after the end of the file, so the size of the pixels is checked here.
@@ -140,8 +80,8 @@ Image new_image(int64_t width, int64_t height, int64_t channels, const char* whe
 }
 
 /// EXIF orientation: 2 mirrored, 3 upside down, 4 both, 5 to 8 the same with the axes swapped.
-Image turn_upright(const Image& image, int orientation) {
-  if (orientation == 1) return image;
+Image turn_upright(Image image, int orientation) {
+  if (orientation == 1 || image.pixels.empty()) return image;
   const bool swap = orientation >= 5;
   const int64_t w = image.width, h = image.height, channels = image.channels;
   Image out{swap ? h : w, swap ? w : h, channels, std::vector<uint8_t>(image.pixels.size())};
@@ -160,41 +100,71 @@ Image turn_upright(const Image& image, int orientation) {
   return out;
 }
 
-Image decode_with_stb(const std::string& bytes, const char* kind, const std::string& name,
-                      int64_t max_pixels) {
+Image decode_bmp(std::string_view bytes, const std::string& name, int64_t max_pixels) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int size = static_cast<int>(bytes.size());   // kMaxFileBytes fits
   int width = 0, height = 0, found = 0;
   if (!stbi_info_from_memory(data, size, &width, &height, &found))
-    damaged(kind, name, stbi_failure_reason());
+    damaged("BMP", name, stbi_failure_reason());
   if (width < 1 || height < 1 || int64_t{width} * height > max_pixels)
-    damaged(kind, name,
+    damaged("BMP", name,
             concat("expected 1 to ", max_pixels, " pixels, found ", width, " x ", height));
   const int channels = found == 1 ? 1 : 3;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &width, &height, &found, channels), stbi_image_free);
-  if (!pixels) damaged(kind, name, stbi_failure_reason());
+  if (!pixels) damaged("BMP", name, stbi_failure_reason());
   return Image{width, height, channels,
                std::vector<uint8_t>(pixels.get(),
                                     pixels.get() + size_t{1} * width * height * channels)};
 }
 
+/// libwebp allocates what the header says; max_pixels bounds it.
+Picture decode_webp(std::string_view bytes, const std::string& name, int64_t max_pixels,
+                    Ground ground) {
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  WebPBitstreamFeatures features;
+  if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK)
+    damaged("WebP", name, "its header is damaged");
+  const int64_t width = features.width, height = features.height;
+  if (width < 1 || height < 1 || width * height > max_pixels)
+    damaged("WebP", name,
+            concat("expected 1 to ", max_pixels, " pixels, found ", width, " x ", height));
+  if (features.has_animation) damaged("WebP", name, "it is an animation, expected one picture");
+  std::vector<uint8_t> rgba(static_cast<size_t>(width * height * 4));
+  if (!WebPDecodeRGBAInto(data, bytes.size(), rgba.data(), rgba.size(),
+                          static_cast<int>(width * 4)))
+    damaged("WebP", name, "damaged or truncated");
+  Picture picture{.image = {width, height, 3, {}},
+                  .alpha = {width, height, 1, {}},
+                  .lossy = features.format != 2};  // 2: lossless
+  const int behind = ground == Ground::white ? 255 : 0;
+  bool opaque = true;
+  for (size_t i = 0; i < rgba.size(); i += 4) {
+    const int alpha = rgba[i + 3];
+    for (size_t c = 0; c < 3; ++c)
+      picture.image.pixels.push_back(
+          static_cast<uint8_t>((rgba[i + c] * alpha + behind * (255 - alpha) + 127) / 255));
+    picture.alpha.pixels.push_back(rgba[i + 3]);
+    opaque = opaque && alpha == 255;
+  }
+  if (opaque) picture.alpha = {};
+  return picture;
+}
+
+bool is_webp(std::string_view bytes) {
+  return bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP");
+}
+
+/// A text may begin with BM too; of a bitmap the four bytes after its size are 0.
+bool is_bmp(std::string_view bytes) {
+  return bytes.starts_with("BM") && number(bytes, 6, 4, true) == 0u;
+}
+
 /// What a file that is no picture for us starts like.
 std::string describe(std::string_view bytes) {
-  using namespace std::string_view_literals;
-  struct Magic {
-    std::string_view start;
-    const char* what;
-  };
-  static constexpr Magic kMagics[] = {
-      {"GIF8"sv, "a GIF"},          {"II*\0"sv, "a TIFF"}, {"MM\0*"sv, "a TIFF"},
-      {"%PDF"sv, "a PDF"},          {"PK\3\4"sv, "a ZIP"}, {"\x89PNG"sv, "a damaged PNG signature"},
-      {"\0\0\1\0"sv, "an icon"}};
   if (bytes.empty()) return "an empty file";
-  for (const Magic& magic : kMagics)
-    if (bytes.starts_with(magic.start)) return magic.what;
-  if (bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP")) return "a WebP";
-  if (bytes.substr(0, 8).ends_with("ftyp")) return "an MP4, HEIC or AVIF";
+  if (const std::string kind = binary_kind(bytes); !kind.empty()) return kind;
+  if (bytes.starts_with("\x89PNG")) return "a damaged PNG signature";
   if (is_gzip(bytes)) return "a gzip file";
   const std::string_view start = bytes.substr(0, 256);
   if (std::all_of(start.begin(), start.end(), [](char c) {
@@ -208,6 +178,25 @@ std::string describe(std::string_view bytes) {
     hex += digits;
   }
   return hex;
+}
+
+/// Of the frame header (SOF) of a JPEG.
+std::optional<std::pair<int64_t, int64_t>> jpeg_size(std::string_view bytes) {
+  for (size_t at = 2; at + 4 <= bytes.size();) {
+    const auto code = static_cast<unsigned char>(bytes[at + 1]);
+    if (bytes[at] != '\xFF') return std::nullopt;
+    if (code == 0xFF) {  // a fill byte
+      ++at;
+      continue;
+    }
+    if (code >= 0xC0 && code <= 0xCF && code != 0xC4 && code != 0xC8 && code != 0xCC) {
+      const auto height = number(bytes, at + 5, 2, false), width = number(bytes, at + 7, 2, false);
+      if (!height || !width) return std::nullopt;
+      return std::pair<int64_t, int64_t>(*width, *height);
+    }
+    at += 2 + *number(bytes, at + 2, 2, false);
+  }
+  return std::nullopt;
 }
 
 /// The source pixels that one target pixel is made of, with weights of sum 1.
@@ -244,20 +233,87 @@ std::vector<Taps> make_taps(int64_t size, double start, double length, int64_t t
 
 }  // namespace
 
-Image read_picture(const std::filesystem::path& path, int64_t max_pixels) {
-  const std::string bytes = read_file(path, kMaxFileBytes);
-  const std::string name = concat(path);
-  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return decode_png(bytes, name, max_pixels).image;
+Picture decode_picture(std::string_view bytes, const std::string& name, int64_t max_pixels,
+                       Ground ground) {
+  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) {
+    Png png = decode_png(bytes, name, max_pixels, ground);
+    return {.image = turn_upright(std::move(png.image), png.orientation),
+            .alpha = turn_upright(std::move(png.alpha), png.orientation),
+            .highest = png.highest};
+  }
   if (bytes.starts_with("\xFF\xD8\xFF")) {
-    const int orientation = check_jpeg(bytes, name);
-    return turn_upright(decode_with_stb(bytes, "JPEG", name, max_pixels), orientation);
+    int orientation = 1;
+    Image stored = decode_jpeg(bytes, name, max_pixels, &orientation);
+    return {.image = turn_upright(std::move(stored), orientation), .alpha = {}, .lossy = true};
   }
-  if (bytes.starts_with("BM")) {
+  if (is_webp(bytes)) return decode_webp(bytes, name, max_pixels, ground);
+  if (is_bmp(bytes)) {
     check_bmp(bytes, name);
-    return decode_with_stb(bytes, "BMP", name, max_pixels);
+    return {.image = decode_bmp(bytes, name, max_pixels), .alpha = {}};
   }
-  fail(ErrorKind::data, "cannot read picture ", name, ": expected PNG, JPEG or BMP, found ",
+  fail(ErrorKind::data, "cannot read picture ", name, ": expected PNG, JPEG, WebP or BMP, found ",
        describe(bytes), "; convert it to PNG");
+}
+
+Picture load_picture(const std::filesystem::path& path, int64_t max_pixels, Ground ground) {
+  return decode_picture(read_file(path, kMaxFileBytes), concat(path), max_pixels, ground);
+}
+
+Image read_picture(const std::filesystem::path& path, int64_t max_pixels, Ground ground) {
+  return load_picture(path, max_pixels, ground).image;
+}
+
+std::optional<std::pair<int64_t, int64_t>> picture_size(std::string_view bytes) {
+  const auto pair = [&](uint64_t width_at, uint64_t height_at, int size,
+                        bool little) -> std::optional<std::pair<int64_t, int64_t>> {
+    const auto width = number(bytes, width_at, size, little);
+    const auto height = number(bytes, height_at, size, little);
+    if (!width || !height) return std::nullopt;
+    return std::pair<int64_t, int64_t>(*width, std::abs(int64_t{static_cast<int32_t>(*height)}));
+  };
+  if (bytes.starts_with("\x89PNG")) return pair(16, 20, 4, false);
+  if (bytes.starts_with("\xFF\xD8\xFF")) return jpeg_size(bytes);
+  if (is_bmp(bytes))
+    return number(bytes, 14, 4, true) == 12u ? pair(18, 20, 2, true) : pair(18, 22, 4, true);
+  WebPBitstreamFeatures features;
+  if (is_webp(bytes) && WebPGetFeatures(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                        bytes.size(), &features) == VP8_STATUS_OK)
+    return std::pair<int64_t, int64_t>(features.width, features.height);
+  return std::nullopt;
+}
+
+std::string binary_kind(std::string_view bytes) {
+  using namespace std::string_view_literals;
+  struct Magic {
+    std::string_view start;
+    const char* what;
+  };
+  static constexpr Magic kMagics[] = {{"\x89PNG\r\n\x1a\n"sv, "a PNG"},
+                                      {"\xFF\xD8\xFF"sv, "a JPEG"},
+                                      {"GIF87a"sv, "a GIF"},
+                                      {"GIF89a"sv, "a GIF"},
+                                      {"II*\0"sv, "a TIFF"},
+                                      {"MM\0*"sv, "a TIFF"},
+                                      {"%PDF-"sv, "a PDF"},
+                                      {"PK\3\4"sv, "a ZIP"},
+                                      {"PK\5\6"sv, "a ZIP"},
+                                      {"\0\0\1\0"sv, "an icon"},
+                                      {"7z\xBC\xAF"sv, "a 7z"},
+                                      {"Rar!\x1a"sv, "a RAR"}};
+  for (const Magic& magic : kMagics)
+    if (bytes.starts_with(magic.start)) return magic.what;
+  if (is_webp(bytes)) return "a WebP";
+  if (is_bmp(bytes)) return "a BMP";
+  if (bytes.substr(0, 8).ends_with("ftyp")) return "an MP4, HEIC or AVIF";
+  return "";
+}
+
+std::string read_start(const std::filesystem::path& path, size_t most) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(most, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(most));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
 }
 
 Image resize_to_fit(const Image& image, int64_t width, int64_t height) {

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "genai/base/error.h"
+#include "genai/base/jpeg.h"
 
 namespace genai {
 namespace {
@@ -105,12 +106,12 @@ class StreamCheck {
   bool ended_ = false;
 };
 
-/// Walks all chunks, verifies structure, CRCs, size and pixel stream, and returns the texts. libpng
-/// alone would accept bytes after IEND, wrong CRCs in chunks that it skips and wrong Adler sums.
-std::vector<PngText> check_structure(std::string_view bytes, const std::string& name,
-                                     int64_t max_pixels) {
+/// Walks all chunks, verifies structure, CRCs, size and pixel stream, and takes texts and
+/// orientation. libpng alone would accept bytes after IEND, wrong CRCs in chunks that it skips and
+/// wrong Adler sums.
+void check_structure(std::string_view bytes, const std::string& name, int64_t max_pixels,
+                     Png& result) {
   if (bytes.substr(0, 8) != kSignature) damaged_png(name, "expected the PNG signature");
-  std::vector<PngText> texts;
   size_t text_bytes = 0, text_chunks = 0;
   uint64_t size = 0;   // of the pixel data
   StreamCheck stream(name);
@@ -143,7 +144,9 @@ std::vector<PngText> check_structure(std::string_view bytes, const std::string& 
       if (++text_chunks > kMaxTexts || text_bytes > kMaxTextBytes)
         damaged_png(name, concat("expected at most ", kMaxTexts, " texts of ", kMaxTextBytes,
                              " bytes together"));
-      add_text(type, data, texts);
+      add_text(type, data, result.text);
+    } else if (type == "eXIf") {
+      result.orientation = exif_orientation(data);
     }
     last = type;
     at += size_t{12} + length;
@@ -153,7 +156,7 @@ std::vector<PngText> check_structure(std::string_view bytes, const std::string& 
       damaged_png(name, concat("expected its end at byte ", at, ", found ", bytes.size() - at,
                            " more bytes"));
     stream.finish(size);
-    return texts;
+    return;
   }
 }
 
@@ -224,7 +227,6 @@ bool read_header(png_structp png, png_infop info, Session* session) {
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png, info);
   png_set_expand(png);
-  png_set_scale_16(png);
   png_set_interlace_handling(png);
   png_read_update_info(png, info);
   return true;
@@ -310,9 +312,9 @@ std::string encode_png(const Image& image, const std::vector<PngText>& text) {
   return bytes;
 }
 
-Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixels) {
+Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixels, Ground ground) {
   Png result;
-  result.text = check_structure(bytes, name, max_pixels);
+  check_structure(bytes, name, max_pixels, result);
 
   Session session;
   session.unread = bytes;
@@ -322,16 +324,37 @@ Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixe
   const int64_t width = png_get_image_width(reader.png, reader.info);
   const int64_t height = png_get_image_height(reader.png, reader.info);
   const int64_t found = png_get_channels(reader.png, reader.info);   // 1 to 4
-  std::vector<uint8_t> pixels(static_cast<size_t>(width * height * found));   // [H, W, found]
+  const bool deep = png_get_bit_depth(reader.png, reader.info) == 16;
+  std::vector<uint8_t> pixels(
+      static_cast<size_t>(width * height * found * (deep ? 2 : 1)));  // [H, W, found]
   if (!read_pixels(reader.png, reader.info, pixels.data())) damaged_png(name, session.message);
 
+  // In place from here on, since fewer bytes are written than were read.
   const int64_t kept = found <= 2 ? 1 : 3;
-  if (found != kept) {   // the last channel is alpha; in place, since fewer bytes are written
+  if (deep) {
+    for (int64_t i = 0; i < width * height * found; ++i) {
+      const int64_t value =
+          pixels[static_cast<size_t>(2 * i)] << 8 | pixels[static_cast<size_t>(2 * i + 1)];
+      if (i % found < kept) result.highest = std::max(result.highest, value);
+      pixels[static_cast<size_t>(i)] = static_cast<uint8_t>((value * 255 + 32767) / 65535);
+    }
+    pixels.resize(static_cast<size_t>(width * height * found));
+  }
+  if (found != kept) {  // the last channel is alpha
+    const int behind = ground == Ground::white ? 255 : 0;
+    Image alpha{width, height, 1, {}};
+    alpha.pixels.reserve(static_cast<size_t>(width * height));
     uint8_t* to = pixels.data();
-    for (const uint8_t* from = to; from != pixels.data() + pixels.size(); from += found)
+    for (const uint8_t* from = to; from != pixels.data() + pixels.size(); from += found) {
+      const int opaque = from[kept];
       for (int64_t c = 0; c < kept; ++c)
-        *to++ = static_cast<uint8_t>((from[c] * from[kept] + 127) / 255);
+        *to++ = static_cast<uint8_t>((from[c] * opaque + behind * (255 - opaque) + 127) / 255);
+      alpha.pixels.push_back(static_cast<uint8_t>(opaque));
+    }
     pixels.resize(static_cast<size_t>(width * height * kept));
+    const auto is_opaque = [](uint8_t value) { return value == 255; };
+    if (!std::all_of(alpha.pixels.begin(), alpha.pixels.end(), is_opaque))
+      result.alpha = std::move(alpha);
   }
   result.image = Image{width, height, kept, std::move(pixels)};
   return result;

@@ -53,7 +53,7 @@ void Settings::merge_document(const Json& document, const std::string& origin,
     merge_document(preset_document(parent), "preset " + parent, parents);
   }
   Json settings = document;
-  for (const char* key : {"extends", "about", "expected", "$schema"}) settings.erase(key);
+  for (const char* key : {"extends", "about", "expected", "$schema", kChecksumKey}) settings.erase(key);
   merge(settings, origin);
   // What a preset reaches is not what one that changes it reaches: not inherited.
   expected_ = document.value("expected", Json());
@@ -83,9 +83,9 @@ Json Settings::resolve(const std::vector<Section>& sections) const {
   std::string problems;
   for (const auto& [path, setting] : settings_) {
     const size_t dot = path.find('.');
-    const auto section = std::find_if(sections.begin(), sections.end(), [&](const Section& s) {
-      return s.name == path.substr(0, dot);
-    });
+    const std::string first = path.substr(0, dot);
+    const auto section = std::find_if(sections.begin(), sections.end(),
+                                      [&](const Section& s) { return s.name == first; });
     const Field* field = section == sections.end() || dot == std::string::npos
                              ? nullptr
                              : find_field(section->table, path.substr(dot + 1));
@@ -111,7 +111,8 @@ Json Settings::resolve(const std::vector<Section>& sections) const {
   return resolved;
 }
 
-std::vector<std::string> settings_diff(const Json& before, const Json& after) {
+std::map<std::string, std::pair<Json, Json>> setting_differences(const Json& before,
+                                                                 const Json& after) {
   std::map<std::string, Json> old_leaves, new_leaves;
   collect_leaves(before, "", old_leaves);
   collect_leaves(after, "", new_leaves);
@@ -121,11 +122,14 @@ std::vector<std::string> settings_diff(const Json& before, const Json& after) {
   std::map<std::string, std::pair<Json, Json>> all;
   for (const auto& [path, value] : old_leaves) all[path].first = value;
   for (const auto& [path, value] : new_leaves) all[path].second = value;
+  std::erase_if(all, [](const auto& entry) { return entry.second.first == entry.second.second; });
+  return all;
+}
+
+std::vector<std::string> settings_diff(const Json& before, const Json& after) {
   std::vector<std::string> lines;
-  for (const auto& [path, values] : all) {
-    if (values.first != values.second) {
-      lines.push_back(concat("  ", path, ": ", values.first.dump(), " -> ", values.second.dump()));
-    }
+  for (const auto& [path, values] : setting_differences(before, after)) {
+    lines.push_back(concat("  ", path, ": ", values.first.dump(), " -> ", values.second.dump()));
   }
   return lines;
 }

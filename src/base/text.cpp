@@ -55,12 +55,33 @@ std::string duration_text(double seconds) {
   return text;
 }
 
+std::string inert(std::string_view text, bool keep_lines) {
+  std::string shown;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool kept = keep_lines && (byte == '\n' || byte == '\t');
+    // U+0080 to U+009F are controls too: \xC2 and one of these.
+    const bool second = i > 0 && text[i - 1] == '\xC2' && byte >= 0x80 && byte < 0xA0;
+    if ((byte < 0x20 && !kept) || byte == 0x7F || second) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\x%02X", byte);
+      shown += code;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
 std::string padded(const std::string& text, size_t width) {
   const size_t used = width_of(text);
   return text + std::string(used < width ? width - used : 0, ' ');
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows) {
+std::string table(std::vector<std::vector<std::string>> rows) {
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = inert(cell);
+  }
   std::vector<size_t> widths;
   for (const auto& row : rows) {
     if (row.size() == 1) continue;

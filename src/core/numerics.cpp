@@ -123,6 +123,10 @@ Numerics numerics_from_json(const Json& json) {
   numerics.precision = value_of(kPrecisionNames, json.at("precision").get<std::string>());
   numerics.layout = value_of(kLayoutNames, json.at("layout").get<std::string>());
   numerics.threads = json.at("threads").get<int64_t>();
+  if (numerics.threads < 1 || numerics.threads > kMostThreads) {
+    fail(ErrorKind::data, "expected 1 to ", kMostThreads, " threads in the stored numerics, found ",
+         numerics.threads);
+  }
   numerics.cpu = json.at("cpu").get<std::string>();
   numerics.libtorch = json.at("libtorch").get<std::string>();
   return numerics;

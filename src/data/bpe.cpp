@@ -209,7 +209,9 @@ std::vector<std::string> merge_lines(const std::string& content, size_t& first) 
   for (size_t at = 0, end = 0; at < content.size(); at = end + 1) {
     end = std::min(content.find('\n', at), content.size());
     lines.push_back(content.substr(at, end - at));
+    if (lines.back().ends_with('\r')) lines.back().pop_back();
   }
+  while (!lines.empty() && lines.back().empty()) lines.pop_back();
   if (!lines.empty() && lines.front().starts_with("#version")) {
     lines.erase(lines.begin());
     first = 2;
@@ -217,16 +219,20 @@ std::vector<std::string> merge_lines(const std::string& content, size_t& first) 
   return lines;
 }
 
-/// An object of tokens and ids, read strictly. parse_json keeps the order of keys, and its time
-/// grows with the square of their number: seconds for GPT-2's 50,257.
-nlohmann::json parse_vocabulary(const std::string& content, const std::string& name) {
-  std::unordered_set<std::string> keys;
+/// Read strictly. parse_json keeps the order of keys, and its time grows with the square of their
+/// number: seconds for GPT-2's 50,257.
+nlohmann::json parse_tokens(const std::string& content, const std::string& name, int most_depth) {
+  std::vector<std::unordered_set<std::string>> keys;
   const auto check = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-    if (depth > 1) fail(ErrorKind::data, name, ": expected {\"token\": id, ...}, found a list or "
-                        "object inside of it");
-    if (event == nlohmann::json::parse_event_t::key &&
-        !keys.insert(value.get<std::string>()).second)
-      fail(ErrorKind::data, name, ": the token '", value.get<std::string>(), "' is there twice; "
+    using Event = nlohmann::json::parse_event_t;
+    if (depth >= most_depth && (event == Event::object_start || event == Event::array_start))
+      fail(ErrorKind::data, name, ": found a list or object ", depth, " deep; expected ",
+           most_depth, " at most, as transformers writes it");
+    if (event == Event::object_start) keys.emplace_back();
+    if (event == Event::object_end) keys.pop_back();
+    if (event == Event::key && !keys.back().insert(value.get<std::string>()).second)
+      fail(ErrorKind::data, name, ": '", value.get<std::string>(),
+           "' is there twice; "
            "expected it once");
     return true;
   };
@@ -237,31 +243,99 @@ nlohmann::json parse_vocabulary(const std::string& content, const std::string& n
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::data, name, ": not valid JSON: ", error.what());
   }
-  if (!json.is_object() || json.empty())
-    fail(ErrorKind::data, name, ": expected an object {\"token\": id, ...}, found ",
-         json.is_object() ? "an empty one" : "something else");
+  if (!json.is_object())
+    fail(ErrorKind::data, name, ": expected a JSON object, found something else");
   return json;
 }
 
-/// Tokens by id of a vocab.json.
-std::vector<std::string> tokens_by_id(const fs::path& file) {
-  const std::string name = file.string();
-  const nlohmann::json json = parse_vocabulary(read_file(file, kMaxFileBytes), name);
-  const auto last = static_cast<int64_t>(json.size()) - 1;
-  std::vector<const std::string*> tokens(json.size());
-  for (const auto& [token, value] : json.get_ref<const nlohmann::json::object_t&>()) {
-    if (!value.is_number_integer() || value < 0 || value > last)
-      fail(ErrorKind::data, name, ": token '", token, "': expected an id from 0 to ", last, " (",
-           last + 1, " tokens without a hole), found ", value.dump());
-    const std::string*& place = tokens[value.get<size_t>()];
-    if (place)
-      fail(ErrorKind::data, name, ": tokens '", *place, "' and '", token, "' both have the id ",
-           value.dump(), "; expected each id once");
-    place = &token;
+nlohmann::json read_tokens(const fs::path& file, int most_depth) {
+  return parse_tokens(read_file(file, kMaxFileBytes), file.string(), most_depth);
+}
+
+/// Tokens by id of {"token": id, ...} and of special ones, some of which may be in both.
+std::vector<std::string> tokens_by_id(const nlohmann::json& json, const Bpe::Specials& specials,
+                                      const std::string& name) {
+  if (!json.is_object() || json.empty())
+    fail(ErrorKind::data, name, ": expected an object {\"token\": id, ...}, found ",
+         json.is_object() ? "an empty one" : "something else");
+  std::map<int64_t, std::string> more(specials.begin(), specials.end());
+  const auto& all = json.get_ref<const nlohmann::json::object_t&>();
+  for (const auto& [token, value] : all) {
+    if (value.is_number_integer()) more.erase(value.get<int64_t>());
   }
+  const auto last = static_cast<int64_t>(all.size() + more.size()) - 1;
+  std::vector<const std::string*> tokens(static_cast<size_t>(last + 1));
+  const auto place = [&](const std::string& token, const nlohmann::json& id) {
+    if (!id.is_number_integer() || id < 0 || id > last)
+      fail(ErrorKind::data, name, ": token '", token, "': expected an id from 0 to ", last, " (",
+           last + 1, " tokens without a hole), found ", id.dump());
+    const std::string*& there = tokens[id.get<size_t>()];
+    if (there)
+      fail(ErrorKind::data, name, ": tokens '", *there, "' and '", token, "' both have the id ",
+           id.dump(), "; expected each id once");
+    there = &token;
+  };
+  for (const auto& [token, id] : all) place(token, id);
+  for (const auto& [id, token] : more) place(token, id);
   std::vector<std::string> copies;
   for (const std::string* token : tokens) copies.push_back(*token);
   return copies;
+}
+
+/// GPT-2's, in every one of its vocabularies.
+const std::string kEnd = "<|endoftext|>";
+
+void add_end(const nlohmann::json& vocabulary, Bpe::Specials& specials) {
+  const auto end = vocabulary.is_object() ? vocabulary.find(kEnd) : vocabulary.end();
+  if (end != vocabulary.end() && end->is_number_integer() && *end >= 0 && *end < kMaxVocabulary)
+    specials.emplace(end->get<int32_t>(), kEnd);
+}
+
+/// A special token of {"id": 5, "content": "<pad>"}.
+void add_special(const nlohmann::json& id, const nlohmann::json& content, const std::string& name,
+                 Bpe::Specials& specials) {
+  const bool good = id.is_number_integer() && id >= 0 && id < kMaxVocabulary &&
+                    content.is_string() && !content.get_ref<const std::string&>().empty();
+  if (!good)
+    fail(ErrorKind::data, name, ": an added token: expected an id from 0 to ", kMaxVocabulary - 1,
+         " and a text, found ", id.dump(), " and ", content.dump());
+  specials[id.get<int32_t>()] = content.get<std::string>();
+}
+
+/// "LEFT RIGHT", of that or of ["LEFT", "RIGHT"].
+std::string merge_line(const nlohmann::json& merge, const std::string& where) {
+  if (merge.is_string()) return merge.get<std::string>();
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
+    return merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+  fail(ErrorKind::data, where, ": expected \"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"], found ",
+       merge.dump());
+}
+
+/// Where tokenizer.json has other than GPT-2's form.
+void check_form(const nlohmann::json& json, const std::string& name) {
+  const auto at = [&](const char* part, const char* key) {
+    const auto found = json.find(part);
+    return found != json.end() && found->is_object() ? found->value(key, nlohmann::json())
+                                                     : nlohmann::json();
+  };
+  const auto expect = [&](bool good, const char* what, const nlohmann::json& found) {
+    if (!good)
+      fail(ErrorKind::data, name, ": expected ", what, " as GPT-2's, found ", found.dump());
+  };
+  const auto is_off = [](const nlohmann::json& value) { return value.is_null() || value == false; };
+  const nlohmann::json type = at("model", "type");  // GPT-2's own file has none
+  expect(at("model", "vocab").is_object() && (type.is_null() || type == "BPE"),
+         "a model of type BPE with a vocab", type);
+  expect(is_off(at("model", "byte_fallback")), "no byte_fallback", at("model", "byte_fallback"));
+  expect(is_off(at("model", "ignore_merges")), "no ignore_merges", at("model", "ignore_merges"));
+  expect(at("pre_tokenizer", "type") == "ByteLevel", "a pre_tokenizer of type ByteLevel",
+         at("pre_tokenizer", "type"));
+  expect(is_off(at("pre_tokenizer", "add_prefix_space")), "no add_prefix_space",
+         at("pre_tokenizer", "add_prefix_space"));
+  expect(at("pre_tokenizer", "use_regex") != false, "a pre_tokenizer that use_regex",
+         at("pre_tokenizer", "use_regex"));
+  expect(!json.contains("normalizer") || json["normalizer"].is_null(), "no normalizer",
+         json.value("normalizer", nlohmann::json()));
 }
 
 }  // namespace
@@ -322,12 +396,19 @@ Bpe Bpe::train(std::string_view text, int64_t vocabulary, int64_t least) {
 
 Bpe Bpe::from_letters(const std::vector<std::string>& tokens,
                       const std::vector<std::string>& merges, const std::string& tokens_name,
-                      const std::function<std::string(size_t)>& merge_name) {
+                      const std::function<std::string(size_t)>& merge_name,
+                      const Specials& specials) {
   Bpe bpe;
+  bpe.specials_ = specials;
   bpe.byte_ids_.fill(-1);
   std::unordered_map<std::string, int32_t> ids;
   for (const std::string& letters : tokens) {
     const auto id = static_cast<int32_t>(bpe.tokens_.size());
+    if (const auto special = specials.find(id); special != specials.end()) {
+      bpe.tokens_.push_back(special->second);
+      if (special->second == kEnd) bpe.end_ = id;
+      continue;
+    }
     bpe.tokens_.push_back(from_byte_letters(letters, concat(tokens_name, ": token ", id)));
     const std::string& token = bpe.tokens_.back();
     if (token.empty()) fail(ErrorKind::data, tokens_name, ": token ", id, " is empty");
@@ -381,20 +462,94 @@ std::vector<std::string> Bpe::letter_merges() const {
   return lines;
 }
 
-Bpe Bpe::read(const fs::path& vocabulary, const fs::path& merges) {
-  const std::vector<std::string> tokens = tokens_by_id(vocabulary);
+Bpe Bpe::read_folder(const fs::path& folder) {
+  constexpr int kDepth = 16;
+  std::error_code error;
+  const fs::path whole = folder / "tokenizer.json", added = folder / "added_tokens.json",
+                 config = folder / "tokenizer_config.json";
+  Specials specials;
+  if (fs::exists(whole, error)) {
+    const std::string name = whole.string();
+    const nlohmann::json json = read_tokens(whole, kDepth);
+    check_form(json, name);
+    const nlohmann::json& model = json["model"];
+    const nlohmann::json vocabulary = model.value("vocab", nlohmann::json()),
+                         merges = model.value("merges", nlohmann::json::array());
+    add_end(vocabulary, specials);
+    for (const auto& token : json.value("added_tokens", nlohmann::json::array())) {
+      const bool good = token.is_object();
+      add_special(good ? token.value("id", nlohmann::json()) : nlohmann::json(),
+                  good ? token.value("content", nlohmann::json()) : nlohmann::json(), name,
+                  specials);
+    }
+    std::vector<std::string> lines;
+    for (const auto& merge : merges)
+      lines.push_back(merge_line(merge, concat(name, ": merge ", lines.size())));
+    return from_letters(
+        tokens_by_id(vocabulary, specials, name), lines, name,
+        [&](size_t rank) { return concat(name, ": merge ", rank); }, specials);
+  }
+  const fs::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt";
+  if (!fs::exists(vocabulary, error) || !fs::exists(merges, error))
+    fail(ErrorKind::data, folder.string(),
+         ": no tokenizer; expected tokenizer.json, or vocab.json and "
+         "merges.txt");
+  if (fs::exists(added, error)) {
+    const nlohmann::json tokens = read_tokens(added, 1);
+    for (const auto& [token, id] : tokens.items()) add_special(id, token, added.string(), specials);
+  }
+  if (fs::exists(config, error)) {
+    const nlohmann::json json = read_tokens(config, kDepth);
+    const auto decoder = json.value("added_tokens_decoder", nlohmann::json::object());
+    for (const auto& [id, token] : decoder.items()) {
+      const nlohmann::json number = nlohmann::json::parse(id, nullptr, false);
+      add_special(number, token.is_object() ? token.value("content", nlohmann::json()) : token,
+                  config.string(), specials);
+    }
+  }
+  return read(vocabulary, merges, specials);
+}
+
+Bpe Bpe::read(const fs::path& vocabulary, const fs::path& merges, const Specials& known) {
+  const nlohmann::json json = read_tokens(vocabulary, 1);
+  Specials specials = known;
+  add_end(json, specials);
   size_t first = 0;
   const std::vector<std::string> lines = merge_lines(read_file(merges, kMaxFileBytes), first);
-  return from_letters(tokens, lines, vocabulary.string(), [&](size_t rank) {
-    return concat(merges.string(), ", line ", first + rank);
-  });
+  return from_letters(
+      tokens_by_id(json, specials, vocabulary.string()), lines, vocabulary.string(),
+      [&](size_t rank) { return concat(merges.string(), ", line ", first + rank); }, specials);
+}
+
+void Bpe::set_end(int32_t id) {
+  const auto last = static_cast<int32_t>(tokens_.size()) - 1;
+  if (id < 0 || id > last)
+    fail(ErrorKind::data, "the end of a text: expected an id from 0 to ", last, ", found ", id);
+  const std::string& token = tokens_[to_index(id)];
+  const bool made = token.size() == 1 || std::ranges::any_of(merges_, [&](const Merge& merge) {
+                      return merge.joined == id;
+                    });
+  if (!made) specials_.emplace(id, token);
+  end_ = id;
+}
+
+void Bpe::pad(int64_t size) {
+  while (static_cast<int64_t>(tokens_.size()) < size) {
+    specials_.emplace(static_cast<int32_t>(tokens_.size()), "");
+    tokens_.emplace_back();
+  }
 }
 
 std::string Bpe::vocabulary_file() const {
   const std::vector<std::string> letters = letter_tokens();
   std::string content;
-  for (size_t id = 0; id < letters.size(); ++id)
-    content += concat(id == 0 ? "{" : ",", Json(letters[id]).dump(), ":", id);
+  for (size_t id = 0; id < letters.size(); ++id) {
+    const auto special = specials_.find(static_cast<int32_t>(id));
+    // Of bytes that are no UTF-8 JSON holds the letters alone.
+    const bool plain = special == specials_.end() || valid_utf8(special->second) != special->second;
+    const std::string& token = plain ? letters[id] : special->second;
+    if (!token.empty()) content += concat(id == 0 ? "{" : ",", Json(token).dump(), ":", id);
+  }
   return content + "}";
 }
 
@@ -444,15 +599,40 @@ std::vector<int32_t> Bpe::encode_piece(std::string_view piece) const {
   return ids;
 }
 
-std::vector<int32_t> Bpe::encode(std::string_view text) const {
-  std::vector<int32_t> ids;
+void Bpe::encode_plain(std::string_view text, std::vector<int32_t>& ids) const {
   std::unordered_map<std::string_view, std::vector<int32_t>> known;   // most pieces come again
   split_pieces(text, [&](std::string_view piece) {
     const auto [entry, fresh] = known.try_emplace(piece);
     if (fresh) entry->second = encode_piece(piece);
     ids.insert(ids.end(), entry->second.begin(), entry->second.end());
   });
-  return ids;
+}
+
+std::vector<int32_t> Bpe::encode(std::string_view text) const {
+  std::vector<int32_t> ids;
+  // Where each special token comes next; of two at one place the longer one is meant.
+  std::map<int32_t, size_t> next;
+  for (const auto& [id, token] : specials_) {
+    if (!token.empty()) next[id] = text.find(token);
+  }
+  for (size_t at = 0;;) {
+    int32_t first = -1;
+    size_t place = text.npos;
+    for (auto& [id, found] : next) {
+      const std::string& token = specials_.at(id);
+      if (found != text.npos && found < at) found = text.find(token, at);
+      const bool better = found < place || (found == place && found != text.npos &&
+                                            token.size() > specials_.at(first).size());
+      if (better) {
+        first = id;
+        place = found;
+      }
+    }
+    encode_plain(text.substr(at, place == text.npos ? place : place - at), ids);
+    if (first < 0) return ids;
+    ids.push_back(first);
+    at = place + specials_.at(first).size();
+  }
 }
 
 }  // namespace genai

@@ -2,13 +2,19 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 
 #include "genai/base/error.h"
+#include "genai/base/hash.h"
+#include "genai/base/text.h"
+#include "genai/base/picture.h"
 #include "genai/data/digits.h"
 #include "genai/data/image_folder.h"
 #include "genai/data/mnist.h"
+#include "genai/data/series.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
 
@@ -26,16 +32,17 @@ Split to_split(const LabelledImages& images) {
 }
 
 /// "mnist" -> "mnist-without-9"
-void leave_out(const std::vector<int64_t>& labels, Dataset& data) {
-  std::string name = data.info.source;
-  const auto classes = static_cast<int64_t>(data.info.classes.size());
-  name += "-without";
-  for (const int64_t label : labels) {
-    if (label >= classes) {
-      fail(ErrorKind::usage, "data.leave_out: ", label, " is not a class of '", data.info.source,
-           "'; expected ", classes ? concat("0 to ", classes - 1) : "a set with labels");
-    }
-    name += concat("-", label);
+void leave_out(const std::vector<ClassChoice>& choices, Dataset& data) {
+  std::vector<int64_t> labels;
+  std::string name = data.info.source + "-without";
+  for (const ClassChoice& choice : choices) {
+    const std::string text = choice.name.empty() ? concat(choice.label) : choice.name;
+    // A number in a stored configuration is a label, whatever the classes are called.
+    labels.push_back(choice.name.empty() && choice.label < data.info.class_count()
+                         ? choice.label
+                         : find_label(data.info, text, "data.leave_out"));
+    name += "-";
+    for (const char c : text) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '-';
   }
   data.train = data.train.with_labels(labels, false);
   data.test = data.test.with_labels(labels, false);
@@ -47,29 +54,93 @@ void refuse_settings_of_texts(const DataConfig& config) {
   const DataConfig usual;
   if (config.tokenizer != usual.tokenizer || config.vocabulary != usual.vocabulary ||
       config.context != usual.context || config.lines || !config.validation.empty() ||
-      config.windows != usual.windows || !config.column.empty() || config.season != usual.season) {
-    fail(ErrorKind::usage, "data.tokenizer, vocabulary, context, lines, validation, windows, column ",
-         "and season are for texts and series; '", config.source, "' holds images");
+      config.windows != usual.windows || !config.column.empty() || config.season != usual.season ||
+      config.missing != usual.missing) {
+    fail(ErrorKind::usage,
+         "data.tokenizer, vocabulary, context, lines, validation, windows, column, ",
+         "season and missing are for texts and series; '", config.source, "' holds images");
   }
 }
 
-ImageSet read_set(const DataConfig& config, bool download) {
-  const fs::path folder = data_folder(config.dir);
-  if (config.source == "digits") return make_digits(kDigitsSeed);
-  if (config.source == "mnist") return load_mnist(folder, {.download = download, .progress = {}});
-  if (config.source == "fashion-mnist") return load_fashion_mnist(folder, {.download = download, .progress = {}});
-  if (fs::is_directory(config.source)) {
-    return read_image_folder(config.source, {.size = config.size,
-                                             .channels = config.channels,
-                                             .test_share = config.test_share});
+/// A set of its own size and channels in those that config names.
+void fit_set(const DataConfig& config, ImageSet& set) {
+  const Extent own(set.train.width, set.train.height);
+  const Extent size = config.size.given() ? config.size : own;
+  const int64_t channels = config.channels > 0 ? config.channels : set.train.channels;
+  if (size == own && channels == set.train.channels) return;
+  for (LabelledImages* split : {&set.train, &set.test}) {
+    LabelledImages fitted{.count = split->count,
+                          .channels = channels,
+                          .height = size.height,
+                          .width = size.width,
+                          .pixels = {},
+                          .labels = split->labels};
+    const int64_t pixels = own.width * own.height;  // of one grey image
+    fitted.pixels.reserve(static_cast<size_t>(split->count * channels * size.width * size.height));
+    for (int64_t i = 0; i < split->count; ++i) {
+      const auto first = split->pixels.begin() + i * pixels;
+      const Image image = resize_to_fit({own.width, own.height, 1, {first, first + pixels}},
+                                        size.width, size.height);
+      for (int64_t c = 0; c < channels; ++c)
+        fitted.pixels.insert(fitted.pixels.end(), image.pixels.begin(), image.pixels.end());
+    }
+    *split = std::move(fitted);
   }
+  set.fingerprint =
+      sha256(concat(set.fingerprint, " ", size.width, "x", size.height, "x", channels));
+}
+
+/// Grey images that come with their test images and classes.
+ImageSet read_ready_set(const DataConfig& config, bool download) {
+  const fs::path folder = data_folder(config.dir);
+  const FetchOptions fetch{.download = download, .progress = {}};
+  ImageSet set = config.source == "digits"          ? make_digits(kDigitsSeed)
+                 : config.source == "mnist"         ? load_mnist(folder, fetch)
+                 : config.source == "fashion-mnist" ? load_fashion_mnist(folder, fetch)
+                                                    : load_idx_folder(config.source);
+  fit_set(config, set);
+  return set;
+}
+
+bool is_ready_set(const std::string& source) {
+  const std::vector<std::string> ready = known_datasets();
+  return std::find(ready.begin(), ready.end(), source) != ready.end() || has_idx_files(source);
+}
+
+ImageSet read_set(const DataConfig& config, bool download, const DataInfo* known) {
+  if (is_ready_set(config.source)) return read_ready_set(config, download);
+  std::error_code ignored;
+  const std::string kind =
+      fs::is_regular_file(config.source, ignored) ? binary_kind(read_start(config.source, 16)) : "";
+  if (fs::is_directory(config.source, ignored) || kind == "a ZIP") {
+    FolderOptions options{.size = config.size,
+                          .channels = config.channels,
+                          .test_share = config.test_share,
+                          .ground = config.ground};
+    if (known) {
+      options.classes = known->classes;
+      if (!options.size.given()) options.size = Extent(known->width, known->height);
+      if (options.channels == 0) options.channels = known->channels;
+    }
+    ImageSet set = read_image_folder(config.source, options);
+    if (known && set.fingerprint != known->fingerprint && config.ground == Ground::white) {
+      options.ground = Ground::black;  // as version 0.1 had it
+      ImageSet older = read_image_folder(config.source, options);
+      if (older.fingerprint == known->fingerprint) return older;
+    }
+    return set;
+  }
+  if (!kind.empty()) {
+    fail(ErrorKind::data, config.source, " is ", kind, "; expected a folder or ZIP of images, a ",
+         "text file, a CSV file or the name of a known data set");
+  }
+  fail_no_dataset(config.source);
+}
+
+std::vector<std::string> all_known() {
   std::vector<std::string> known = known_datasets();
   for (const std::string& text : known_texts()) known.push_back(text);
-  const std::string near = nearest(config.source, known);
-  fail(ErrorKind::data, "no data set '", config.source, "'",
-       near.empty() ? "" : "; did you mean '" + near + "'?",
-       "; known: digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of ",
-       "images, a text file or a CSV file");
+  return known;
 }
 
 }  // namespace
@@ -82,12 +153,14 @@ const EnumNames<Binarize> kBinarizeNames = {{Binarize::none, "none"},
 const EnumNames<Windows> kWindowsNames = {{Windows::shuffled, "shuffled"},
                                           {Windows::consecutive, "consecutive"}};
 
+const EnumNames<Ground> kGroundNames = {{Ground::white, "white"}, {Ground::black, "black"}};
+
 const FieldTable& data_fields() {
   static const FieldTable table =
       describe<DataConfig>()
           .field("source", &DataConfig::source,
                  "digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of "
-                 "images, a text file or a series of numbers (CSV)")
+                 "images, a text file, a folder of texts or a series of numbers (CSV)")
           // A folder may have moved; that it holds the same images, the fingerprint tells.
           .resumable()
           .option("data")
@@ -96,23 +169,27 @@ const FieldTable& data_fields() {
           .resumable()
           .option("data-dir")
           .field("size", &DataConfig::size,
-                 "image folders: width and height; 0: the first image's, at most 64",
+                 "images: width and height, 64 or 64x48; 0: the most frequent, at most 64",
                  between(0, 1024))
-          .field("channels", &DataConfig::channels,
-                 "image folders: 1 grey, 3 colour; 0: grey if all are", between(0, 3))
+          .field("channels", &DataConfig::channels, "images: 1 grey, 3 colour; 0: grey if all are",
+                 between(0, 3))
+          .field("ground", &DataConfig::ground,
+                 "image folders: what shows through where pictures are transparent", kGroundNames)
+          // As the fingerprint tells, too.
+          .resumable()
           .field("test_share", &DataConfig::test_share,
                  "image folders without train/ and test/, texts: share kept for testing",
-                 between(0, 0.9))
+                 Range{.min = 0, .max = 0.9, .open_min = true})
           .field("limit", &DataConfig::limit,
-                 "train on the first N images, windows or lines only; 0: all",
-                 at_least(0))
+                 "train on the first N images, windows or lines only; 0: all", at_least(0))
           .field("leave_out", &DataConfig::leave_out,
-                 "labels left out of training and test, as 9 or 0,1", at_least(0))
-          .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1",
-                 kBinarizeNames)
-          .field("tokenizer", &DataConfig::tokenizer,
-                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt; "
-                 "series of numbers: differences, returns (prices)")
+                 "classes left out of training and test, by name or number: 9 or cat,dog")
+          .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1", kBinarizeNames)
+          .field(
+              "tokenizer", &DataConfig::tokenizer,
+              "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or vocab.json and "
+              "merges.txt; "
+              "series of numbers: differences, returns (prices)")
           .field("vocabulary", &DataConfig::vocabulary,
                  "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words; series: "
                  "levels of change; 0: 64",
@@ -132,9 +209,46 @@ const FieldTable& data_fields() {
           .field("season", &DataConfig::season,
                  "series: values of a season (12 months of a year): changes are seen against those "
                  "of a season ago; 0: none",
-                 between(0, 100'000))
+                 between(0, Changes::kLongestSeason))
+          .field("missing", &DataConfig::missing,
+                 "series: missing values are put on the line between their neighbours, or refused",
+                 kMissingNames)
           .table();
   return table;
+}
+
+std::string class_list(const DataInfo& info) {
+  constexpr size_t kListed = 12;
+  std::string text;
+  for (size_t i = 0; i < std::min(info.classes.size(), kListed); ++i)
+    text += (i > 0 ? ", " : "") + inert(info.classes[i]);
+  if (info.classes.size() > kListed) text += concat(", ... (", info.classes.size(), " in all)");
+  return text;
+}
+
+int64_t find_label(const DataInfo& info, const std::string& text, const std::string& option) {
+  const auto lower = [](std::string word) {
+    for (char& c : word)
+      if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+    return word;
+  };
+  for (const bool exact : {true, false}) {
+    for (size_t i = 0; i < info.classes.size(); ++i) {
+      const std::string& name = info.classes[i];
+      if (exact ? name == text : lower(name) == lower(text)) return static_cast<int64_t>(i);
+    }
+  }
+  const Field number{.name = option, .doc = {}, .type = FieldType::integer};
+  const Json value = value_from_text(number, text);
+  if (value.is_number_integer() && value >= 0 && value < info.class_count()) {
+    return value.get<int64_t>();
+  }
+  if (info.classes.empty())
+    fail(ErrorKind::usage, option, ": '", info.source, "' has no classes, found '", text, "'");
+  const std::string near = value.is_number() ? "" : nearest(text, info.classes);
+  fail(ErrorKind::usage, option, ": '", text, "' is not a class of '", info.source, "'",
+       near.empty() ? "" : "; did you mean '" + near + "'?", "; expected ", class_list(info),
+       ", or its number from 0 to ", info.class_count() - 1);
 }
 
 void check_same_shape(const DataInfo& expected, const DataInfo& found) {
@@ -171,7 +285,7 @@ Json to_json(const DataInfo& info) {
           {"fingerprint", info.fingerprint}};
 }
 
-DataInfo data_info_from_json(const Json& json) {
+DataInfo data_info_from_json(const Json& json, std::shared_ptr<const Tokenizer> tokenizer) {
   DataInfo info;
   info.source = json.at("source").get<std::string>();
   info.train_count = json.at("train_count").get<int64_t>();
@@ -179,7 +293,8 @@ DataInfo data_info_from_json(const Json& json) {
   info.fingerprint = json.at("fingerprint").get<std::string>();
   if (json.contains("tokenizer")) {
     info.channels = info.height = info.width = 0;
-    info.tokenizer = tokenizer_from_json(json.at("tokenizer"), "data.tokenizer");
+    info.tokenizer = tokenizer ? std::move(tokenizer)
+                               : tokenizer_from_json(json.at("tokenizer"), "data.tokenizer");
     info.lines = json.at("lines").get<bool>();
     info.context = json.at("context").get<int64_t>();
     for (const auto& [value, name] : kWindowsNames) {
@@ -193,6 +308,13 @@ DataInfo data_info_from_json(const Json& json) {
   info.classes = json.at("classes").get<std::vector<std::string>>();
   for (const auto& [value, name] : kBinarizeNames) {
     if (name == json.at("binarize").get<std::string>()) info.binarize = value;
+  }
+  constexpr int64_t kMostChannels = 16, kMostSide = 65536, kMostPixels = 1 << 26;
+  const auto within = [](int64_t value, int64_t most) { return value >= 1 && value <= most; };
+  if (!within(info.channels, kMostChannels) || !within(info.height, kMostSide) ||
+      !within(info.width, kMostSide) || !within(info.pixels(), kMostPixels)) {
+    fail(ErrorKind::data, "images of ", info.channels, " x ", info.height, " x ", info.width,
+         " numbers are none of ours");
   }
   return info;
 }
@@ -227,12 +349,12 @@ Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const 
 }
 
 Dataset load_dataset(const DataConfig& config, bool download,
-                     std::shared_ptr<const Tokenizer> tokenizer) {
+                     std::shared_ptr<const Tokenizer> tokenizer, const DataInfo* known) {
   if (is_text_source(config.source)) return load_text_set(config, download, tokenizer);
   if (config.channels == 2) {
     fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
   }
-  const ImageSet set = read_set(config, download);
+  const ImageSet set = read_set(config, download, known);
   refuse_settings_of_texts(config);
   Dataset data;
   data.train = to_split(set.train);
@@ -254,6 +376,43 @@ Dataset load_dataset(const DataConfig& config, bool download,
   data.info.train_count = data.train.size();
   data.info.test_count = data.test.size();
   return data;
+}
+
+void refuse_settings_of_folders(const DataConfig& config) {
+  if (!is_ready_set(config.source)) return;
+  const DataConfig usual;
+  if (config.test_share != usual.test_share) {
+    fail(ErrorKind::usage, "data.test_share: '", config.source, "' has its own test images");
+  }
+  if (config.ground != usual.ground) {
+    fail(ErrorKind::usage, "data.ground: '", config.source, "' has no transparent images");
+  }
+}
+
+std::string describe_images(const Dataset& data) {
+  const DataInfo& info = data.info;
+  std::string text = concat(info.source, ": ", info.width, "x", info.height,
+                            info.channels == 1 ? " grey" : " colour", ", ", data.train.size(),
+                            " for training, ", data.test.size(), " for testing; ",
+                            info.classes.empty()       ? "no classes"
+                            : info.classes.size() == 1 ? "1 class: "
+                                                       : concat(info.classes.size(), " classes: "),
+                            class_list(info));
+  for (const std::string& note : data.notes) text += "; " + note;
+  return text;
+}
+
+bool is_known_dataset(const std::string& name) {
+  const auto known = all_known();
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+
+void fail_no_dataset(const std::string& source) {
+  const std::string near = nearest(source, all_known());
+  fail(ErrorKind::data, "no such file or folder '", source, "', and no data set of that name",
+       near.empty() ? "" : "; did you mean '" + near + "'?",
+       "; known: digits, mnist, fashion-mnist, shakespeare, sums, or the path of a text, a CSV ",
+       "file, a folder of images or one of texts");
 }
 
 std::vector<std::string> known_datasets() { return {"digits", "mnist", "fashion-mnist"}; }

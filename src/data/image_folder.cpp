@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "genai/base/error.h"
 #include "genai/base/hash.h"
 #include "genai/base/picture.h"
+#include "genai/data/picture_layout.h"
 
 namespace genai {
 namespace {
@@ -16,89 +18,22 @@ namespace fs = std::filesystem;
 constexpr int64_t kMaxPicturePixels = int64_t{1} << 26;
 constexpr uint64_t kMaxSetBytes = uint64_t{8} << 30;
 constexpr int64_t kDefaultSize = 64, kMaxSize = 4096;
-constexpr size_t kSmallSet = 100, kNamed = 3;
+constexpr size_t kSmallSet = 100;
+constexpr int64_t kTwelveBits = 4095;
+constexpr int kLeastSeen = 8;  // of 255
+constexpr const char* kEndings = ".png, .jpg, .jpeg, .webp, .bmp";
 
-struct Entry {
-  std::string path;          // relative, '/' between the parts
-  std::string split;         // "train", "test" or "" (to be decided)
-  std::string label;         // "" without labels
-};
-
-struct Listing {
-  std::vector<Entry> pictures;
-  std::vector<std::string> others;   // relative paths of files that are no pictures
-};
-
-struct Picture {
-  Image image;               // size x size
+struct ReadPicture {
+  Image image;  // of the set's size
   bool test;
   int64_t label;             // -1 without labels
 };
 
-bool is_picture_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension)
-    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-  return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".bmp";
-}
-
-void list(const fs::path& folder, const fs::path& relative, Listing& listing) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const fs::path name = entry.path().filename();
-    if (name.string().starts_with(".")) continue;
-    std::error_code ignored;   // a dangling link, say: then it is just another file
-    if (entry.is_directory(ignored)) {
-      if (!entry.is_symlink(ignored)) list(entry.path(), relative / name, listing);
-    } else if (entry.is_regular_file(ignored) && is_picture_name(name)) {
-      listing.pictures.push_back({(relative / name).generic_string(), "", ""});
-    } else {
-      listing.others.push_back((relative / name).generic_string());
-    }
-  }
-}
-
-/// Cuts the first folder off `path`; "" when it has none.
-std::string cut_folder(std::string& path) {
-  const size_t slash = path.find('/');
-  if (slash == std::string::npos) return "";
-  std::string folder = path.substr(0, slash);
-  path.erase(0, slash + 1);
-  return folder;
-}
-
-/// "1 picture", "2 pictures".
-std::string counted(size_t count, const std::string& noun) {
-  return concat(count, " ", noun, count == 1 ? "" : "s");
-}
-
-/// Sorts, then finds split and label of every picture.
-void arrange(Listing& listing, const std::string& name) {
-  std::vector<Entry>& pictures = listing.pictures;
-  std::ranges::sort(pictures, {}, &Entry::path);
-  std::ranges::sort(listing.others);
-  const auto below = [&](const std::string& folder) {
-    return std::ranges::any_of(pictures,
-                               [&](const Entry& e) { return e.path.starts_with(folder + "/"); });
-  };
-  const bool has_splits = below("train") && below("test");
-  size_t loose = 0, outside = 0;
-  for (Entry& entry : pictures) {
-    std::string rest = entry.path;
-    if (has_splits) {
-      entry.split = cut_folder(rest);
-      outside += entry.split != "train" && entry.split != "test";
-    }
-    entry.label = cut_folder(rest);
-    loose += entry.label.empty();
-  }
-  if (outside > 0)
-    fail(ErrorKind::data, name, ": found ", counted(outside, "picture"),
-         " beside the folders train and test; move them into one of the two or out of the folder");
-  if (loose > 0 && loose < pictures.size())
-    fail(ErrorKind::data, name, ": found ", counted(loose, "picture"), " beside sub-folders with ",
-         counted(pictures.size() - loose, "picture"),
-         "; expected none in sub-folders (no labels) or all of them (their classes)");
-}
+/// What was seen while reading, for the notes.
+struct Findings {
+  std::map<std::pair<int64_t, int64_t>, std::vector<std::string>> sizes;  // upright, with pictures
+  std::vector<std::string> failures, transparent, blank, dark;            // blank: nothing is seen
+};
 
 /// 64-bit FNV-1a, then a finishing mix: near-equal names give unrelated values.
 uint64_t path_hash(const std::string& path) {
@@ -120,14 +55,6 @@ Image without_false_colour(Image image) {
   return grey;
 }
 
-/// "a, b, c" of the first three, "a, b, c, ..." of more.
-std::string first_names(const std::vector<std::string>& names, const char* separator) {
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kNamed); ++i)
-    text += (i > 0 ? separator : "") + names[i];
-  return names.size() > kNamed ? text + separator + "..." : text;
-}
-
 /// Colour in planes; grey is repeated.
 void append_planes(const Image& image, int64_t channels, std::vector<uint8_t>& out) {
   const size_t plane = static_cast<size_t>(image.width * image.height);
@@ -136,13 +63,15 @@ void append_planes(const Image& image, int64_t channels, std::vector<uint8_t>& o
     for (size_t p = 0; p < plane; ++p) out.push_back(image.pixels[p * step + (step == 1 ? 0 : c)]);
 }
 
-LabelledImages pack(std::vector<Picture>& pictures, bool test, int64_t size, int64_t channels) {
+LabelledImages pack(std::vector<ReadPicture>& pictures, bool test, const Extent& size,
+                    int64_t channels) {
   LabelledImages split;
   split.channels = channels;
-  split.height = split.width = size;
-  split.count = std::ranges::count(pictures, test, &Picture::test);
-  split.pixels.reserve(static_cast<size_t>(split.count * channels * size * size));
-  for (Picture& picture : pictures) {
+  split.height = size.height;
+  split.width = size.width;
+  split.count = std::ranges::count(pictures, test, &ReadPicture::test);
+  split.pixels.reserve(static_cast<size_t>(split.count * channels * size.width * size.height));
+  for (ReadPicture& picture : pictures) {
     if (picture.test != test) continue;
     if (picture.label >= 0) split.labels.push_back(picture.label);
     append_planes(std::exchange(picture.image, {}), channels, split.pixels);
@@ -153,15 +82,20 @@ LabelledImages pack(std::vector<Picture>& pictures, bool test, int64_t size, int
 std::string bytes_hash(const LabelledImages& split) {
   const auto* pixels = reinterpret_cast<const char*>(split.pixels.data());
   const auto* labels = reinterpret_cast<const char*>(split.labels.data());
-  return concat(split.count, " ", split.channels, " ", split.height, " ",
+  const std::string height = concat(split.height);
+  return concat(split.count, " ", split.channels, " ",
+                split.width == split.height ? height : concat(split.width, "x", height), " ",
                 sha256({pixels, split.pixels.size()}), " ",
                 sha256({labels, split.labels.size() * sizeof(int64_t)}), "\n");
 }
 
 void check(const FolderOptions& options) {
-  if (options.size < 0 || options.size > kMaxSize)
+  const auto side = [&](int64_t n) {
+    return options.size.given() ? n >= 1 && n <= kMaxSize : n == 0;
+  };
+  if (!side(options.size.width) || !side(options.size.height))
     fail(ErrorKind::usage, "image folder: expected a size from 1 to ", kMaxSize,
-         ", or 0 for automatic, found ", options.size);
+         ", or 0 for automatic, found ", extent_text(options.size));
   if (options.channels != 0 && options.channels != 1 && options.channels != 3)
     fail(ErrorKind::usage, "image folder: expected 1 or 3 channels, or 0 for automatic, found ",
          options.channels);
@@ -170,42 +104,115 @@ void check(const FolderOptions& options) {
          options.test_share);
 }
 
-/// All that lies below `folder`, arranged.
-Listing list_pictures(const fs::path& folder) {
-  std::error_code ignored;
-  const std::string name = folder.string();
-  if (!fs::is_directory(folder, ignored))
-    fail(ErrorKind::data, name, ": expected a folder of pictures, found ",
-         fs::exists(folder, ignored) ? "a file" : "nothing of that name");
-  Listing listing;
-  try {
-    list(folder, "", listing);
-  } catch (const fs::filesystem_error& error) {
-    fail(ErrorKind::data, error.path1().string(), ": cannot be listed: ", error.code().message());
+/// The size that most pictures have; of equally frequent ones that of the first picture.
+std::pair<int64_t, int64_t> most_frequent_size(const PictureFiles& files,
+                                               const std::vector<PictureEntry>& entries) {
+  constexpr uint64_t kHeader = 256 << 10;  // cameras put a preview before the size
+  std::map<std::pair<int64_t, int64_t>, size_t> counts;
+  std::vector<std::pair<int64_t, int64_t>> sizes;
+  for (const PictureEntry& entry : entries) {
+    try {
+      const auto size = picture_size(files.read(entry.path, kHeader));
+      if (!size || size->first < 1 || size->second < 1) continue;
+      ++counts[*size];
+      sizes.push_back(*size);
+    } catch (const Error&) {  // told of when it is read whole
+    }
   }
-  arrange(listing, name);
-  return listing;
+  std::pair<int64_t, int64_t> found{kDefaultSize, kDefaultSize};
+  size_t most = 0;
+  for (const auto& size : sizes) {
+    if (counts[size] <= most) continue;
+    most = counts[size];
+    found = size;
+  }
+  return found;
+}
+
+/// Classes in the order of `known` where it has the same, as runs of version 0.1 stored it; else
+/// as people sort.
+std::vector<std::string> order_classes(const std::vector<PictureEntry>& entries,
+                                       const std::vector<std::string>& known) {
+  std::set<std::string> names;
+  for (const PictureEntry& entry : entries)
+    if (!entry.label.empty()) names.insert(entry.label);
+  if (std::set<std::string>(known.begin(), known.end()) == names) return known;
+  std::vector<std::string> classes(names.begin(), names.end());
+  std::ranges::sort(classes, natural_less);
+  return classes;
+}
+
+std::string size_text(const std::pair<int64_t, int64_t>& size) {
+  return concat(size.first, "x", size.second);
+}
+
+/// Of pictures of several sizes, or of another shape than the set's.
+void note_sizes(const Findings& findings, const Extent& size, std::vector<std::string>& notes) {
+  if (findings.sizes.empty()) return;
+  const auto most = std::ranges::max_element(findings.sizes, {},
+                                             [](const auto& entry) { return entry.second.size(); });
+  const std::string fitted = concat(size.width, "x", size.height);
+  const int64_t width = most->first.first, height = most->first.second;
+  if (findings.sizes.size() == 1) {
+    if (width * size.height != height * size.width)
+      notes.push_back(concat("pictures of ", size_text(most->first), ": their middle in ", fitted));
+    return;
+  }
+  std::vector<std::string> odd;
+  for (const auto& [other, names] : findings.sizes)
+    for (const std::string& name : names)
+      if (other != most->first) odd.push_back(name + " " + size_text(other));
+  notes.push_back(concat("scaled to ", fitted, ": ", counted(most->second.size(), "picture"),
+                         " of ", size_text(most->first), ", ", odd.size(),
+                         odd.size() == 1 ? " other: " : " others: ", first_names(odd)));
+}
+
+void note_transparency(const Findings& findings, Ground ground, std::vector<std::string>& notes) {
+  const bool white = ground == Ground::white;
+  const char* name = white ? "white" : "black";
+  if (!findings.transparent.empty())
+    notes.push_back(concat("transparent: ", counted(findings.transparent.size(), "picture"),
+                           ", put over ", name, ": ", first_names(findings.transparent)));
+  if (!findings.blank.empty())
+    notes.push_back(concat("transparent: ", counted(findings.blank.size(), "picture"),
+                           ", of which nothing is seen over ", name, " (--ground ",
+                           white ? "black" : "white", "?): ", first_names(findings.blank)));
+}
+
+/// Classes that no training picture has.
+void note_unseen_classes(const ImageSet& set, std::vector<std::string>& notes) {
+  std::vector<std::string> unseen;
+  for (size_t label = 0; label < set.classes.size(); ++label)
+    if (std::ranges::find(set.train.labels, static_cast<int64_t>(label)) == set.train.labels.end())
+      unseen.push_back("'" + set.classes[label] + "'");
+  if (!unseen.empty())
+    notes.push_back(concat(unseen.size() == 1 ? "class " : "classes ", first_names(unseen),
+                           " only among the test pictures: the model never sees ",
+                           unseen.size() == 1 ? "it" : "them"));
 }
 
 }  // namespace
 
+
 LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& shape) {
-  const Listing listing = list_pictures(folder);
-  if (listing.pictures.empty())
-    fail(ErrorKind::data, folder.string(), ": expected pictures (.png, .jpg, .jpeg, .bmp), found ",
-         counted(listing.others.size(), "other file"));
+  const auto files = open_picture_files(folder);
+  const PictureLayout layout = arrange_pictures(*files, folder.string());
+  if (layout.entries.empty())
+    fail(ErrorKind::data, folder.string(), ": expected pictures (", kEndings, "), found ",
+         counted(layout.others.size(), "other file"));
   const auto kind = [](int64_t width, int64_t height, int64_t channels) {
     return concat(width, "x", height, channels == 1 ? " grey" : " colour");
   };
-  LabelledImages set{.count = static_cast<int64_t>(listing.pictures.size()),
+  LabelledImages set{.count = static_cast<int64_t>(layout.entries.size()),
                      .channels = shape.channels,
                      .height = shape.height,
                      .width = shape.width,
                      .pixels = {},
                      .labels = {}};
-  for (const Entry& entry : listing.pictures) {
-    const std::string name = (folder / entry.path).string();
-    const Image image = without_false_colour(read_picture(name, kMaxPicturePixels));
+  for (const PictureEntry& entry : layout.entries) {
+    const std::string name = files->where(entry.path);
+    const Image image = without_false_colour(
+        decode_picture(files->read(entry.path), name, kMaxPicturePixels).image);
     if (image.width != shape.width || image.height != shape.height ||
         image.channels > shape.channels) {
       fail(ErrorKind::data, name, ": expected every picture to be ",
@@ -229,77 +236,95 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
   fs::path whole = fs::absolute(folder, ignored).lexically_normal();
   if (!whole.has_filename()) whole = whole.parent_path();   // "cats/"
   const std::string name = folder.string();
-  const Listing listing = list_pictures(folder);
+  const auto files = open_picture_files(folder);
+  const PictureLayout layout = arrange_pictures(*files, name);
 
   ImageSet set;
-  set.name = whole.filename().string();
+  set.name = fs::is_directory(folder, ignored) ? whole.filename().string() : whole.stem().string();
+  set.classes = order_classes(layout.entries, options.classes);
   std::map<std::string, int64_t> label_of;
-  for (const Entry& entry : listing.pictures)
-    if (!entry.label.empty()) label_of[entry.label] = 0;
-  for (auto& [label, index] : label_of) {
-    index = static_cast<int64_t>(set.classes.size());
-    set.classes.push_back(label);
-  }
+  for (size_t i = 0; i < set.classes.size(); ++i)
+    label_of[set.classes[i]] = static_cast<int64_t>(i);
 
+  Extent size = options.size;
+  if (!size.given()) {
+    const auto [width, height] = most_frequent_size(*files, layout.entries);
+    size = std::min({kDefaultSize, width, height});
+  }
   // Read. Each picture is brought to its final size at once: memory holds no originals.
-  int64_t size = options.size;
   bool all_grey = true;
-  std::vector<Picture> pictures;
+  Findings findings;
+  std::vector<ReadPicture> pictures;
   std::vector<uint64_t> hashes;
-  std::vector<std::string> failures;
-  for (const Entry& entry : listing.pictures) {
-    Image image;
+  for (const PictureEntry& entry : layout.entries) {
+    Picture found;
     try {
-      image = without_false_colour(read_picture(folder / entry.path, kMaxPicturePixels));
+      found = decode_picture(files->read(entry.path), files->where(entry.path), kMaxPicturePixels,
+                             options.ground);
     } catch (const Error& error) {
-      failures.push_back(error.what());
+      findings.failures.push_back(error.what());
       continue;
     }
-    if (size == 0) size = std::min({kDefaultSize, image.width, image.height});
+    findings.sizes[{found.image.width, found.image.height}].push_back(entry.path);
+    if (!found.alpha.pixels.empty()) {
+      const auto [low, high] = std::ranges::minmax(found.image.pixels);
+      (high - low < kLeastSeen ? findings.blank : findings.transparent).push_back(entry.path);
+    }
+    if (found.highest > 0 && found.highest <= kTwelveBits) findings.dark.push_back(entry.path);
+    Image image = without_false_colour(std::move(found.image));
     if (options.channels == 1 && image.channels == 3) image = to_grey(image);
     all_grey = all_grey && image.channels == 1;
     const int64_t channels = options.channels != 0 ? options.channels : all_grey ? 1 : 3;
-    if ((pictures.size() + 1) * size * size * channels > kMaxSetBytes)
-      fail(ErrorKind::data, name, ": ", listing.pictures.size(), " pictures of ", size, " x ", size,
-           " need more than the limit of 8 GiB of memory; choose a smaller size");
+    if ((pictures.size() + 1) * static_cast<uint64_t>(size.width * size.height * channels) >
+        kMaxSetBytes)
+      fail(ErrorKind::data, name, ": ", layout.entries.size(), " pictures of ", size.width, " x ",
+           size.height, " need more than the limit of 8 GiB of memory; choose a smaller size");
     const int64_t label = entry.label.empty() ? -1 : label_of[entry.label];
     const uint64_t hash = path_hash(entry.path);
-    const bool test = entry.split.empty()
-                          ? static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share
-                          : entry.split == "test";
-    pictures.push_back({resize_to_fit(image, size, size), test, label});
+    const bool test = layout.splits
+                          ? entry.split == "test"
+                          : static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share;
+    pictures.push_back({resize_to_fit(image, size.width, size.height), test, label});
     hashes.push_back(hash);
   }
 
   std::string unreadable, skipped;
-  if (!failures.empty())
-    unreadable = concat("could not read ", counted(failures.size(), "picture"), ": ",
-                        first_names(failures, "; "));
-  if (!listing.others.empty())
-    skipped = concat("skipped ", counted(listing.others.size(), "other file"), ": ",
-                     first_names(listing.others, ", "));
+  if (!findings.failures.empty())
+    unreadable = concat("could not read ", counted(findings.failures.size(), "picture"), ": ",
+                        first_names(findings.failures, "; "));
+  if (!layout.others.empty())
+    skipped = concat("skipped ", counted(layout.others.size(), "other file"), ": ",
+                     first_names(layout.others));
   if (pictures.size() < 2)
-    fail(ErrorKind::data, name, ": expected at least 2 readable pictures (.png, .jpg, .jpeg, .bmp; "
-         "right in the folder, or in one sub-folder a class), found ", pictures.size(),
+    fail(ErrorKind::data, name, ": expected at least 2 readable pictures (", kEndings,
+         "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
          unreadable.empty() ? "" : "; ", unreadable, skipped.empty() ? "" : "; ", skipped);
 
-  const bool given_splits = !listing.pictures.front().split.empty();
-  const int64_t tests = std::ranges::count(pictures, true, &Picture::test);
+  const int64_t tests = std::ranges::count(pictures, true, &ReadPicture::test);
   const int64_t trains = static_cast<int64_t>(pictures.size()) - tests;
-  if (given_splits && (tests == 0 || trains == 0))
-    fail(ErrorKind::data, name, "/", tests == 0 ? "test" : "train",
-         ": expected at least 1 readable picture, found 0; ", unreadable);
+  if (layout.splits && (tests == 0 || trains == 0))
+    fail(ErrorKind::data, name, ": expected at least 1 readable picture for ",
+         tests == 0 ? "testing" : "training", ", found 0; ", unreadable);
   if (tests == 0) pictures[std::ranges::min_element(hashes) - hashes.begin()].test = true;
   if (trains == 0) pictures[std::ranges::max_element(hashes) - hashes.begin()].test = false;
 
+  set.notes = layout.notes;
   if (!unreadable.empty()) set.notes.push_back(unreadable);
   if (!skipped.empty()) set.notes.push_back(skipped);
-  if (pictures.size() < kSmallSet)
-    set.notes.push_back(concat("only ", pictures.size(), " pictures: a model will learn them by "
-                               "heart rather than what they share"));
+  note_sizes(findings, size, set.notes);
+  note_transparency(findings, options.ground, set.notes);
+  if (!findings.dark.empty())
+    set.notes.push_back(concat(
+        counted(findings.dark.size(), "picture"), " with at most ", kTwelveBits,
+        " of 65535 in 16 bits, nearly black (12-bit values?): ", first_names(findings.dark)));
   const int64_t channels = options.channels != 0 ? options.channels : all_grey ? 1 : 3;
   set.train = pack(pictures, false, size, channels);
   set.test = pack(pictures, true, size, channels);
+  note_unseen_classes(set, set.notes);
+  if (pictures.size() < kSmallSet)
+    set.notes.push_back(concat("only ", pictures.size(),
+                               " pictures: a model will learn them by "
+                               "heart rather than what they share"));
   std::string identity = "genai image folder 1\n";
   for (const std::string& label : set.classes) identity += label + "\n";
   set.fingerprint = sha256(identity + bytes_hash(set.train) + bytes_hash(set.test));

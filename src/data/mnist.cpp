@@ -1,5 +1,9 @@
 #include "genai/data/mnist.h"
 
+#include <algorithm>
+#include <set>
+#include <tuple>
+
 #include "genai/base/download.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
@@ -14,20 +18,29 @@ namespace fs = std::filesystem;
 
 std::vector<fs::path> folders_of(const IdxSource& source, const fs::path& data_dir) {
   std::vector<fs::path> folders = {data_dir / source.name, data_dir};
-  folders.insert(folders.end(), source.system_folders.begin(), source.system_folders.end());
+  for (const fs::path& folder : source.other_folders) folders.push_back(data_dir / folder);
   return folders;
 }
 
-/// The first place where the file lies, or an empty path.
-fs::path locate(const IdxFile& file, const std::vector<fs::path>& folders) {
+constexpr uint64_t kPackingSlack = 1 << 20;  // gzip makes no file larger than that
+
+/// The unpacked content. Throws Error{data}.
+std::string unpacked(const fs::path& path, uint64_t most) {
+  std::string content = read_file(path, most + kPackingSlack);
+  return is_gzip(content) ? gunzip(content, most, path.string()) : content;
+}
+
+/// The places where the file may lie.
+std::vector<fs::path> candidates(const IdxFile& file, const std::vector<fs::path>& folders) {
   std::string dotted = file.name;
   if (const size_t dash = dotted.rfind("-idx"); dash != std::string::npos) dotted[dash] = '.';
+  std::vector<fs::path> found;
   for (const fs::path& folder : folders)
     for (const std::string& name : {file.name + ".gz", file.name, dotted + ".gz", dotted}) {
       std::error_code ignored;
-      if (fs::is_regular_file(folder / name, ignored)) return folder / name;
+      if (fs::is_regular_file(folder / name, ignored)) found.push_back(folder / name);
     }
-  return {};
+  return found;
 }
 
 std::string listed(const std::vector<fs::path>& paths) {
@@ -63,23 +76,96 @@ fs::path fetch(const IdxSource& source, const IdxFile& file, const fs::path& dat
   return destination;
 }
 
-/// The unpacked content, verified.
-std::string read_verified(const fs::path& path, const IdxFile& file, const IdxSource& source) {
-  const std::string advice = concat("\nDelete it and run `genai data fetch ", source.name,
-                                    "`; for another set or a subset use a folder of pictures");
-  constexpr uint64_t kPackingSlack = 1 << 20;   // gzip makes no file larger than that
-  std::string content;
-  try {
-    content = read_file(path, file.bytes + kPackingSlack);
-    if (is_gzip(content)) content = gunzip(content, file.bytes, path.string());
-  } catch (const Error& error) {
-    fail(ErrorKind::data, error.what(), advice);
+std::string fingerprint_of(const IdxSource& source) {
+  return sha256(concat(source.train_images.sha256, source.train_labels.sha256,
+                       source.test_images.sha256, source.test_labels.sha256));
+}
+
+/// Is it a file of another set that is known?
+bool is_of_another(const std::string& hash, const IdxSource& source) {
+  for (const IdxSource* other : {&mnist_source(), &fashion_mnist_source()}) {
+    if (other->name == source.name) continue;
+    for (const IdxFile* file :
+         {&other->train_images, &other->train_labels, &other->test_images, &other->test_labels})
+      if (file->sha256 == hash) return true;
   }
-  if (const std::string found = sha256(content); found != file.sha256)
-    fail(ErrorKind::data, path.string(), " is not the original ", source.name,
-         " file: expected content of ", file.bytes, " bytes with SHA-256 ", file.sha256, ", found ",
-         content.size(), " bytes with ", found, advice);
-  return content;
+  return false;
+}
+
+/// The first of the file's places with its content, and the content; an empty path where there is
+/// none. Throws Error{data} when what lies there is damaged or unknown.
+std::pair<fs::path, std::string> find_verified(const IdxFile& file, const IdxSource& source,
+                                               const std::vector<fs::path>& folders) {
+  const std::string advice =
+      concat("\nDelete it and run `genai data fetch ", source.name, "`; files of another set or a ",
+             "subset go into a folder of their own: --data FOLDER");
+  std::string problem;
+  for (const fs::path& path : candidates(file, folders)) {
+    try {
+      std::string content = unpacked(path, file.bytes);
+      const std::string found = sha256(content);
+      if (found == file.sha256) return {path, std::move(content)};
+      if (!problem.empty() || is_of_another(found, source)) continue;
+      problem = concat(path.string(), " is not the original ", source.name,
+                       " file: expected content of ", file.bytes, " bytes with SHA-256 ",
+                       file.sha256, ", found ", content.size(), " bytes with ", found, advice);
+    } catch (const Error& error) {
+      if (problem.empty()) problem = error.what() + advice;
+    }
+  }
+  if (!problem.empty()) throw Error(ErrorKind::data, problem);
+  return {};
+}
+
+// ---- IDX files of any set
+
+constexpr uint64_t kMaxIdx = uint64_t{4} << 30;
+
+/// Image files, without .gz, right in the folder.
+std::set<fs::path> idx_images_in(const fs::path& folder) {
+  std::set<fs::path> found;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    fs::path path = entry.path();
+    if (path.extension() == ".gz") path.replace_extension();
+    const std::string name = path.filename().string();
+    if (name.find("images") != std::string::npos && name.find("idx3") != std::string::npos &&
+        !name.starts_with("."))
+      found.insert(path);
+  }
+  return found;
+}
+
+/// Of the folder, or of its raw/, or of all raw/ in its sub-folders.
+std::set<fs::path> find_idx_images(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) return {};
+  for (const fs::path& place : {folder, folder / "raw"})
+    if (auto found = idx_images_in(place); !found.empty()) return found;
+  std::set<fs::path> all;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored))
+    if (entry.is_directory(ignored)) all.merge(idx_images_in(entry.path() / "raw"));
+  return all;
+}
+
+bool is_test_file(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.find("t10k") != std::string::npos || name.find("test") != std::string::npos;
+}
+
+fs::path labels_beside(const fs::path& images) {
+  std::string name = images.filename().string();
+  name.replace(name.find("images"), 6, "labels");
+  name.replace(name.find("idx3"), 4, "idx1");
+  return images.parent_path() / name;
+}
+
+/// The file, or it with .gz.
+std::string read_idx_file(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path packed = path.string() + ".gz";
+  if (!fs::exists(path, ignored) && fs::exists(packed, ignored)) return unpacked(packed, kMaxIdx);
+  return unpacked(path, kMaxIdx);
 }
 
 }  // namespace
@@ -92,12 +178,12 @@ ImageSet load_idx_set(const IdxSource& source, const fs::path& data_dir,
     std::string contents[2];
     int i = 0;
     for (const IdxFile* file : {&images, &labels}) {
-      paths[i] = locate(*file, folders);
+      std::tie(paths[i], contents[i]) = find_verified(*file, source, folders);
       if (paths[i].empty()) {
         if (!options.download) fail_missing(source, data_dir, *file, "");
         paths[i] = fetch(source, *file, data_dir, options);
+        contents[i] = unpacked(paths[i], file->bytes);  // its sum was verified
       }
-      contents[i] = read_verified(paths[i], *file, source);
       ++i;
     }
     return read_idx(contents[0], contents[1], paths[0].string(), paths[1].string(),
@@ -108,8 +194,52 @@ ImageSet load_idx_set(const IdxSource& source, const fs::path& data_dir,
   set.classes = source.classes;
   set.train = load(source.train_images, source.train_labels);
   set.test = load(source.test_images, source.test_labels);
-  set.fingerprint = sha256(concat(source.train_images.sha256, source.train_labels.sha256,
-                                  source.test_images.sha256, source.test_labels.sha256));
+  set.fingerprint = fingerprint_of(source);
+  return set;
+}
+
+bool has_idx_files(const fs::path& folder) {
+  return !find_idx_images(folder).empty();
+}
+
+ImageSet load_idx_folder(const fs::path& folder) {
+  const std::set<fs::path> images = find_idx_images(folder);
+  std::vector<fs::path> tests, trains;
+  for (const fs::path& path : images) (is_test_file(path) ? tests : trains).push_back(path);
+  if (trains.size() != 1 || tests.size() != 1) {
+    std::string names;
+    for (const fs::path& path : images)
+      names += (names.empty() ? "" : ", ") + path.lexically_relative(folder).string();
+    fail(ErrorKind::data, folder.string(), ": expected IDX files of one set, images for training ",
+         "and for testing (t10k or test), found ", names, "; name the folder of one set");
+  }
+  constexpr int64_t kLabels = 256;
+  ImageSet set;
+  std::string hashes;
+  int64_t largest = 0;
+  const auto load = [&](const fs::path& path) {
+    const fs::path labels = labels_beside(path);
+    const std::string pixels = read_idx_file(path), classes = read_idx_file(labels);
+    hashes += sha256(pixels) + sha256(classes);
+    LabelledImages split = read_idx(pixels, classes, path.string(), labels.string(), kLabels);
+    largest = std::max(largest, *std::max_element(split.labels.begin(), split.labels.end()));
+    return split;
+  };
+  set.train = load(trains[0]);
+  set.test = load(tests[0]);
+  if (set.train.width != set.test.width || set.train.height != set.test.height)
+    fail(ErrorKind::data, folder.string(), ": expected test images of ", set.train.width, " x ",
+         set.train.height, " as for training, found ", set.test.width, " x ", set.test.height);
+  for (int64_t label = 0; label <= largest; ++label) set.classes.push_back(concat(label));
+  fs::path whole = fs::absolute(trains[0]).lexically_normal().parent_path();
+  if (whole.filename() == "raw") whole = whole.parent_path();
+  set.name = whole.filename().string();
+  set.fingerprint = sha256(hashes);
+  for (const IdxSource* source : {&mnist_source(), &fashion_mnist_source()}) {
+    if (set.fingerprint != fingerprint_of(*source)) continue;
+    set.name = source->name;
+    set.classes = source->classes;
+  }
   return set;
 }
 
@@ -119,7 +249,7 @@ const IdxSource& mnist_source() {
       {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
       {"https://ossci-datasets.s3.amazonaws.com/mnist/",
        "https://storage.googleapis.com/cvdf-datasets/mnist/"},
-      {},
+      {"MNIST/raw"},
       {"train-images-idx3-ubyte", 47040016,
        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9912422,
        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
@@ -145,7 +275,7 @@ const IdxSource& fashion_mnist_source() {
        "Ankle boot"},
       {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"},
-      {"/usr/share/datasets/fashion-mnist"},
+      {"/usr/share/datasets/fashion-mnist", "FashionMNIST/raw"},
       {"train-images-idx3-ubyte", 47040016,
        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 26421880,
        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},

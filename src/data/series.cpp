@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <numeric>
-#include <optional>
 
 #include "genai/base/error.h"
 #include "genai/base/text.h"
@@ -13,92 +12,6 @@ namespace genai {
 namespace {
 
 constexpr int64_t kUsualLevels = 64;
-
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-/// Fields of a line; quoted ones may hold the mark that parts fields and doubled quotes.
-std::vector<std::string> fields_of(std::string_view line, char mark) {
-  std::vector<std::string> fields{""};
-  bool quoted = false;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"') {
-      fields.back() += line[++i];
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (c == mark && !quoted) {
-      fields.emplace_back();
-    } else {
-      fields.back() += c;
-    }
-  }
-  for (std::string& field : fields) field = trimmed(field);
-  return fields;
-}
-
-char mark_of(std::string_view line) {
-  for (const char mark : {';', '\t'}) {
-    if (line.find(mark) != line.npos) return mark;
-  }
-  return ',';
-}
-
-std::optional<double> number_in(std::string_view text) {
-  double value = 0;
-  if (text.starts_with('+')) text.remove_prefix(1);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() ||
-      !std::isfinite(value)) {
-    return {};
-  }
-  return value;
-}
-
-struct Line {
-  size_t number;   // from 1
-  std::vector<std::string> fields;
-};
-
-std::vector<Line> lines_of(std::string_view text) {
-  std::vector<Line> lines;
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);   // spreadsheets write it
-  char mark = 0;
-  for (size_t number = 1; !text.empty(); ++number) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = trimmed(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.empty() || line.starts_with('#')) continue;
-    if (!mark) mark = mark_of(line);
-    lines.push_back({number, fields_of(line, mark)});
-  }
-  return lines;
-}
-
-/// Which field it is, and whether the first line holds names.
-std::pair<size_t, bool> find_column(const std::vector<std::string>& first,
-                                    const std::string& column, const std::string& name) {
-  const auto named = std::ranges::find(first, column);
-  if (!column.empty() && named != first.end() && !number_in(column)) {
-    return {static_cast<size_t>(named - first.begin()), true};
-  }
-  size_t place = first.size();   // from 1
-  if (!column.empty() && first.size() > 1) {
-    const auto [end, error] =
-        std::from_chars(column.data(), column.data() + column.size(), place);
-    if (error != std::errc() || end != column.data() + column.size() || place < 1 ||
-        place > first.size()) {
-      std::string all;
-      for (const std::string& field : first) all += (all.empty() ? "" : ", ") + field;
-      fail(ErrorKind::data, name, ": no column '", column, "'; its first line has: ", all);
-    }
-  }
-  return {place - 1, !number_in(first[place - 1])};
-}
 
 double scaled(TokenizerKind kind, double value) {
   return kind == TokenizerKind::returns ? std::log(value) : value;
@@ -127,27 +40,6 @@ std::vector<double> changes_of(TokenizerKind kind, int64_t season, std::span<con
 }
 
 }  // namespace
-
-std::vector<double> read_column(std::string_view text, const std::string& column,
-                                const std::string& name) {
-  const std::vector<Line> lines = lines_of(text);
-  if (lines.empty()) fail(ErrorKind::data, name, ": expected lines of numbers, found none");
-  const auto [place, names] = find_column(lines.front().fields, column, name);
-  std::vector<double> values;
-  for (size_t i = names ? 1 : 0; i < lines.size(); ++i) {
-    const auto& fields = lines[i].fields;
-    const auto value = place < fields.size() ? number_in(fields[place]) : std::nullopt;
-    if (!value) {
-      fail(ErrorKind::data, name, ": line ", lines[i].number, ": expected a number in column ",
-           names ? "'" + lines.front().fields[place] + "'" : std::to_string(place + 1), ", found ",
-           place < fields.size() ? "'" + fields[place] + "'" : "no such column",
-           "; fill it in, leave the line out, or name another column");
-    }
-    values.push_back(*value);
-  }
-  if (values.empty()) fail(ErrorKind::data, name, ": expected lines of numbers, found names alone");
-  return values;
-}
 
 std::string series_text(std::span<const double> values) {
   std::string text;
@@ -186,9 +78,9 @@ Changes Changes::learn(TokenizerKind kind, std::span<const double> values, int64
     // Equal changes are of one level: this one ends before them, or behind them where it holds
     // nothing else.
     if (to < sorted.size() && sorted[to - 1] == sorted[to]) {
-      const auto equal = std::ranges::equal_range(sorted, sorted[to]);
-      const auto first = static_cast<size_t>(equal.begin() - sorted.begin());
-      to = first > from ? first : static_cast<size_t>(equal.end() - sorted.begin());
+      const auto [low, high] = std::equal_range(sorted.begin(), sorted.end(), sorted[to]);
+      const auto first = static_cast<size_t>(low - sorted.begin());
+      to = first > from ? first : static_cast<size_t>(high - sorted.begin());
     }
     const auto begin = sorted.begin() + static_cast<std::ptrdiff_t>(from);
     const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(to);
@@ -200,7 +92,7 @@ Changes Changes::learn(TokenizerKind kind, std::span<const double> values, int64
 }
 
 std::vector<int32_t> Changes::encode(std::string_view text) const {
-  return encode(read_column(text, levels_.column, "the series"));
+  return encode(read_column(text, "the series", {.column = levels_.column, .lone = true}));
 }
 
 std::vector<int32_t> Changes::encode(std::span<const double> values) const {

@@ -10,6 +10,7 @@
 #include "genai/base/text.h"
 #include "genai/core/philox.h"
 #include "genai/data/series.h"
+#include "genai/data/text_file.h"
 #include "genai/data/unicode.h"
 
 namespace genai {
@@ -112,11 +113,11 @@ void cut_items(const std::string& name, std::string_view text, const TextOptions
 /// The two parts as numbers a line.
 void cut_series(const TextOptions& options, std::string_view text, TextData& data) {
   constexpr size_t kLeast = 8;
-  std::vector<double> values = read_column(text, options.column, options.source);
+  ColumnRequest request{.column = options.column, .missing = options.missing, .notes = &data.notes};
+  std::vector<double> values = read_column(text, options.source, request);
   size_t cut = values.size();
   if (!options.validation.empty()) {
-    const auto more =
-        read_column(read_file(options.validation, kMaxBytes), options.column, options.validation);
+    const auto more = read_column(read_text(options.validation), options.validation, request);
     values.insert(values.end(), more.begin(), more.end());
   } else {
     cut = std::clamp(train_count(cut, options.validation_share), size_t{1}, cut);
@@ -130,10 +131,11 @@ void cut_series(const TextOptions& options, std::string_view text, TextData& dat
   data.validation = series_text(std::span(values).subspan(cut - lead));
 }
 
-std::string read_text_file(const std::string& path) {
-  std::string text = read_file(path, kMaxBytes);
-  if (text.empty()) fail(ErrorKind::data, path, ": expected a text, found an empty file");
-  return text;
+/// "letters" of "letters.txt.gz" and of the folder "letters/".
+std::string name_of(const std::string& path) {
+  const fs::path whole =
+      fs::path(path).has_filename() ? fs::path(path) : fs::path(path).parent_path();
+  return (whole.extension() == ".gz" ? whole.stem() : whole).stem().string();
 }
 
 [[noreturn]] void fail_missing(const KnownText& text, const fs::path& data_dir,
@@ -231,7 +233,7 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
     fail(ErrorKind::usage, options.source, " has its own validation part; expected no file for it, "
          "found ", options.validation);
   TextData data;
-  data.source = known ? options.source : fs::path(options.source).stem().string();
+  data.source = known ? options.source : name_of(options.source);
   data.items = options.lines || is_sums;
   data.series = options.series;
   data.column = options.column;
@@ -244,12 +246,12 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
          "differences or returns with them");
   std::string text = is_sums ? sums_text()
                      : known ? load_known_text(shakespeare(), data_dir, fetch)
-                             : read_text_file(options.source);
+                             : read_text(options.source, options.raw, &data.notes);
   if (options.series) {
     cut_series(options, text, data);
   } else if (!options.validation.empty()) {
     data.train = std::move(text);
-    data.validation = read_text_file(options.validation);
+    data.validation = read_text(options.validation, options.raw, &data.notes);
     if (data.items) {
       data.train = joined(items_of(data.train, options.source, data));
       data.validation = joined(items_of(data.validation, options.validation, data));
@@ -276,21 +278,22 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const TextData& data, const std:
   for (const auto& [kind, name] : kTokenizerNames) {
     if (name != tokenizer) continue;
     if (data.series && is_series_tokenizer(name)) {
-      return std::make_shared<Changes>(Changes::learn(
-          kind, read_column(data.train, "", data.source), vocabulary, data.season, data.column));
+      return std::make_shared<Changes>(Changes::learn(kind, read_column(data.train, data.source),
+                                                      vocabulary, data.season, data.column));
     }
     const bool both = kind == TokenizerKind::characters;
     return make_tokenizer(kind, both ? data.train + data.validation : data.train, vocabulary);
   }
   std::error_code ignored;
   if (!fs::is_directory(tokenizer, ignored))
-    fail(ErrorKind::usage, "tokenizer: expected characters, bytes, bpe, words, differences, "
-         "returns, or a folder with vocab.json and merges.txt, found '", tokenizer, "'");
+    fail(ErrorKind::usage,
+         "tokenizer: expected characters, bytes, bpe, words, differences, "
+         "returns, or a folder with tokenizer.json, or vocab.json and merges.txt, found '",
+         tokenizer, "'");
   if (vocabulary != 0)
     fail(ErrorKind::usage, "tokenizer: ", tokenizer,
          " has its own vocabulary; expected no size for it, found ", vocabulary);
-  return make_tokenizer(Bpe::read(fs::path(tokenizer) / "vocab.json",
-                                  fs::path(tokenizer) / "merges.txt"));
+  return make_tokenizer(Bpe::read_folder(tokenizer));
 }
 
 }  // namespace genai

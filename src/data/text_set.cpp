@@ -6,8 +6,10 @@
 #include <filesystem>
 
 #include "genai/base/error.h"
+#include "genai/base/picture.h"
 #include "genai/data/series.h"
 #include "genai/data/text_data.h"
+#include "genai/data/text_file.h"
 
 namespace genai {
 namespace {
@@ -24,7 +26,7 @@ Split to_split(const std::string& text, const TextData& data, const Tokenizer& t
   Split split;
   if (!data.items) {
     split.tokens = to_tensor(tokenizer.encode(text));
-    if (data.series) split.values = at::tensor(read_column(text, "", data.source), at::kDouble);
+    if (data.series) split.values = at::tensor(read_column(text, data.source), at::kDouble);
     return split;
   }
   std::vector<int32_t> tokens;
@@ -101,8 +103,12 @@ Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device
 
 bool is_text_source(const std::string& source) {
   const auto known = known_texts();
-  return std::find(known.begin(), known.end(), source) != known.end() ||
-         fs::is_regular_file(source);
+  if (std::find(known.begin(), known.end(), source) != known.end()) return true;
+  if (is_known_dataset(source)) return false;
+  std::error_code error;
+  if (fs::is_directory(source, error)) return is_text_folder(source);
+  if (!fs::exists(source, error)) fail_no_dataset(source);
+  return fs::is_regular_file(source, error) && binary_kind(read_start(source, 16)).empty();
 }
 
 int32_t start_token(const Tokenizer& tokenizer) {
@@ -112,21 +118,27 @@ int32_t start_token(const Tokenizer& tokenizer) {
   return 0;
 }
 
+int64_t windows_at_once(const DataInfo& info) {
+  constexpr int64_t kMostTokens = 16'384, kMostLogits = int64_t{1} << 24;
+  const int64_t tokens = std::min(kMostTokens, kMostLogits / info.vocabulary());
+  return std::max<int64_t>(1, tokens / info.context);
+}
+
 Dataset load_text_set(const DataConfig& config, bool download,
                       std::shared_ptr<const Tokenizer> tokenizer) {
   refuse_settings_of_images(config);
   const Changes* known = tokenizer ? tokenizer->changes() : nullptr;
-  const TextData text = load_text({.source = config.source,
-                                   .validation = config.validation,
-                                   .lines = config.lines,
-                                   .validation_share = config.test_share,
-                                   .series = tokenizer ? known != nullptr
-                                                       : is_series_tokenizer(config.tokenizer),
-                                   .column = known && config.column.empty() ? known->column()
-                                                                            : config.column,
-                                   .season = known ? known->season() : config.season},
-                                  data_folder(config.dir),
-                                  {.download = download, .progress = {}});
+  const TextData text =
+      load_text({.source = config.source,
+                 .validation = config.validation,
+                 .lines = config.lines,
+                 .validation_share = config.test_share,
+                 .series = tokenizer ? known != nullptr : is_series_tokenizer(config.tokenizer),
+                 .column = known && config.column.empty() ? known->column() : config.column,
+                 .season = known ? known->season() : config.season,
+                 .missing = config.missing,
+                 .raw = config.raw},
+                data_folder(config.dir), {.download = download, .progress = {}});
   if (!tokenizer) tokenizer = make_tokenizer(text, config.tokenizer, config.vocabulary);
   Dataset data;
   data.notes = text.notes;
@@ -140,6 +152,12 @@ Dataset load_text_set(const DataConfig& config, bool download,
   }
   data.train = to_split(text.train, text, *tokenizer);
   data.test = to_split(text.validation, text, *tokenizer);
+  if (!data.info.lines && data.test.tokens.numel() < 2) {
+    fail(
+        ErrorKind::data, "'", data.info.source, "' has ", data.test.tokens.numel(),
+        " token for validation, expected 2 at least; give a longer text, a larger --test-share or ",
+        "--validation FILE");
+  }
   data.info.context = data.train.context = data.test.context = find_context(config, data);
   if (config.limit > 0 && config.limit < data.train.size()) {
     data.train = data.train.first(config.limit);

@@ -97,6 +97,7 @@ class BytePairs : public Tokenizer {
   TokenizerKind kind() const override { return TokenizerKind::bpe; }
   int64_t size() const override { return static_cast<int64_t>(bpe_.tokens().size()); }
   const Bpe* bpe() const override { return &bpe_; }
+  int32_t end_token() const override { return bpe_.end(); }
   std::vector<int32_t> encode(std::string_view text) const override { return bpe_.encode(text); }
 
   std::string token(int32_t id) const override {
@@ -105,9 +106,13 @@ class BytePairs : public Tokenizer {
   }
 
   Json to_json() const override {
-    return {{"kind", "bpe"},
-            {"vocabulary", bpe_.letter_tokens()},
-            {"merges", bpe_.letter_merges()}};
+    Json json{
+        {"kind", "bpe"}, {"vocabulary", bpe_.letter_tokens()}, {"merges", bpe_.letter_merges()}};
+    if (bpe_.specials().empty() && bpe_.end() < 0) return json;
+    json["special"] = Json::array();
+    for (const auto& [id, token] : bpe_.specials()) json["special"].push_back(id);
+    json["end"] = bpe_.end();
+    return json;
   }
 
  private:
@@ -233,6 +238,24 @@ std::vector<int32_t> characters_from_json(const Json& json, const std::string& n
   return all;
 }
 
+/// Ids of "special", "end" one of them or -1.
+Bpe::Specials specials_from_json(const Json& json, const std::vector<std::string>& tokens,
+                                 const std::string& name) {
+  Bpe::Specials specials;
+  const auto is_id = [&](const Json& id) {
+    return id.is_number_integer() && id >= 0 && id < static_cast<int64_t>(tokens.size());
+  };
+  const Json& ids = json.at("special");
+  if (!ids.is_array() || !std::ranges::all_of(ids, is_id) ||
+      !(json["end"] == -1 || is_id(json["end"])))
+    fail(ErrorKind::data, name, ": 'special' and 'end' of bpe: expected ids of tokens");
+  for (const Json& id : ids) {
+    specials[id.get<int32_t>()] =
+        from_byte_letters(tokens[id.get<size_t>()], name + ": 'special' of bpe");
+  }
+  return specials;
+}
+
 std::vector<std::string> words_from_json(const Json& json, const std::string& name) {
   std::vector<std::string> words;
   std::set<std::string> seen;
@@ -256,10 +279,12 @@ Changes changes_from_json(TokenizerKind kind, const Json& json, const std::strin
   };
   if (!json.at("column").is_string())
     fail(ErrorKind::data, name, ": 'column' of a series: expected a string");
-  if (!json.at("season").is_number_integer() || json["season"].get<int64_t>() < 0)
-    fail(ErrorKind::data, name, ": 'season' of a series: expected a whole number from 0 on");
+  const Json& season = json.at("season");
+  if (!season.is_number_integer() || season < 0 || season > Changes::kLongestSeason)
+    fail(ErrorKind::data, name, ": 'season' of a series: expected a whole number from 0 to ",
+         Changes::kLongestSeason);
   Changes::Levels levels{.kind = kind,
-                         .season = json["season"].get<int64_t>(),
+                         .season = season.get<int64_t>(),
                          .column = json["column"].get<std::string>(),
                          .edges = numbers("edges"),
                          .changes = numbers("changes")};
@@ -302,7 +327,7 @@ std::shared_ptr<const Tokenizer> make_tokenizer(TokenizerKind kind, std::string_
     fail(ErrorKind::data, name, ": expected a text to make a vocabulary from, found an empty one");
   if (is_series_tokenizer(name)) {
     return std::make_shared<Changes>(
-        Changes::learn(kind, read_column(text, "", "the series"), vocabulary, 0, ""));
+        Changes::learn(kind, read_column(text, "the series"), vocabulary, 0, ""));
   }
   const bool sized = kind == TokenizerKind::bpe || kind == TokenizerKind::words;
   if (!sized && vocabulary != 0)
@@ -339,11 +364,19 @@ std::shared_ptr<const Tokenizer> tokenizer_from_json(const Json& json, const std
       check_keys(json, {"kind"}, name);
       return std::make_shared<Bytes>();
     case TokenizerKind::bpe: {
-      check_keys(json, {"kind", "vocabulary", "merges"}, name);
-      return make_tokenizer(Bpe::from_letters(
-          strings(json, "vocabulary", name), strings(json, "merges", name),
-          name + ": 'vocabulary' of bpe",
-          [&](size_t rank) { return concat(name, ": merge ", rank, " of bpe"); }));
+      const bool special = json.contains("special");
+      check_keys(json,
+                 special
+                     ? std::vector<std::string>{"kind", "vocabulary", "merges", "special", "end"}
+                     : std::vector<std::string>{"kind", "vocabulary", "merges"},
+                 name);
+      const auto tokens = strings(json, "vocabulary", name);
+      Bpe bpe = Bpe::from_letters(
+          tokens, strings(json, "merges", name), name + ": 'vocabulary' of bpe",
+          [&](size_t rank) { return concat(name, ": merge ", rank, " of bpe"); },
+          special ? specials_from_json(json, tokens, name) : Bpe::Specials());
+      if (special && json["end"] != -1) bpe.set_end(json["end"].get<int32_t>());
+      return make_tokenizer(std::move(bpe));
     }
     case TokenizerKind::differences:
     case TokenizerKind::returns:

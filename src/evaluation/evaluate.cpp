@@ -181,6 +181,32 @@ void estimate(const LoadedModel& loaded, const EvaluationData& data,
   progress(concat("about ", std::max<int64_t>(1, std::llround(seconds / 60)), " min in all"), 0);
 }
 
+/// Of samples: `features` of a classifier need classes, `labels` say what a sample should show.
+void add_sample_names(const std::set<Part>& parts, bool features, bool labels,
+                      std::vector<std::string>& into) {
+  const auto add = [&](std::initializer_list<const char*> names, const std::string& suffix = "") {
+    for (const char* name : names) into.push_back(name + suffix);
+  };
+  if (parts.count(Part::distances)) {
+    const auto all = {"fd", "kid", "precision", "recall", "density", "coverage"};
+    if (features) add(all);
+    if (features) add({"fd_train"});
+    add(all, "_pca");
+  }
+  if (parts.count(Part::classes)) add({"min_class_share", "class_chi2"});
+  if (parts.count(Part::classes) && labels) add({"conditional_accuracy"});
+  if (parts.count(Part::memorization)) add({"memorized_share", "authentic_share", "c_t"});
+  if (parts.count(Part::classification_score)) add({"classification_score"});
+}
+
+/// What pictures of a folder can be measured by.
+std::set<Part> picture_parts(const DataInfo& info, const EvaluationRequest& request) {
+  if (!request.parts.empty()) return request.parts;
+  std::set<Part> parts{Part::distances, Part::memorization};
+  if (info.class_count() >= 2) parts.insert({Part::classes, Part::classification_score});
+  return parts;
+}
+
 void refuse_weights(const EvaluationRequest& request) {
   if (request.weights == WeightFormat::float32) return;
   fail(ErrorKind::usage, "--weights is for models of text and series");
@@ -189,18 +215,60 @@ void refuse_weights(const EvaluationRequest& request) {
 }  // namespace
 
 EvaluationData load_evaluation_data(const DataConfig& config,
-                                    std::shared_ptr<const Tokenizer> tokenizer) {
-  EvaluationData data{.own = load_dataset(config, true, tokenizer), .whole = {}};
+                                    std::shared_ptr<const Tokenizer> tokenizer,
+                                    const DataInfo* known) {
+  EvaluationData data{.own = load_dataset(config, true, tokenizer, known), .whole = {}};
   if (config.limit == 0 && config.leave_out.empty()) {
     data.whole = data.own;   // shares the images
   } else {
     DataConfig all = config;
     all.limit = 0;
     all.leave_out.clear();
-    data.whole = load_dataset(all, true, tokenizer);
+    data.whole = load_dataset(all, true, tokenizer, known);
   }
   data.whole.info.binarize = Binarize::none;
   return data;
+}
+
+std::vector<std::string> planned_metrics(const LoadedModel& loaded, const EvaluationData& data,
+                                         const EvaluationRequest& request) {
+  std::vector<std::string> names;
+  const auto add = [&](std::initializer_list<const char*> list) {
+    names.insert(names.end(), list.begin(), list.end());
+  };
+  const auto wanted = [&](Part part) { return request.parts.empty() || request.parts.count(part); };
+  const DataInfo& info = loaded.manifest.data;
+  if (info.is_text()) {
+    if (wanted(Part::likelihood)) {
+      add({"loss", "loss_sliding", "loss_nanogpt", "perplexity", "bits_per_character",
+           "bits_per_byte"});
+      if (data.own.info.source == "sums") add({"exact_answers"});
+    }
+    if (info.is_series() && wanted(Part::forecasts)) add({"mae", "crps", "coverage_", "mae_"});
+    if (!info.is_series() && wanted(Part::memorization)) add({"longest_copy", "copied_lines"});
+    return names;
+  }
+  Evaluation unused;
+  const std::set<Part> parts = choose_parts(loaded, data, request, unused);
+  if (parts.count(Part::likelihood)) {
+    add({"nll_", "bits_per_dim_"});
+    if (dynamic_cast<Denoiser*>(loaded.model.get())) add({"prior_", "denoising_", "decoder_"});
+    for (const std::string& part : loaded.as<Likelihood>("evaluate").parts()) names.push_back(part);
+  }
+  const auto* generator = dynamic_cast<const Generator*>(loaded.model.get());
+  add_sample_names(parts, data.whole.info.class_count() >= 2,
+                   generator && generator->class_conditional(), names);
+  if (parts.count(Part::classification)) add({"accuracy", "cross_entropy", "calibration_error"});
+  if (parts.count(Part::editing)) add({"inpaint_", "upscale_", "vary0.3_", "vary0.5_", "vary0.7_", "blend_"});
+  return names;
+}
+
+std::vector<std::string> planned_picture_metrics(const EvaluationData& data,
+                                                 const EvaluationRequest& request) {
+  std::vector<std::string> names;
+  add_sample_names(picture_parts(data.whole.info, request), data.whole.info.class_count() >= 2,
+                   /*labels=*/true, names);
+  return names;
 }
 
 Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,

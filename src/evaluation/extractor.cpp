@@ -112,7 +112,8 @@ Json extractor_recipe() {
   settings.merge_document(preset_document("classifier"), "preset classifier");
   settings.merge({{"training", {{"device", "cpu"}, {"precision", "float32"}, {"threads", 2}}}},
                  "extractor");
-  const Json config = settings.resolve(run_sections(find_family("classifier")));
+  Json config = settings.resolve(run_sections(find_family("classifier")));
+  config["training"].erase("keep");   // says nothing of the weights, so it is not in the name
   return {{"model", config.at("model")}, {"training", config.at("training")}};
 }
 

@@ -71,6 +71,15 @@ Tensors bound_of_denoiser(Denoiser& denoiser, const Batch& batch, const Draw& dr
 
 }  // namespace
 
+KnownItems known_items(const LoadedModel& loaded, const Split& items, const DataInfo& info) {
+  KnownItems known{.items = items};
+  if (info.classes != loaded.manifest.data.classes) known.items.labels = Tensor();
+  const auto* generator = dynamic_cast<const Generator*>(loaded.model.get());
+  known.unlabelled =
+      generator && generator->class_conditional() && !known.items.labels.defined();
+  return known;
+}
+
 void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
                         const LikelihoodRequest& request, Evaluation& into) {
   auto& likelihood = loaded.as<Likelihood>("evaluate");
@@ -85,9 +94,14 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   check_same_shape(info, found);
   const int64_t images =
       request.images > 0 ? std::min(request.images, data.test.size()) : data.test.size();
+  const auto [test, unlabelled] = known_items(loaded, data.test, found);
   const std::string protocol =
       concat("@", found.source, "-test", images, "/", binarize_protocol(found.binarize), "/",
-             likelihood.pixel_model());
+             likelihood.pixel_model(), unlabelled ? "/unlabelled" : "");
+  if (unlabelled) {
+    into.notes.push_back(concat("'", found.source, "' has not the classes of the model: log p(x) is ",
+                                "measured without them"));
+  }
   const std::string estimator = likelihood.estimator(request.samples);
   auto* denoiser = dynamic_cast<Denoiser*>(loaded.model.get());
   std::optional<BoundCurve> curve;
@@ -96,7 +110,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   std::map<std::string, std::vector<Tensor>> terms;   // [B] each; "" is the bound itself
   for (int64_t first = 0; first < images; first += kImagesAtOnce) {
     const int64_t count = std::min(kImagesAtOnce, images - first);
-    const Batch batch = items_batch(data.test, found, first, count, loaded.device);
+    const Batch batch = items_batch(test, found, first, count, loaded.device);
     Draw draw(kProtocolSeed, "validate", batch.sample_ids, loaded.device);
     Tensors values;
     if (denoiser) {

@@ -8,6 +8,7 @@
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
 #include "genai/data/batcher.h"
+#include "genai/evaluation/likelihood.h"
 #include "genai/evaluation/separation.h"
 #include "genai/generation/generate.h"
 
@@ -25,10 +26,11 @@ void check_set(const LoadedModel& loaded, const ScoredSet& set) {
 void for_batches(const LoadedModel& loaded, const ScoredSet& set, const StageProgress& progress,
                  const std::function<void(const Batch&)>& f) {
   const at::NoGradGuard no_grad;
-  const int64_t all = set.images.size();
+  const Split items = known_items(loaded, set.images, set.info).items;
+  const int64_t all = items.size();
   for (int64_t first = 0; first < all; first += kScoredAtOnce) {
     const int64_t count = std::min(kScoredAtOnce, all - first);
-    f(items_batch(set.images, set.info, first, count, loaded.device));
+    f(items_batch(items, set.info, first, count, loaded.device));
     if (progress) {
       progress("scoring", static_cast<double>(first + count) / static_cast<double>(all));
     }

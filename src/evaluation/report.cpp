@@ -33,16 +33,25 @@ void append_leaves(const Json& value, const std::string& path,
 /// Numbers in a checkpoint's weights, told by the header of the file; 0 when it does not tell.
 int64_t count_weights(const fs::path& checkpoint) {
   constexpr uint64_t kMaxHeader = 100 << 20;   // as the format says
-  std::ifstream file(checkpoint / "model.safetensors", std::ios::binary);
+  const fs::path path = checkpoint / "model.safetensors";
+  std::error_code error;
+  const uint64_t size = fs::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
   unsigned char bytes[8] = {};
   file.read(reinterpret_cast<char*>(bytes), sizeof bytes);
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | bytes[i];
-  if (!file || length > kMaxHeader) return 0;
+  if (!file || length > std::min(kMaxHeader, size)) return 0;
   std::string header(length, ' ');
   file.read(header.data(), static_cast<std::streamsize>(length));
-  const Json tensors = Json::parse(header, nullptr, false);
-  if (!file || !tensors.is_object()) return 0;
+  if (!file) return 0;
+  Json tensors;
+  try {
+    tensors = parse_json(header, path.string(), ErrorKind::data,
+                         {.bytes = kMaxHeader, .depth = 4, .comments = false});
+  } catch (const Error&) {
+    return 0;
+  }
   double count = 0;   // a damaged file may say anything
   for (const auto& [name, tensor] : tensors.items()) {
     if (!tensor.contains("shape")) continue;
@@ -147,7 +156,9 @@ ReportedRun describe_run(const RunReference& reference, const std::vector<Evalua
   run.manifest = read_manifest(checkpoint.empty() ? find_checkpoint(folder, "") : checkpoint);
   run.config = without_places(run.manifest.config, run.manifest.data);
   run.weights = checkpoint.empty() ? 0 : count_weights(checkpoint);
-  run.log = read_metrics(folder);
+  CheckedLines log = read_metrics(folder);
+  for (const std::string& line : log.damaged) notes.push_back(line + "; it is left out");
+  run.log = std::move(log.lines);
   for (const Json& line : run.log) {
     const Json* seconds = find_path(line, "seconds");
     if (line["step"].get<int64_t>() > run.step || !seconds || !seconds->is_number()) continue;

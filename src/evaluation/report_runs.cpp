@@ -108,6 +108,12 @@ std::string sampling_table(const Report& report) {
 }
 
 std::string describe_data(const DataInfo& data) {
+  if (data.is_text()) {
+    return concat(data.source, ", ", data.tokenizer->name(), ", ",
+                  data.is_series() ? "a series of numbers" : data.lines ? "lines" : "running text",
+                  ", context ", data.context, ", ", count_text(data.train_count), " training and ",
+                  count_text(data.test_count), data.lines ? " test lines" : " test windows");
+  }
   return concat(data.source, ", ", data.width, " \u00d7 ", data.height,
                 data.channels == 1 ? " grey" : " colour", ", ", count_text(data.train_count),
                 " training and ", count_text(data.test_count), " test images",

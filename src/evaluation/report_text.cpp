@@ -121,7 +121,9 @@ std::string markdown_text(const std::string& text) {
   return escaped;
 }
 
-std::string csv_field(const std::string& text) {
+/// In quotes where need be; what a spreadsheet would take for a formula begins with an apostrophe.
+std::string csv_field(std::string text) {
+  if (!text.empty() && std::string("=+-@\t\r").find(text[0]) != std::string::npos) text = "'" + text;
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
@@ -182,9 +184,11 @@ std::string report_markdown(const Report& report) {
   if (!notes.empty()) text += "\n";
   for (const std::string& note : notes) text += "- " + markdown_text(note) + "\n";
   const auto diff = two_way_diff(report);
-  if (!diff.empty()) text += "\nSettings that differ (first -> second):\n\n```\n";
-  for (const std::string& line : diff) text += line.substr(2) + "\n";
-  return diff.empty() ? text : text + "```\n";
+  if (diff.empty()) return text;
+  std::string lines, fence = "```";
+  for (const std::string& line : diff) lines += inert(line.substr(2)) + "\n";
+  while (lines.find(fence) != std::string::npos) fence += '`';   // no value ends the block
+  return text + "\nSettings that differ (first -> second):\n\n" + fence + "\n" + lines + fence + "\n";
 }
 
 std::string report_csv(const Report& report) {

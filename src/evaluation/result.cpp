@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <sstream>
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
@@ -49,6 +48,20 @@ Metric metric_from_json(const Json& json) {
           .better = better_from(json.value("better", "lower")),
           .floor = optional("floor"),
           .real = optional("real")};
+}
+
+/// Throws Error{data} for the first line that is damaged.
+std::vector<Json> evaluation_lines(const fs::path& run) {
+  const fs::path path = run / "evaluations.jsonl";
+  if (!fs::exists(path)) return {};
+  CheckedLines read = read_checked_lines(read_file(path, kMaxFile), path.string(),
+                                         {.bytes = kMaxFile});
+  if (!read.damaged.empty()) fail(ErrorKind::data, read.damaged.front());
+  if (read.torn) {   // the file is replaced as a whole
+    fail(ErrorKind::data, path.string(), ", line ", read.lines.size() + 1,
+         ": has no end; the file is damaged");
+  }
+  return std::move(read.lines);
 }
 
 double standard_error(const Tensor& items) {
@@ -105,6 +118,7 @@ Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
       fail(ErrorKind::failure, metric.name, " is ", metric.value, "; nothing is kept");
     }
   }
+  refuse_links(run);
   fs::create_directories(run / "evaluations");
   const FileLock lock = FileLock::acquire(run / "evaluations" / "lock", "the evaluations",
                                           /*wait=*/true);
@@ -125,19 +139,16 @@ Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
   Json line = to_json(evaluation);
   if (!kept.pictures.empty()) line["pictures"] = kept.pictures;
   const fs::path path = run / "evaluations.jsonl";
-  const std::string before = fs::exists(path) ? read_file(path, kMaxFile) : "";
-  write_file(path, before + line.dump() + "\n");
+  std::string lines;
+  for (const Json& before : evaluation_lines(run)) lines += checked_line(before) + "\n";
+  write_file(path, lines + checked_line(line) + "\n");
   return kept;
 }
 
 std::vector<Evaluation> read_evaluations(const fs::path& run) {
   std::vector<Evaluation> all;
-  const fs::path path = run / "evaluations.jsonl";
-  if (!fs::exists(path)) return all;
-  std::istringstream text(read_file(path, kMaxFile));
-  for (std::string line; std::getline(text, line);) {
-    const std::string where = concat(path.string(), ", line ", all.size() + 1);
-    const Json json = parse_json(line, where, ErrorKind::data, {.bytes = kMaxFile});
+  for (const Json& json : evaluation_lines(run)) {
+    const std::string where = concat((run / "evaluations.jsonl").string(), ", line ", all.size() + 1);
     try {
       Evaluation evaluation{.step = json.at("step"),
                             .weights_sha256 = json.at("weights_sha256"),
@@ -188,6 +199,34 @@ Requirement parse_requirement(const std::string& text) {
   return requirement;
 }
 
+namespace {
+
+/// "nll" for "nll_iw100", whose last word counts draws; never "fd" for "fd_pca", another metric.
+bool leaves_out_estimator(const std::string& wanted, const std::string& name) {
+  const size_t word = wanted.size() + 1;
+  return name.rfind(wanted + "_", 0) == 0 && name.find('_', word) == std::string::npos &&
+         name.find_first_of("0123456789", word) != std::string::npos;
+}
+
+}  // namespace
+
+void check_requirement(const Requirement& requirement, const std::vector<std::string>& names) {
+  const std::string wanted = requirement.metric.substr(0, requirement.metric.find('@'));
+  std::string known;
+  for (const std::string& name : names) {
+    // Of "nll_" the rest, the estimator, is known when it has been measured.
+    const bool open = name.back() == '_';
+    const std::string stem = open ? name.substr(0, name.size() - 1) : name;
+    if (wanted == stem || (open && wanted.rfind(name, 0) == 0) ||
+        leaves_out_estimator(wanted, stem)) {
+      return;
+    }
+    known += (known.empty() ? "" : ", ") + stem;
+  }
+  fail(ErrorKind::usage, "--require: '", requirement.metric, "' will not be measured here; expected ",
+       "one of ", known);
+}
+
 const Metric& required_metric(const Requirement& requirement, const std::vector<Metric>& metrics) {
   const Metric* found = nullptr;
   int matches = 0;
@@ -197,7 +236,7 @@ const Metric& required_metric(const Requirement& requirement, const std::vector<
     if (metric.name == requirement.metric || metric.short_name() == requirement.metric) {
       return metric;
     }
-    if (metric.short_name().rfind(requirement.metric + "_", 0) == 0) {
+    if (leaves_out_estimator(requirement.metric, metric.short_name())) {
       found = &metric;
       ++matches;
     }

@@ -22,8 +22,6 @@
 namespace genai {
 namespace {
 
-/// Tokens that are looked at at once.
-constexpr int64_t kTokens = 16384;
 /// nanoGPT's eval_iters.
 constexpr int64_t kBatches = 200;
 /// Without `full`, random batches may cost so many full passes.
@@ -87,7 +85,7 @@ void add_full_pass(const LoadedModel& loaded, const Reader& reader, const Datase
                    const std::string& source, Evaluation& into, const StageProgress& progress) {
   const std::string items = data.info.lines ? "/lines" : concat("/window", data.info.context);
   const std::string protocol = concat("@", source, items, reader.protocol());
-  const int64_t windows = data.test.size(), most = std::max<int64_t>(1, kTokens / data.info.context);
+  const int64_t windows = data.test.size(), most = windows_at_once(data.info);
   std::vector<Tensor> parts;
   double tokens = 0;
   for (int64_t first = 0; first < windows; first += most) {
@@ -130,7 +128,7 @@ void add_sliding(const LoadedModel& loaded, const Reader& reader, const Dataset&
     offsets.push_back(offset);
   }
   const auto windows = static_cast<int64_t>(offsets.size());
-  const int64_t most = std::max<int64_t>(1, kTokens / context);
+  const int64_t most = windows_at_once(data.info);
   std::vector<Tensor> parts;
   for (int64_t first = 0; first < windows; first += most) {
     const int64_t count = std::min(most, windows - first);

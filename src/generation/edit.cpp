@@ -58,7 +58,8 @@ void check(const EditRequest& request, const Generator& generator, const DataInf
            size_text(info.width, info.height), ", found ", size_text(mask.size(1), mask.size(0)));
     }
     if (!mask.any().item<bool>()) {
-      fail(ErrorKind::usage, "--mask: covers nothing; white is where to fill");
+      fail(ErrorKind::usage, "--mask: covers nothing; expected pixels that are not black, or ",
+           "transparent, where to fill");
     }
   }
 }

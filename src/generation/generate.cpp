@@ -16,7 +16,7 @@
 namespace genai {
 namespace {
 
-const std::string kKeyword = "genai", kParameters = "parameters", kXmp = "XML:com.adobe.xmp";
+const std::string kParameters = "parameters", kXmp = "XML:com.adobe.xmp";
 
 /// Small pictures are enlarged to about this width.
 constexpr int64_t kVisibleWidth = 512;
@@ -53,7 +53,7 @@ void check_request(const ImageRequest& request, const Generator& generator, cons
   }
   if (request.label >= info.class_count() && generator.class_conditional()) {
     fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
-         "'; expected 0 to ", info.class_count() - 1);
+         "'; expected ", class_list(info), " or 0 to ", info.class_count() - 1);
   }
 }
 
@@ -139,6 +139,19 @@ SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int
   return layout;
 }
 
+void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info) {
+  constexpr double kMost = 1 << 30;
+  const SheetLayout r = resolve_layout(layout, count, info.width, info.height);
+  const double scale = static_cast<double>(r.scale);
+  const double width = scale * static_cast<double>(r.columns * (info.width + 2));
+  const double height = scale * static_cast<double>(r.rows * (info.height + 2));
+  if (width * height * static_cast<double>(info.channels) > kMost) {
+    fail(ErrorKind::usage, "a sheet of ", count, " samples would be ", width, " x ", height,
+         " pixels, more than a picture holds (1 GiB); use --separate, fewer samples (-n) or a smaller ",
+         "--scale");
+  }
+}
+
 Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
                  const SheetLayout& layout) {
   const auto images =
@@ -149,20 +162,46 @@ Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
   return scale_up(sheet, layout.scale);
 }
 
-std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
-                         const SheetLayout& layout, Metadata metadata) {
-  const DataInfo& info = loaded.manifest.data;
-  const SheetLayout resolved = resolve_layout(layout, request.count, info.width, info.height);
-  const Image sheet = draw_sheet(loaded, request, resolved);
+namespace {
+
+std::string encode_sheet(const LoadedModel& loaded, const ImageRequest& request,
+                         const SheetLayout& layout, const Image& sheet, Metadata metadata) {
   if (metadata == Metadata::none) return encode_png(sheet);
   const Json wanted = {{"first", request.first},
                        {"count", request.count},
                        {"class", request.label},
                        {"options", request.options},
-                       {"rows", resolved.rows},
-                       {"columns", resolved.columns},
-                       {"scale", resolved.scale}};
+                       {"rows", layout.rows},
+                       {"columns", layout.columns},
+                       {"scale", layout.scale}};
   return encode_png(sheet, provenance(loaded, wanted, sheet));
+}
+
+}  // namespace
+
+std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
+                         const SheetLayout& layout, Metadata metadata) {
+  const DataInfo& info = loaded.manifest.data;
+  const SheetLayout resolved = resolve_layout(layout, request.count, info.width, info.height);
+  return encode_sheet(loaded, request, resolved, draw_sheet(loaded, request, resolved), metadata);
+}
+
+void render_separate(const LoadedModel& loaded, const ImageRequest& request, int64_t scale,
+                     Metadata metadata,
+                     const std::function<void(int64_t number, const std::string& png)>& use) {
+  const SheetLayout layout{.rows = 1, .columns = 1, .scale = scale};
+  const int64_t last = request.first + request.count;
+  ImageRequest part = request, one = request;
+  one.count = 1;
+  for (; part.first < last; part.first += part.count) {
+    part.count = std::min(kChunk - part.first % kChunk, last - part.first);
+    const auto images =
+        to_images(generate_pixels(*loaded.model, part, loaded.manifest.data, loaded.device));
+    for (one.first = part.first; const Image& image : images) {
+      use(one.first, encode_sheet(loaded, one, layout, scale_up(image, scale), metadata));
+      ++one.first;
+    }
+  }
 }
 
 Json numerics_provenance(const LoadedModel& loaded) {
@@ -173,38 +212,54 @@ Json numerics_provenance(const LoadedModel& loaded) {
           {"libtorch", TORCH_VERSION}};
 }
 
-std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
-                                const Image& picture, Origin origin) {
-  const Manifest& manifest = loaded.manifest;
-  const std::string run = loaded.run.filename().string(), weights = manifest.weights_sha256();
-  const Json json = {{"genai", GENAI_VERSION},
-                     {"family", loaded.family->name},
-                     {"preset", manifest.preset},
-                     {"run", run},
-                     {"step", manifest.step},
-                     {"weights_sha256", weights},
-                     {"request", request},
-                     {"numerics", numerics_provenance(loaded)}};
-  const int64_t first = request.at("first"), count = request.at("count");
-  const Json& options = request.at("options");
+std::vector<PngText> provenance(const Json& maker, const Json& request, const Image& picture,
+                                Origin origin) {
+  Json json = maker;
+  json["request"] = request;
+  const int64_t first = request.value("first", int64_t{0}), count = request.value("count", int64_t{1});
+  const Json options = request.value("options", Json::object());
   const std::string seeds = count == 1 ? concat(first) : concat(first, "-", first + count - 1);
-  std::string line = concat("Steps: ", options.value("steps", int64_t{1}),
-                            ", Sampler: ", options.value("sampler", loaded.family->name),
-                            ", Seed: ", seeds, ", Size: ", picture.width, "x", picture.height,
-                            ", Model hash: ", weights.substr(0, 10), ", Model: ", run);
+  const std::string weights = maker.value("weights_sha256", "");
+  std::string line = concat("Steps: ", options.value("steps", int64_t{1}), ", Sampler: ",
+                            options.value("sampler", maker.at("family").get<std::string>()),
+                            ", Seed: ", seeds, ", Size: ", picture.width, "x", picture.height);
+  if (!weights.empty()) line += ", Model hash: " + weights.substr(0, 10);
+  line += ", Model: " + maker.at("run").get<std::string>();
+  if (maker.contains("class")) line += ", Class: " + maker.at("class").get<std::string>();
   for (const auto& [name, value] : options.items()) {
     if (name != "steps" && name != "sampler") line += concat(", ", name, ": ", value.dump());
   }
   return {{kParameters, line, false},
-          {kKeyword, json.dump(), true},
+          {kProvenanceKeyword, json.dump(), true},
           {kXmp, xmp_packet(origin), true}};
 }
 
-Json read_provenance(const std::string& png, const std::string& name) {
-  for (const PngText& text : decode_png(png, name).text) {
-    if (text.keyword == kKeyword) return parse_json(text.text, name, ErrorKind::data);
+std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
+                                const Image& picture, Origin origin) {
+  const Manifest& manifest = loaded.manifest;
+  Json maker = {{"genai", GENAI_VERSION},
+                {"family", loaded.family->name},
+                {"preset", manifest.preset},
+                {"run", loaded.run.filename().string()},
+                {"step", manifest.step},
+                {"weights_sha256", manifest.weights_sha256()},
+                {"numerics", numerics_provenance(loaded)}};
+  const int64_t label = request.value("class", int64_t{-1});
+  if (label >= 0 && label < manifest.data.class_count()) {
+    maker["class"] = manifest.data.classes[static_cast<size_t>(label)];
   }
-  return nullptr;
+  return provenance(maker, request, picture, origin);
+}
+
+void add_provenance(std::map<std::string, std::string>& pictures, const LoadedModel& loaded,
+                    const Json& sampling) {
+  for (auto& [name, png] : pictures) {
+    if (!read_provenance(png, name).is_null()) continue;
+    Json request = sampling.is_object() ? sampling : Json::object();
+    request["evaluate"] = name;
+    const Image image = decode_png(png, name).image;
+    png = encode_png(image, provenance(loaded, request, image, Origin::mixed));
+  }
 }
 
 }  // namespace genai

@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 
 #include <cmath>
+#include <set>
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
@@ -23,7 +24,9 @@ constexpr uint64_t kMaxConfig = 1 << 20, kMaxTokenizer = 64 << 20;
 constexpr uint64_t kMaxTensors = uint64_t{64} << 30;
 const std::string kFamily = "transformer";
 const std::string kConfigFile = "config.json", kModelFile = "model.safetensors";
+const std::string kIndexFile = "model.safetensors.index.json";
 const std::string kVocabularyFile = "vocab.json", kMergesFile = "merges.txt";
+const std::string kTokenizerConfigFile = "tokenizer_config.json";
 const std::string kOwnTokenizerFile = "genai-tokenizer.json";
 const std::string kPrefix = "transformer.";
 /// In config.json, where transformers passes over it: each line is an item of its own.
@@ -64,47 +67,11 @@ std::vector<Part> parts_of(const TransformerShape& shape) {
   return parts;
 }
 
-void make_new_folder(const fs::path& folder) {
-  std::error_code error;
-  if (fs::exists(folder, error) && !fs::is_directory(folder, error)) {
-    fail(ErrorKind::usage, folder.string(), ": expected a folder, found a file");
-  }
-  if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
-    fail(ErrorKind::usage, folder.string(), ": exists and is not empty; choose another folder");
-  }
-  fs::create_directories(folder, error);
-  if (error) {
-    fail(ErrorKind::failure, "cannot make the folder ", folder.string(), ": ", error.message());
-  }
-}
-
 // ---- from us to them
 
 TransformerConfig config_of(Json settings) {
   settings.erase("family");
   return from_json<TransformerConfig>(find_family(kFamily).settings, settings, "model");
-}
-
-void check_expressible(const TransformerConfig& c) {
-  const auto check = [](bool good, const char* setting, const auto& expected, const auto& found) {
-    if (good) return;
-    fail(ErrorKind::usage, "model.", setting, ": GPT-2's form has no other than ", expected,
-         ", found ", found);
-  };
-  const auto check_off = [&](bool on, const char* setting) {
-    check(!on, setting, "false", "true");
-  };
-  check(c.positions == Positions::learned, "positions", "learned",
-        enum_name(kPositionsNames, c.positions));
-  check(c.norm == NormKind::layer, "norm", "layer", enum_name(kNormKindNames, c.norm));
-  check(c.mlp == MlpKind::gelu || c.mlp == MlpKind::gelu_tanh, "mlp", "gelu and gelu-tanh",
-        enum_name(kMlpNames, c.mlp));
-  check(c.kv_heads == 0 || c.kv_heads == c.heads, "kv_heads", concat("as many as heads, ", c.heads),
-        c.kv_heads);
-  check_off(c.qk_norm, "qk_norm");
-  check_off(c.pairs, "pairs");
-  check(c.tied, "tied", "true", "false");
-  check(c.soft_cap == 0, "soft_cap", 0, c.soft_cap);
 }
 
 Tensors to_theirs(const Checkpoint& checkpoint, const TransformerShape& shape) {
@@ -126,7 +93,8 @@ Tensors to_theirs(const Checkpoint& checkpoint, const TransformerShape& shape) {
 
 Json their_config(const TransformerShape& shape, const DataInfo& info) {
   // What our texts begin with; a line ends with it too.
-  const Json start = start_token(*info.tokenizer);
+  const int32_t end = info.tokenizer->end_token();
+  const Json start = end >= 0 ? end : start_token(*info.tokenizer);
   return {{"architectures", Json::array({"GPT2LMHeadModel"})},
           {"model_type", "gpt2"},
           {"vocab_size", shape.vocabulary},
@@ -142,9 +110,36 @@ Json their_config(const TransformerShape& shape, const DataInfo& info) {
           {"attn_pdrop", 0.0},
           {"tie_word_embeddings", true},
           {"bos_token_id", start},
-          {"eos_token_id", info.lines ? start : Json()},
+          {"eos_token_id", info.lines || end >= 0 ? start : Json()},
           {"torch_dtype", "float32"},
           {kLines, info.lines}};
+}
+
+/// Without this file transformers gives the tokenizer an end "<|endoftext|>" of the next id, which
+/// the model has no row for. Where a text has no end, the byte 0xFF stands in for it: no text holds
+/// it.
+Json their_tokenizer_config(const Bpe& bpe, const DataInfo& info) {
+  const std::string unused = to_byte_letters("\xFF"), line_end = to_byte_letters("\n");
+  const auto special = bpe.specials().find(bpe.end());
+  const std::string end = special != bpe.specials().end() ? special->second
+                          : bpe.end() >= 0                ? bpe.letter_tokens()[to_index(bpe.end())]
+                          : info.lines                    ? line_end
+                                                          : unused;
+  Json specials = Json::object();
+  for (const auto& [id, text] : bpe.specials()) {
+    if (text.empty()) continue;
+    specials[std::to_string(id)] = {{"content", text},      {"lstrip", false},
+                                    {"normalized", false},  {"rstrip", false},
+                                    {"single_word", false}, {"special", true}};
+  }
+  return {{"tokenizer_class", "GPT2Tokenizer"},
+          {"add_prefix_space", false},
+          {"model_max_length", info.context},
+          {"bos_token", end},
+          {"eos_token", end},
+          {"unk_token", end},
+          {"pad_token", end},
+          {"added_tokens_decoder", specials}};
 }
 
 // ---- from them to us
@@ -222,7 +217,9 @@ TransformerConfig our_config(const TheirConfig& config) {
   return c;
 }
 
-std::shared_ptr<const Tokenizer> read_tokenizer(const fs::path& folder) {
+/// @param vocabulary  rows of the model, for which the tokenizer may have too few tokens
+std::shared_ptr<const Tokenizer> read_tokenizer(const fs::path& folder, const TheirConfig& config,
+                                                int64_t vocabulary) {
   std::error_code error;
   const fs::path own = folder / kOwnTokenizerFile;
   if (fs::exists(own, error)) {
@@ -231,21 +228,76 @@ std::shared_ptr<const Tokenizer> read_tokenizer(const fs::path& folder) {
                    {.bytes = kMaxTokenizer, .depth = 4, .comments = false}),
         own.string());
   }
-  const fs::path vocabulary = folder / kVocabularyFile, merges = folder / kMergesFile;
-  if (!fs::exists(vocabulary, error) || !fs::exists(merges, error)) {
-    fail(ErrorKind::data, folder.string(), ": no tokenizer; expected ", kVocabularyFile, " and ",
-         kMergesFile, ", or ", kOwnTokenizerFile);
+  Bpe bpe = Bpe::read_folder(folder);
+  const auto tokens = static_cast<int64_t>(bpe.tokens().size());
+  if (tokens < vocabulary && vocabulary <= 2 * tokens) bpe.pad(vocabulary);
+  Json end = config.value("eos_token_id");
+  if (end.is_array() && !end.empty()) end = end[0];
+  const bool lines = config.value(kLines) == true;  // they end with a line end
+  if (end.is_number_integer() && !lines) {
+    if (end < 0 || end >= tokens) {
+      config.bad("eos_token_id", concat("an id from 0 to ", tokens - 1), end);
+    }
+    bpe.set_end(end.get<int32_t>());
   }
-  return make_tokenizer(Bpe::read(vocabulary, merges));
+  return make_tokenizer(std::move(bpe));
+}
+
+/// The type that all of the model's tensors have.
+at::ScalarType tensor_type(const TheirConfig& config) {
+  Json found = config.value("dtype");
+  if (found.is_null()) found = config.value("torch_dtype");
+  if (found.is_null() || found == "float32") return at::kFloat;
+  if (found == "float16") return at::kHalf;
+  if (found == "bfloat16") return at::kBFloat16;
+  config.bad("dtype", "float32, float16 or bfloat16", found);
+}
+
+/// model.safetensors, or the files that its index names.
+Tensors read_tensors(const fs::path& folder) {
+  std::error_code error;
+  const fs::path index = folder / kIndexFile;
+  if (fs::exists(folder / kModelFile, error) || !fs::exists(index, error)) {
+    const fs::path file = folder / kModelFile;
+    return read_safetensors(read_file(file, kMaxTensors), file.string());
+  }
+  const std::string name = index.string();
+  const Json json =
+      parse_json(read_file(index, kMaxConfig), name, ErrorKind::data, {.comments = false});
+  const Json map = json.is_object() ? json.value("weight_map", Json()) : Json();
+  if (!map.is_object() || map.empty()) {
+    fail(ErrorKind::data, name, ": expected \"weight_map\", an object of tensors and their files");
+  }
+  std::set<std::string> files;
+  for (const auto& [tensor, file] : map.items()) {
+    const std::string part = file.is_string() ? file.get<std::string>() : "";
+    if (part.empty() || part.starts_with('.') || part.find('/') != part.npos) {
+      fail(ErrorKind::data, name, ": tensor '", tensor,
+           "': expected the name of a file beside it, ", "found ", file.dump());
+    }
+    files.insert(part);
+  }
+  Tensors all;
+  for (const std::string& file : files) {
+    const std::string path = (folder / file).string();
+    for (auto& [tensor, numbers] : read_safetensors(read_file(path, kMaxTensors), path)) {
+      if (map.value(tensor, Json()) != file) {
+        fail(ErrorKind::data, path, ": tensor '", tensor, "' is not what ", kIndexFile,
+             " says is here");
+      }
+      all[tensor] = numbers;
+    }
+  }
+  return all;
 }
 
 bool is_mask(const std::string& name) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
 }
 
-Tensors to_ours(const fs::path& file, const TransformerShape& shape) {
-  const std::string name = file.string();
-  Tensors theirs = read_safetensors(read_file(file, kMaxTensors), name), ours;
+Tensors to_ours(const fs::path& folder, const TransformerShape& shape, at::ScalarType type) {
+  const std::string name = folder.string();
+  Tensors theirs = read_tensors(folder), ours;
   const std::string prefix = theirs.count(kPrefix + "wte.weight") ? kPrefix : "";
   for (const Part& part : parts_of(shape)) {
     const std::string key = prefix + part.theirs;
@@ -255,11 +307,16 @@ Tensors to_ours(const fs::path& file, const TransformerShape& shape) {
       fail(ErrorKind::data, name, ": no tensor '", key, "'; expected one of shape ", expected);
     }
     const Tensor& found = it->second;
-    if (found.sizes() != expected || !found.is_floating_point()) {
-      fail(ErrorKind::data, name, ": tensor '", key, "': expected floating-point numbers of shape ",
-           expected, ", found ", at::toString(found.scalar_type()), " of shape ", found.sizes());
+    if (found.sizes() != expected || found.scalar_type() != type) {
+      fail(ErrorKind::data, name, ": tensor '", key, "': expected ", at::toString(type),
+           " of shape ", expected, ", found ", at::toString(found.scalar_type()), " of shape ",
+           found.sizes());
     }
     const Tensor numbers = found.to(at::kFloat);
+    if (!numbers.isfinite().all().item<bool>()) {
+      fail(ErrorKind::data, name, ": tensor '", key,
+           "' holds numbers that are not finite (NaN, infinity)");
+    }
     ours[part.ours] = part.turned ? numbers.t().contiguous() : numbers;
     theirs.erase(it);
   }
@@ -276,15 +333,44 @@ Tensors to_ours(const fs::path& file, const TransformerShape& shape) {
 
 }  // namespace
 
+std::vector<std::string> gpt2_obstacles(const Json& settings) {
+  if (settings.at("family") != kFamily) {
+    return {concat("export: expected a run of the family '", kFamily, "', found one of '",
+                   settings.at("family").get<std::string>(), "'")};
+  }
+  std::vector<std::string> obstacles;
+  const auto check = [&](bool good, const char* setting, const auto& expected, const auto& found) {
+    if (good) return;
+    obstacles.push_back(concat("model.", setting, ": GPT-2's form has no other than ", expected,
+                               ", found ", found));
+  };
+  const auto check_off = [&](bool on, const char* setting) {
+    check(!on, setting, "false", "true");
+  };
+  const TransformerConfig c = config_of(settings);
+  check(c.positions == Positions::learned, "positions", "learned",
+        enum_name(kPositionsNames, c.positions));
+  check(c.norm == NormKind::layer, "norm", "layer", enum_name(kNormKindNames, c.norm));
+  check(c.mlp == MlpKind::gelu || c.mlp == MlpKind::gelu_tanh, "mlp", "gelu and gelu-tanh",
+        enum_name(kMlpNames, c.mlp));
+  check(c.kv_heads == 0 || c.kv_heads == c.heads, "kv_heads", concat("as many as heads, ", c.heads),
+        c.kv_heads);
+  check_off(c.qk_norm, "qk_norm");
+  check_off(c.pairs.value_or(false), "pairs");
+  check(c.tied, "tied", "true", "false");
+  check(c.soft_cap == 0, "soft_cap", 0, c.soft_cap);
+  return obstacles;
+}
+
 void export_gpt2(const Checkpoint& checkpoint, const fs::path& folder) {
   const Manifest& manifest = checkpoint.manifest;
   const Json& settings = manifest.config.at("model");
-  if (settings.at("family") != kFamily) {
-    fail(ErrorKind::usage, "export: expected a run of the family '", kFamily, "', found one of '",
-         settings.at("family").get<std::string>(), "'");
+  if (const auto obstacles = gpt2_obstacles(settings); !obstacles.empty()) {
+    std::string all;
+    for (const std::string& obstacle : obstacles) all += (all.empty() ? "" : "\n") + obstacle;
+    fail(ErrorKind::usage, all);
   }
   const TransformerConfig config = config_of(settings);
-  check_expressible(config);
   const TransformerShape shape = transformer_shape(config, manifest.data);
   const Tokenizer& tokenizer = *manifest.data.tokenizer;
   const Tensors tensors = to_theirs(checkpoint, shape);
@@ -295,6 +381,8 @@ void export_gpt2(const Checkpoint& checkpoint, const fs::path& folder) {
   if (const Bpe* bpe = tokenizer.bpe()) {
     write_file(folder / kVocabularyFile, bpe->vocabulary_file());
     write_file(folder / kMergesFile, bpe->merges_file());
+    write_file(folder / kTokenizerConfigFile,
+               their_tokenizer_config(*bpe, manifest.data).dump(2) + "\n");
   }
   write_file(folder / kConfigFile, their_config(shape, manifest.data).dump(2) + "\n");
 }
@@ -306,7 +394,7 @@ ImportedModel read_gpt2(const fs::path& folder) {
   // The last part of the path, of "." and "gpt2/" too.
   const fs::path whole = fs::absolute(folder / "").lexically_normal().parent_path();
   DataInfo info{.source = valid_utf8(whole.filename().string()),
-                .tokenizer = read_tokenizer(folder),
+                .tokenizer = read_tokenizer(folder, theirs, vocabulary),
                 .context = theirs.whole("n_positions", 65'536)};
   if (const Json lines = theirs.value(kLines); lines.is_boolean()) info.lines = lines;
   if (info.vocabulary() != vocabulary) {
@@ -325,7 +413,7 @@ ImportedModel read_gpt2(const fs::path& folder) {
                  theirs.name());
   return {.config = settings.resolve(run_sections(family)),
           .data = info,
-          .weights = to_ours(folder / kModelFile, transformer_shape(ours, info))};
+          .weights = to_ours(folder, transformer_shape(ours, info), tensor_type(theirs))};
 }
 
 void save_run(const ImportedModel& imported, const fs::path& run, const Numerics& numerics) {
@@ -333,12 +421,13 @@ void save_run(const ImportedModel& imported, const fs::path& run, const Numerics
       make_model(find_family(kFamily), imported.config.at("model"), imported.data);
   load_weights(model->module(), imported.weights, imported.data.source);
   make_new_folder(run);
-  write_file(run / kConfigFile, imported.config.dump(2) + "\n");
+  write_run_config(run, imported.config, "");
   Manifest manifest;
   manifest.config = imported.config;
   manifest.data = imported.data;
   manifest.numerics = numerics;
   manifest.objective = model->objective();
+  manifest.folder = fs::proximate(fs::current_path(), run).string();
   save_checkpoint(run, manifest, module_tensors(model->module()), {});
 }
 

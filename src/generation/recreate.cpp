@@ -30,15 +30,6 @@ std::vector<Image> make_again(const LoadedModel& loaded, const Json& request) {
   fail(ErrorKind::usage, "no request of ours");
 }
 
-/// Why the request alone cannot make the picture.
-std::string lacks(const Json& request) {
-  if (request.contains("edit") ||
-      (request.value("direction", "") == "forward" && !request.contains("test"))) {
-    return "it was made from a picture that it does not hold";
-  }
-  return "";
-}
-
 bool same_shapes(const std::vector<Image>& a, const std::vector<Image>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -50,6 +41,17 @@ bool same_shapes(const std::vector<Image>& a, const std::vector<Image>& b) {
 }
 
 }  // namespace
+
+std::string lacks_for_recreation(const Json& request) {
+  if (request.contains("evaluate")) return "it shows a measurement";
+  if (request.contains("training")) return "it shows a training under way, whose weights are not kept";
+  if (request.contains("forecast")) return "it was made from a series that it does not hold";
+  if (request.contains("edit") ||
+      (request.value("direction", "") == "forward" && !request.contains("test"))) {
+    return "it was made from a picture that it does not hold";
+  }
+  return "";
+}
 
 Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded) {
   const Json made = read_provenance(png, name);
@@ -66,7 +68,7 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
     }
     exact = made.at("numerics") == numerics_provenance(loaded);
     const Json& request = made.at("request");
-    result.impossible = lacks(request);
+    result.impossible = lacks_for_recreation(request);
     if (!result.impossible.empty()) return result;
     again = make_again(loaded, request);
   } catch (const Json::exception& error) {

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "genai/base/error.h"
 #include "genai/core/philox.h"
@@ -47,7 +48,8 @@ class Writers {
         info_(info),
         prompt_(prompt_tokens(request.prompt, info)),
         vocabulary_(static_cast<size_t>(info.vocabulary())),
-        end_(info.lines ? start_token(*info.tokenizer) : -1) {
+        line_end_(info.lines ? start_token(*info.tokenizer) : -1),
+        end_(info.tokenizer->end_token()) {
     const TokenSampling sampling = sampling_of(request.options);
     for (int64_t i = 0; i < kStreams; ++i) samplers_.emplace_back(sampling, info.vocabulary());
   }
@@ -110,13 +112,16 @@ class Writers {
     sample.tokens.push_back(choice.token);
     sample.log_probabilities.push_back(choice.log_probability);
     writer.all.push_back(choice.token);
-    if (choice.token == end_) return end(writer, "line", watch);
+    if (choice.token == line_end_) return end(writer, "line", watch);
+    if (choice.token == end_) return end(writer, "end", watch);
     sample.text += info_.tokenizer->token(choice.token);
+    // What was told ends before anything that could have become a stop.
+    size_t first = std::string::npos;
     for (const std::string& stop : request_.stops) {
-      const size_t from = writer.told >= stop.size() ? writer.told - stop.size() : 0;
-      const size_t place = sample.text.find(stop, from);
-      if (place == std::string::npos) continue;
-      sample.text.resize(place);
+      first = std::min(first, sample.text.find(stop, writer.told));
+    }
+    if (first != std::string::npos) {
+      sample.text.resize(first);
       return end(writer, "stop", watch);
     }
     const size_t sure = sample.text.size() - maybe_stop(sample.text, request_.stops);
@@ -130,10 +135,10 @@ class Writers {
   }
 
   void tell(Writer& writer, size_t until, const WatchText& watch) {
-    if (!watch || until <= writer.told) return;
+    if (until <= writer.told) return;
     const std::string_view text = writer.sample.text;
-    const bool go_on = watch(writer.sample, text.substr(writer.told, until - writer.told));
-    writer.told = until;
+    const size_t from = std::exchange(writer.told, until);
+    const bool go_on = !watch || watch(writer.sample, text.substr(from, until - from));
     if (!go_on) writer.open = false;
   }
 
@@ -180,7 +185,7 @@ class Writers {
   const DataInfo& info_;
   std::vector<int32_t> prompt_;
   size_t vocabulary_;
-  int32_t end_;
+  int32_t line_end_, end_;  // -1: none
   std::vector<TokenSampler> samplers_;
   std::vector<Writer> writers_;
   std::vector<float> logits_;
@@ -219,7 +224,12 @@ std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& in
          "@series.csv");
   }
   std::vector<int32_t> tokens;
-  if (info.lines || prompt.empty()) tokens.push_back(start_token(*info.tokenizer));
+  const int32_t end = info.tokenizer->end_token();  // of the text before
+  if (!info.lines && prompt.empty() && end >= 0) {
+    tokens.push_back(end);
+  } else if (info.lines || prompt.empty()) {
+    tokens.push_back(start_token(*info.tokenizer));
+  }
   const auto said = info.tokenizer->encode(prompt);
   tokens.insert(tokens.end(), said.begin(), said.end());
   if (info.lines && static_cast<int64_t>(tokens.size()) > info.context) {

@@ -181,7 +181,7 @@ class Diffusion : public torch::nn::Module,
     const Tensor x = rows(one, x0) * (x0 + draw.normal("noise", x0.sizes().slice(1)));
     const Tensor clean = predict(x, {.alpha = one, .sigma = one}, batch.target);
     const double differences = x0.var(0, false).mean().item<double>();
-    if (differences == 0) return "";
+    if (!(differences > 1e-12)) return "";   // images that are all alike
     const double unexplained = (clean - x0).square().mean().item<double>() / differences;
     return concat("under as much noise as signal the network finds ",
                   number_text(100 * (1 - unexplained), 3), " % of what images differ in");

@@ -111,6 +111,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
     const Tensor made = make(latent_draws(draw), batch.target);
     const double share = diversity(to_model(batch.input), made).item<double>();
+    if (!std::isfinite(share)) return "";   // test images that are all alike
     return concat("samples lie ", number_text(100 * share, 3),
                   " % as far from their nearest neighbours as test images",
                   share < kCollapse ? "; the generator has collapsed (see docs/gan.md)" : "");

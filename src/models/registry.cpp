@@ -62,6 +62,14 @@ void check_data_kind(const Family& family, bool is_text, const std::string& sour
        is_text ? "a text" : "a set of images", ", for which there are: ", others);
 }
 
+void decide_settings(const Family& family, Json& settings, const DataInfo& info) {
+  if (!family.decide) return;
+  Json own = settings;
+  own.erase("family");
+  family.decide(own, info);
+  settings.update(own);
+}
+
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
   settings.erase("family");
   check_data_kind(family, info.is_text(), info.source);

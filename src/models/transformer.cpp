@@ -16,8 +16,13 @@ const EnumNames<MlpKind> kMlpNames = {{MlpKind::gelu, "gelu"},
 
 namespace {
 
-/// A table of all pairs of tokens is at most so long.
-constexpr int64_t kMostPairs = int64_t{1} << 20;
+/// A table of all pairs of tokens is at most so long; nobody asks, at most so long: 256 tokens,
+/// which with the optimizer's moments are 134 MB at a width of 128.
+constexpr int64_t kMostPairs = int64_t{1} << 20, kMostUsualPairs = int64_t{1} << 16;
+
+bool with_pairs(const TransformerConfig& config, const DataInfo& info) {
+  return config.pairs.value_or(info.vocabulary() * info.vocabulary() <= kMostUsualPairs);
+}
 
 const FieldTable& transformer_fields() {
   static const FieldTable table =
@@ -36,13 +41,16 @@ const FieldTable& transformer_fields() {
           .field("positions", &TransformerConfig::positions, "how a token knows its place",
                  kPositionsNames)
           .field("norm", &TransformerConfig::norm, "layer norm or RMS norm", kNormKindNames)
-          .field("mlp", &TransformerConfig::mlp, "what the MLPs do between their matrices", kMlpNames)
+          .field("mlp", &TransformerConfig::mlp, "what the MLPs do between their matrices",
+                 kMlpNames)
           .field("qk_norm", &TransformerConfig::qk_norm, "queries and keys have length 1")
           .field("tied", &TransformerConfig::tied,
                  "the last layer is the table of the tokens' vectors")
           .field("bias", &TransformerConfig::bias, "linear layers and layer norms have biases")
           .field("pairs", &TransformerConfig::pairs,
-                 "adds a vector for each pair of a token and the one before it")
+                 "adds a vector for each pair of a token and the one before it; auto: for "
+                 "vocabularies "
+                 "of 256 tokens or less")
           .field("soft_cap", &TransformerConfig::soft_cap,
                  "logits are held within this by tanh; 0: free", at_least(0))
           .field("dropout", &TransformerConfig::dropout, "share of numbers dropped in training",
@@ -107,9 +115,10 @@ TransformerShape transformer_shape(const TransformerConfig& c, const DataInfo& i
     fail(ErrorKind::usage, "model.positions: rotary ones turn pairs of numbers, but a head has ",
          c.width / c.heads, "; choose heads so that width / heads is even");
   }
-  if (c.pairs && info.vocabulary() * info.vocabulary() > kMostPairs) {
+  const bool pairs = with_pairs(c, info);
+  if (pairs && info.vocabulary() * info.vocabulary() > kMostPairs) {
     fail(ErrorKind::usage, "model.pairs: expected a vocabulary of 1024 tokens or less, '",
-         info.source, "' has ", info.vocabulary());
+         info.source, "' has ", info.vocabulary(), "; leave it out (--pairs auto or false)");
   }
   return {.vocabulary = info.vocabulary(),
           .context = info.context,
@@ -124,7 +133,7 @@ TransformerShape transformer_shape(const TransformerConfig& c, const DataInfo& i
           .qk_norm = c.qk_norm,
           .tied = c.tied,
           .bias = c.bias,
-          .pairs = c.pairs,
+          .pairs = pairs,
           .soft_cap = c.soft_cap};
 }
 
@@ -134,12 +143,17 @@ Family transformer_family() {
           .data = DataKind::text,
           .settings = transformer_fields(),
           .sampling = token_sampling_fields(),
-          .make =
-              [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
+          .make = [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
             return std::make_unique<TransformerModel>(
                 from_json<TransformerConfig>(transformer_fields(), settings, "model"), info);
           },
-          .tiny = {{"layers", 2}, {"heads", 2}, {"width", 16}}};
+          .tiny = {{"layers", 2}, {"heads", 2}, {"width", 16}},
+          .decide =
+              [](Json& settings, const DataInfo& info) {
+                auto config = from_json<TransformerConfig>(transformer_fields(), settings, "model");
+                config.pairs = with_pairs(config, info);
+                settings = write_fields(transformer_fields(), &config);
+              }};
 }
 
 }  // namespace genai

@@ -115,7 +115,21 @@ class Vae : public torch::nn::Module,
   }
 
   Tensors validate(const Batch& batch, Draw& draw) override {
-    const Terms terms = bound(batch, make_draws(draw));
+    const Tensors draws = make_draws(draw);
+    if (classes_ > 0 && !batch.target.defined()) {
+      // Of unknown class, all equally likely: log p(x) >= log 1/C sum_y exp(bound given y).
+      std::vector<Tensor> bounds, likelihoods;
+      for (int64_t label = 0; label < classes_; ++label) {
+        const Terms terms = bound(of_class(batch, label), draws);
+        bounds.push_back(terms.log_likelihood - terms.kl);
+        likelihoods.push_back(terms.log_likelihood);
+      }
+      const Tensor each = at::stack(bounds);   // [C, B]
+      const Tensor nelbo = std::log(static_cast<double>(classes_)) - each.logsumexp(0);
+      const Tensor reconstruction = -(each.softmax(0) * at::stack(likelihoods)).sum(0);
+      return {{"nelbo", nelbo}, {"reconstruction", reconstruction}, {"kl", nelbo - reconstruction}};
+    }
+    const Terms terms = bound(batch, draws);
     return {{"nelbo", terms.kl - terms.log_likelihood},
             {"reconstruction", -terms.log_likelihood},
             {"kl", terms.kl}};
@@ -165,9 +179,17 @@ class Vae : public torch::nn::Module,
     return config_.pixels == PixelModel::bernoulli ? "bernoulli" : "gaussian-dequantized";
   }
 
+  /// Of images without a label: over all classes, p(x) = 1/C sum_y p(x|y).
   /// log 1/k sum_i p(x, z_i) / q(z_i | x), z_i ~ q: Burda et al. 2016, equation 8; as a running
   /// log-sum-exp over chunks of draws.
   Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
+    if (classes_ > 0 && !batch.target.defined()) {
+      std::vector<Tensor> each;
+      for (int64_t label = 0; label < classes_; ++label) {
+        each.push_back(log_likelihood(of_class(batch, label), draw, samples));
+      }
+      return at::stack(each).logsumexp(0) - std::log(static_cast<double>(classes_));
+    }
     const int64_t images = batch.input.size(0), latent = config_.latent;
     const int64_t chunk = std::clamp<int64_t>(kRowsAtOnce / images, 1, samples);
     const Tensor x = observe(batch.input, make_draws(draw));
@@ -200,6 +222,12 @@ class Vae : public torch::nn::Module,
   struct Terms {
     Tensor log_likelihood, kl;  // [B]
   };
+
+  static Batch of_class(Batch batch, int64_t label) {
+    batch.target = at::full({batch.input.size(0)}, label,
+                            at::device(batch.input.device()).dtype(at::kLong));
+    return batch;
+  }
 
   Tensors make_draws(const Draw& draw) const {
     Tensors draws{{"z", draw.normal("z", {config_.latent})}};

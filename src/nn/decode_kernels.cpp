@@ -54,8 +54,12 @@ GENAI_INLINE void narrow(const Ints (&from)[kPad / kLanes], int8_t* to) {
 }  // namespace portable
 
 #if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
+#endif
 namespace avx2 {
 
 constexpr const char* kName = "AVX2";
@@ -108,7 +112,11 @@ GENAI_INLINE void narrow(const Ints (&from)[kPad / kLanes], int8_t* to) {
 #include "genai/nn/decode_loops.h"
 
 }  // namespace avx2
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif
 
 std::atomic<bool> only_portable = false;

@@ -4,8 +4,6 @@
 #include <omp.h>
 #endif
 
-#include <thread>
-
 namespace genai::decode {
 
 void Team::run(int64_t cost, void (*work)(const void* self, Worker& worker), const void* self) {
@@ -33,12 +31,17 @@ void Team::run(int64_t cost, void (*work)(const void* self, Worker& worker), con
 void Worker::barrier() {
   if (workers_ == 1) return;
   expected_ += workers_;
-  std::atomic<int64_t>& arrived = team_.arrived_;
-  if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 >= expected_) return;
-  // In a loop; the core is given away only after so many looks, if another program needs it.
+  std::atomic<int32_t>& arrived = team_.arrived_;
+  if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 >= expected_) {
+    arrived.notify_all();   // no call of the kernel unless somebody sleeps
+    return;
+  }
+  // In a loop; after so many looks (25 us) the other one is not running, and a core that sleeps is where
+  // it can.
   constexpr int kLooks = 2000;
-  for (int looks = 0; arrived.load(std::memory_order_acquire) < expected_; ++looks) {
-    if (looks >= kLooks) std::this_thread::yield();
+  int looks = 0;
+  for (int32_t seen; (seen = arrived.load(std::memory_order_acquire)) < expected_; ++looks) {
+    if (looks >= kLooks) arrived.wait(seen, std::memory_order_acquire);
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif

@@ -18,12 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
-constexpr uint64_t kMaxManifest = 4 << 20;
+/// 2: a tokenizer is in a file of its own; 1: in the manifest, or there is none.
+constexpr int kFormat = 2;
+constexpr uint64_t kMaxManifest = 4 << 20, kMaxTokenizer = uint64_t{256} << 20;
 constexpr uint64_t kMaxTensors = uint64_t{64} << 30;
-constexpr size_t kKeepNewest = 2;
 const std::string kModelFile = "model.safetensors", kTrainingFile = "training.safetensors";
-const std::string kManifestFile = "manifest.json";
+const std::string kManifestFile = "manifest.json", kTokenizerFile = "tokenizer.json";
 const std::string kTemporary = ".tmp-", kTrash = ".trash-";
 
 std::string step_name(int64_t step) {
@@ -37,24 +37,35 @@ int64_t step_of(const fs::path& checkpoint) {
 }
 
 Json manifest_json(const Manifest& m) {
-  return {{"format", kFormat},
+  Json data = to_json(m.data);
+  if (m.data.is_text()) data["tokenizer"] = kTokenizerFile;
+  return {{"format", m.data.is_text() ? kFormat : 1},
           {"genai", GENAI_VERSION},
           {"step", m.step},
           {"steps", m.steps},
           {"preset", m.preset},
           {"config", m.config},
-          {"data", to_json(m.data)},
+          {"data", data},
           {"numerics", to_json(m.numerics)},
           {"objective", m.objective},
           {"validation", m.validation},
           {"best_step", m.best_step},
           {"best_value", m.best_value},
           {"kept_sha256", m.kept_sha256},
+          {"folder", m.folder},
           {"files", m.files}};
 }
 
 Json file_entry(std::string_view bytes) {
   return {{"sha256", sha256(bytes)}, {"bytes", bytes.size()}};
+}
+
+/// Files of a checkpoint that are read up to a limit are not written beyond it.
+const std::string& within(uint64_t most, const std::string& bytes, const char* what) {
+  if (bytes.size() > most) {
+    fail(ErrorKind::failure, what, ": expected at most ", most, " bytes, found ", bytes.size());
+  }
+  return bytes;
 }
 
 /// Removing starts with a rename, so that a checkpoint half removed is never taken for a whole one.
@@ -69,19 +80,20 @@ void remove_checkpoint(const fs::path& checkpoint) {
 
 /// After `step` was saved. Later checkpoints are of a past that the run was resumed before, or
 /// damaged: the newest must be the one saved last.
-void prune(const fs::path& run, int64_t step, int64_t best_step) {
+void prune(const fs::path& run, int64_t step, int64_t best_step, size_t keep) {
   auto all = list_checkpoints(run);
   for (; !all.empty() && step_of(all.back()) > step; all.pop_back()) remove_checkpoint(all.back());
-  if (all.size() <= kKeepNewest) return;
-  all.resize(all.size() - kKeepNewest);
+  if (all.size() <= keep) return;
+  all.resize(all.size() - keep);
   for (const fs::path& checkpoint : all) {
     if (step_of(checkpoint) != best_step) remove_checkpoint(checkpoint);
   }
 }
 
-std::string verified_file(const fs::path& checkpoint, const std::string& name, const Json& files) {
+std::string verified_file(const fs::path& checkpoint, const std::string& name, const Json& files,
+                          uint64_t most = kMaxTensors) {
   const fs::path path = checkpoint / name;
-  const std::string bytes = read_file(path, kMaxTensors);
+  const std::string bytes = read_file(path, most);
   const std::string found = sha256(bytes);
   const std::string expected = files.at(name).at("sha256");
   if (found != expected) {
@@ -91,10 +103,45 @@ std::string verified_file(const fs::path& checkpoint, const std::string& name, c
   return bytes;
 }
 
+/// What data.tokenizer of a manifest of format 2 names.
+std::shared_ptr<const Tokenizer> read_tokenizer_file(const fs::path& checkpoint,
+                                                     const Json& files) {
+  const std::string name = (checkpoint / kTokenizerFile).string();
+  const std::string bytes = verified_file(checkpoint, kTokenizerFile, files, kMaxTokenizer);
+  return tokenizer_from_json(parse_json(bytes, name, ErrorKind::data,
+                                        {.bytes = kMaxTokenizer, .depth = 4, .comments = false}),
+                             name);
+}
+
+Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
+  Manifest m;
+  m.step = json.at("step");
+  m.steps = json.at("steps");
+  m.preset = json.at("preset");
+  m.config = json.at("config");
+  m.files = json.at("files");
+  for (const auto& [name, entry] : m.files.items()) entry.at("sha256").get_ref<const std::string&>();
+  m.files.at(kModelFile);
+  const Json& data = json.at("data");
+  const bool in_file = data.value("tokenizer", Json()) == kTokenizerFile;
+  m.data = data_info_from_json(data, in_file ? read_tokenizer_file(checkpoint, m.files) : nullptr);
+  m.numerics = numerics_from_json(json.at("numerics"));
+  m.objective = json.at("objective");
+  m.validation = json.at("validation");
+  m.best_step = json.at("best_step");
+  m.best_value = json.at("best_value");
+  m.kept_sha256 = json.at("kept_sha256");
+  m.folder = json.value("folder", "");
+  if (m.step < 0 || m.steps < 0 || m.best_step < -1) {
+    fail(ErrorKind::data, "steps below 0; it is damaged or was not written by genai");
+  }
+  return m;
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& weights,
-                     const Tensors& training) {
+                     const Tensors& training, size_t keep) {
   const fs::path folder = run / "checkpoints";
   const fs::path target = folder / step_name(manifest.step);
   const fs::path temporary =
@@ -111,9 +158,17 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
     const std::string training_bytes = write_safetensors(training);
     manifest.files = {{kModelFile, file_entry(model_bytes)},
                       {kTrainingFile, file_entry(training_bytes)}};
+    if (manifest.data.is_text()) {
+      const std::string tokenizer =
+          within(kMaxTokenizer, manifest.data.tokenizer->to_json().dump() + "\n",
+                 "the vocabulary (a smaller one: --vocabulary N)");
+      manifest.files[kTokenizerFile] = file_entry(tokenizer);
+      write_new_file_synced(temporary / kTokenizerFile, tokenizer);
+    }
     write_new_file_synced(temporary / kModelFile, model_bytes);
     write_new_file_synced(temporary / kTrainingFile, training_bytes);
-    write_new_file_synced(temporary / kManifestFile, seal_json(manifest_json(manifest)));
+    write_new_file_synced(temporary / kManifestFile,
+                          within(kMaxManifest, seal_json(manifest_json(manifest)), "the manifest"));
     sync_folder(temporary);
     if (fs::exists(target)) remove_checkpoint(target);
     fs::rename(temporary, target);
@@ -123,7 +178,7 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
     fail(ErrorKind::failure, "the checkpoint of step ", manifest.step, " could not be saved: ",
          failure.what(), "; earlier checkpoints are intact");
   }
-  prune(run, manifest.step, manifest.best_step);
+  prune(run, manifest.step, manifest.best_step, keep);
 }
 
 std::vector<fs::path> list_checkpoints(const fs::path& run) {
@@ -168,24 +223,17 @@ Manifest read_manifest(const fs::path& checkpoint) {
   const Json json = open_sealed_json(read_file(path, kMaxManifest), path.string(),
                                      {.bytes = kMaxManifest});
   const int format = json.value("format", 0);
-  if (format != kFormat) {
+  if (format < 1 || format > kFormat) {
     fail(ErrorKind::data, path.string(), ": format ", format, ", this genai ", GENAI_VERSION,
-         " reads format ", kFormat, format > kFormat ? "; it was made by a newer genai" : "");
+         " reads formats 1 to ", kFormat, format > kFormat ? "; it was made by a newer genai" : "");
   }
-  Manifest m;
-  m.step = json.at("step");
-  m.steps = json.at("steps");
-  m.preset = json.at("preset");
-  m.config = json.at("config");
-  m.data = data_info_from_json(json.at("data"));
-  m.numerics = numerics_from_json(json.at("numerics"));
-  m.objective = json.at("objective");
-  m.validation = json.at("validation");
-  m.best_step = json.at("best_step");
-  m.best_value = json.at("best_value");
-  m.kept_sha256 = json.at("kept_sha256");
-  m.files = json.at("files");
-  return m;
+  try {
+    return manifest_from_json(json, checkpoint);
+  } catch (const Error& error) {
+    fail(ErrorKind::data, path.string(), ": ", error.what());
+  } catch (const Json::exception& error) {
+    fail(ErrorKind::data, path.string(), ": not a manifest of ours: ", error.what());
+  }
 }
 
 Checkpoint load_checkpoint(const fs::path& folder, bool with_training) {
@@ -218,6 +266,25 @@ Checkpoint load_newest_checkpoint(const fs::path& run, std::string& warning) {
     }
   }
   fail(ErrorKind::data, "no checkpoint of ", run.string(), " can be used:\n", problems);
+}
+
+DataConfig data_config_of(const fs::path& run, const Manifest& manifest) {
+  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
+  // Runs of version 0.1 do not tell; most are runs/NAME of that folder.
+  const bool told = !manifest.folder.empty();
+  const fs::path start = fs::weakly_canonical(run) / (told ? manifest.folder : "../..");
+  std::error_code error;
+  const auto find = [&](std::string& path, const std::string& usual) {
+    const fs::path written = path.empty() ? usual : path;
+    if (written.empty() || written.is_absolute()) return;
+    if (!told && fs::exists(written, error)) return;
+    if (fs::exists(start / written, error)) path = fs::proximate(start / written).string();
+  };
+  if (!is_known_dataset(config.source)) find(config.source, "");
+  find(config.validation, "");
+  config.raw = !told;
+  find(config.dir, config.dir.empty() ? data_folder("").string() : "");
+  return config;
 }
 
 void remove_stale_saves(const fs::path& run) {
@@ -261,6 +328,9 @@ void load_weights(torch::nn::Module& module, const Tensors& weights, const std::
     } else if (it->second.sizes() != tensor.sizes()) {
       problem(concat("shape of ", key, ": expected ", tensor.sizes(), ", found ",
                      it->second.sizes()));
+    } else if (it->second.scalar_type() != tensor.scalar_type()) {
+      problem(concat("type of ", key, ": expected ", at::toString(tensor.scalar_type()), ", found ",
+                     at::toString(it->second.scalar_type())));
     }
   }
   if (!problems.empty()) {

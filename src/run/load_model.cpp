@@ -7,9 +7,24 @@
 
 namespace genai {
 
+Checkpoint open_checkpoint(const RunReference& reference) {
+  constexpr int kTries = 5;
+  for (int tries = 1;; ++tries) {
+    const std::filesystem::path found = find_checkpoint(reference.folder, reference.checkpoint);
+    try {
+      return load_checkpoint(found, false);
+    } catch (const Error&) {
+      // A newer one may have taken its place between finding and reading.
+      if (tries == kTries || std::filesystem::exists(found)) throw;
+    }
+  }
+}
+
 LoadedModel load_model(const RunReference& reference, at::Device device) {
-  Checkpoint checkpoint =
-      load_checkpoint(find_checkpoint(reference.folder, reference.checkpoint), false);
+  return load_model(reference, open_checkpoint(reference), device);
+}
+
+LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at::Device device) {
   LoadedModel loaded{.family = nullptr,
                      .model = nullptr,
                      .run = reference.folder,

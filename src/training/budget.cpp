@@ -13,14 +13,19 @@ constexpr double kShare = 0.95;
 
 }  // namespace
 
-int64_t Budget::steps(int64_t first, int64_t done, double now, double validation) {
+int64_t Budget::steps(int64_t first, int64_t done, double now, double validation, double last) {
   const int64_t measured = done - first - kWarmup;
-  if (measured == 0) start_ = now;
-  const double spent = now - start_;
-  if (measured <= 0 || spent < std::min(kMeasured, 0.1 * seconds_)) return 0;
-  const double per_step = spent / static_cast<double>(measured) + validation;
-  const double left = kShare * seconds_ - now;
-  return done + std::max<int64_t>(1, static_cast<int64_t>(left / per_step));
+  if (measured == 0) looked_ = start_ = now;
+  const bool look = measured > 0 && now - looked_ >= std::min(kMeasured, 0.1 * seconds_);
+  if (!look || (steps_ > 0 && done >= steps_)) return steps_;
+  looked_ = now;
+  const double per_step = (now - start_) / static_cast<double>(measured);
+  const auto fitting = [&](double left, double each) {
+    return done + std::max<int64_t>(1, static_cast<int64_t>(std::max(0.0, left) / each));
+  };
+  steps_ = steps_ == 0 ? fitting(kShare * seconds_ - now, per_step + validation)
+                       : std::min(steps_, fitting(seconds_ - last - now, per_step));
+  return steps_;
 }
 
 }  // namespace genai

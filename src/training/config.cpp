@@ -1,6 +1,7 @@
 #include "genai/training/config.h"
 
 #include <charconv>
+#include <limits>
 #include <numbers>
 
 #include "genai/models/registry.h"
@@ -27,7 +28,7 @@ const FieldTable& numerics_fields() {
           .field("layout", &NumericsRequest::layout, "memory order of images in convolutions",
                  kLayoutNames)
           .field("threads", &NumericsRequest::threads, "CPU threads; 0: all cores",
-                 between(0, 1024))
+                 between(0, kMostThreads))
           .table();
   return table;
 }
@@ -88,6 +89,9 @@ const FieldTable& training_fields() {
             .field("sample_every", &TrainingConfig::sample_every,
                    "steps between sample pictures; 0: with each validation", at_least(0))
             .resumable()
+            .field("keep", &TrainingConfig::keep,
+                   "newest checkpoints that are kept beside the best: a number, or all")
+            .resumable()
             .field("log_every", &TrainingConfig::log_every, "steps between lines of metrics.jsonl",
                    at_least(1))
             .resumable()
@@ -144,6 +148,18 @@ double parse_duration(const std::string& text) {
          "'");
   }
   return product;
+}
+
+size_t kept_checkpoints(const TrainingConfig& config) {
+  if (config.keep == "all") return std::numeric_limits<size_t>::max();
+  size_t count = 0;
+  const char* end = config.keep.data() + config.keep.size();
+  const auto [rest, error] = std::from_chars(config.keep.data(), end, count);
+  if (error != std::errc() || rest != end || count < 1) {
+    fail(ErrorKind::usage, "training.keep: expected a number from 1 on, or all, found '", config.keep,
+         "'");
+  }
+  return count;
 }
 
 int64_t planned_steps(const TrainingConfig& config, int64_t train_images) {

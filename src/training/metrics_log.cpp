@@ -1,7 +1,6 @@
 #include "genai/training/metrics_log.h"
 
 #include <chrono>
-#include <sstream>
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
@@ -19,28 +18,28 @@ double wall_clock() {
 
 }  // namespace
 
-std::vector<Json> read_metrics(const fs::path& run) {
-  std::vector<Json> lines;
+CheckedLines read_metrics(const fs::path& run) {
   const fs::path path = run / "metrics.jsonl";
-  if (!fs::exists(path)) return lines;
-  std::istringstream text(read_file(path, kMaxMetrics));
-  for (std::string line; std::getline(text, line);) {
-    // The last line of a killed process may be torn.
-    const Json json = Json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number_integer()) {
-      lines.push_back(json);
-    }
-  }
-  return lines;
+  if (!fs::exists(path)) return {};
+  CheckedLines read = read_checked_lines(read_file(path, kMaxMetrics), path.string());
+  std::erase_if(read.lines, [&](const Json& line) {
+    const bool ours = line.contains("step") && line["step"].is_number_integer() &&
+                      (!line.contains("seconds") || line["seconds"].is_number());
+    if (!ours) read.damaged.push_back(path.string() + ": a line without a step");
+    return !ours;
+  });
+  return read;
 }
 
 MetricsLog::MetricsLog(const fs::path& run, int64_t step)
     : path_(run / "metrics.jsonl"), events_(run), start_(wall_clock()) {
   std::string kept;
   std::vector<Json> lines;
-  for (const Json& line : read_metrics(run)) {
+  CheckedLines read = read_metrics(run);
+  damaged_ = std::move(read.damaged);
+  for (const Json& line : read.lines) {
     if (line["step"].get<int64_t>() > step) continue;
-    kept += line.dump() + "\n";
+    kept += checked_line(line) + "\n";
     seconds_ = std::max(seconds_, line.value("seconds", 0.0));
     lines.push_back(line);
   }
@@ -63,7 +62,7 @@ void MetricsLog::replay(const Json& line) {
 
 void MetricsLog::write(const std::string& kind, int64_t step, double seconds, const Json& values) {
   const Json line = {{"step", step}, {"seconds", seconds}, {kind, values}};
-  file_ << line.dump() << "\n" << std::flush;
+  file_ << checked_line(line) << "\n" << std::flush;
   if (!file_) {
     fail(ErrorKind::failure, "cannot write to ", path_.string(),
          " (is the disk full?); checkpoints are intact, continue with --resume");

@@ -8,6 +8,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/core/philox.h"
+#include "genai/data/text_set.h"
 #include "genai/models/registry.h"
 #include "genai/training/averages.h"
 #include "genai/training/budget.h"
@@ -20,8 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Images, or tokens of windows or lines, that are validated at once.
-constexpr int64_t kValidationImages = 500, kValidationTokens = 16384;
+/// Images that are validated at once.
+constexpr int64_t kValidationImages = 500;
+/// The least steps between two validations that nobody asked for.
+constexpr int64_t kFewSteps = 50;
 /// The average forgets the first, random weights: its half-life is at most this share of the
 /// images seen (T. Karras et al., "Elucidating the design space", 2022, appendix F.2).
 constexpr double kAverageRamp = 0.05;
@@ -30,6 +33,11 @@ int64_t count_repeats(const std::vector<Phase>& phases) {
   int64_t most = 1;
   for (const Phase& phase : phases) most = std::max(most, phase.repeat);
   return most;
+}
+
+FileLock lock_run(const fs::path& run) {
+  refuse_links(run);
+  return FileLock::acquire(run / "lock", "the run " + run.string());
 }
 
 class Trainer {
@@ -50,19 +58,22 @@ class Trainer {
   void save(int64_t step);
   void report(int64_t step);
   void fix_steps_of_budget(int64_t done);
+  /// Throws Error{failure} when the folder was moved or deleted: it is not made anew in part.
+  void check_folder() const;
   /// Is something due after `step` steps that happens every `setting` steps, or with each epoch?
+  /// Epochs of few steps count together: a small set is not validated, saved and drawn all the time.
   bool due(int64_t step, int64_t setting) const {
-    const int64_t images = request_.data->train.size();
-    const auto epoch = [&](int64_t n) { return n * config_.batch / images; };
-    return setting > 0 ? step % setting == 0 : epoch(step) != epoch(step - 1);
+    if (setting > 0) return step % setting == 0;
+    const int64_t images = std::max(request_.data->train.size(), kFewSteps * config_.batch);
+    const auto period = [&](int64_t n) { return n * config_.batch / images; };
+    return period(step) != period(step - 1);
   }
   double seconds() const {
     return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
   }
   int64_t validation_batch() const {
     const DataInfo& info = request_.data->info;
-    return info.is_text() ? std::max<int64_t>(1, kValidationTokens / info.context)
-                          : kValidationImages;
+    return info.is_text() ? windows_at_once(info) : kValidationImages;
   }
   FlatParameters& set(const std::string& name);
   /// The model with the weights that sample, up to date.
@@ -95,7 +106,7 @@ class Trainer {
   double counted_ = 0;                      // images or tokens since the last report
   double reported_seconds_ = 0;
   double validation_seconds_ = 0;
-  std::optional<Budget> budget_;            // until the steps are known
+  std::optional<Budget> budget_;            // of this session
   Json validation_;
 };
 
@@ -104,7 +115,7 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
       observer_(observer),
       config_(from_json<TrainingConfig>(training_fields(), request.config.at("training"),
                                         "training")),
-      lock_(FileLock::acquire(request.run / "lock", "the run " + request.run.string())) {
+      lock_(lock_run(request.run)) {
   remove_stale_saves(request.run);
   manifest_.preset = request.preset;
   manifest_.config = request.config;
@@ -117,12 +128,14 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
     const std::string warning = adopt_numerics(numerics_);
     if (!warning.empty()) observer.warned(warning);
     manifest_.kept_sha256 = stored.kept_sha256;
+    manifest_.folder = stored.folder;
     manifest_.best_step = stored.best_step;
     manifest_.best_value = stored.best_value;
     if (manifest_.steps == 0) manifest_.steps = stored.steps;   // a budget, measured before
     validation_ = stored.validation;
   } else {
     numerics_ = resolve_numerics(config_.numerics);
+    manifest_.folder = fs::proximate(fs::current_path(), request.run).string();
     const Split& test = request.data->test;
     const int64_t kept = std::min(kKeptItems, test.size());
     if (kept > 0 && !request.data->info.is_text()) {
@@ -213,6 +226,7 @@ void Trainer::load(const Checkpoint& checkpoint, bool resume) {
 
 TrainResult Trainer::run() {
   log_ = std::make_unique<MetricsLog>(request_.run, manifest_.step);
+  for (const std::string& line : log_->damaged()) observer_.warned(line + "; it is left out");
   earlier_seconds_ = log_->seconds();
   start_ = Clock::now();
   int64_t parameters = 0;
@@ -224,6 +238,11 @@ TrainResult Trainer::run() {
                                         static_cast<double>(config_.batch),
                      .parameters = parameters,
                      .unit = request_.data->info.is_text() ? "tokens" : "images",
+                     .maker = {{"genai", GENAI_VERSION},
+                               {"family", request_.family.name},
+                               {"preset", request_.preset},
+                               {"run", fs::absolute(request_.run).lexically_normal().filename().string()},
+                               {"numerics", to_json(numerics_)}},
                      .numerics = numerics_});
   if (!request_.resume) {
     take_validation(0);
@@ -242,6 +261,7 @@ TrainResult Trainer::run() {
     if (end || step % config_.log_every == 0) report(step);
     if (validation) take_validation(step);
     if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
+      check_folder();
       show_samples(sampling_model(), *request_.data, device_, step, observer_);
     }
     signal = observer_.stop_requested();
@@ -395,6 +415,7 @@ void Trainer::take_validation(int64_t step) {
          value, " after step ", step, "; the checkpoint of step ", manifest_.step,
          " is kept. Try a lower --learning-rate (now ", config_.learning_rate, ")");
   }
+  check_folder();
   const bool best = manifest_.best_step < 0 || value < manifest_.best_value;
   if (best) {
     manifest_.best_step = step;
@@ -404,7 +425,15 @@ void Trainer::take_validation(int64_t step) {
   observer_.validated(step, validation_, best);
 }
 
+void Trainer::check_folder() const {
+  if (lock_.in_place()) return;
+  fail(ErrorKind::failure, "the run's folder ", request_.run.string(), " was moved or deleted while it ",
+       "trained; nothing more is written. Where it is now, genai train --resume continues it from step ",
+       manifest_.step);
+}
+
 void Trainer::save(int64_t step) {
+  check_folder();
   guard_against_divergence(step);
   const int64_t last_good = std::exchange(manifest_.step, step);
   manifest_.validation = validation_;
@@ -424,7 +453,7 @@ void Trainer::save(int64_t step) {
       training[concat("carry/", micro, "/", name)] = tensor;
     }
   }
-  save_checkpoint(request_.run, manifest_, weights, training);
+  save_checkpoint(request_.run, manifest_, weights, training, kept_checkpoints(config_));
   observer_.saved(request_.run);
 }
 
@@ -443,6 +472,7 @@ void Trainer::report(int64_t step) {
   reported_step_ = step;
   counted_ = 0;
   reported_seconds_ = now;
+  check_folder();
   log_->write("train", step, now, values);
   observer_.progress(report);
   if (warned_) return;
@@ -454,14 +484,15 @@ void Trainer::report(int64_t step) {
 }
 
 void Trainer::fix_steps_of_budget(int64_t done) {
-  if (manifest_.steps != 0) return;
+  // A resumed run whose steps are known keeps them, so that it ends as planned.
+  if (config_.budget.empty() || (manifest_.steps != 0 && !budget_)) return;
   if (!budget_) budget_.emplace(parse_duration(config_.budget));
   const double validation_steps =
       config_.validate_every > 0
           ? static_cast<double>(config_.validate_every)
           : static_cast<double>(request_.data->train.size()) / static_cast<double>(config_.batch);
-  manifest_.steps =
-      budget_->steps(first_step_, done, seconds(), validation_seconds_ / validation_steps);
+  manifest_.steps = budget_->steps(first_step_, done, seconds(),
+                                   validation_seconds_ / validation_steps, validation_seconds_);
 }
 
 }  // namespace
@@ -469,6 +500,7 @@ void Trainer::fix_steps_of_budget(int64_t done) {
 void check_request(const TrainRequest& request) {
   const auto config =
       from_json<TrainingConfig>(training_fields(), request.config.at("training"), "training");
+  kept_checkpoints(config);
   planned_steps(config, request.data->train.size());
   check_batch(*request.data, config.batch, config.accumulate, request.world);
   if (config.numerics.device != "auto") check_device(config.numerics.device);

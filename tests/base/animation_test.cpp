@@ -208,6 +208,7 @@ struct Gif {
   std::string palette;
   bool loops = false;
   std::vector<Pixels> frames;   // indices
+  std::vector<std::string> palettes;  // of each frame: its own, or that of all
   std::vector<int> times;       // 1/100 s
 };
 
@@ -220,9 +221,10 @@ class GifReader {
     EXPECT_EQ(take(6), "GIF89a");
     gif.width = word();
     gif.height = word();
-    EXPECT_EQ(byte(), 0xF7);
+    const int flags = byte();
+    EXPECT_EQ(flags & 0x77, flags & 0x80 ? 0x77 : 0x70);
     take(2);
-    gif.palette = take(3 * 256);
+    if (flags & 0x80) gif.palette = take(3 * 256);
     for (;;) {
       const int kind = byte();
       if (kind == 0x3B) break;
@@ -243,7 +245,9 @@ class GifReader {
       EXPECT_EQ(word() + word(), 0);
       EXPECT_EQ(word(), gif.width);
       EXPECT_EQ(word(), gif.height);
-      EXPECT_EQ(byte(), 0);
+      const int own = byte();
+      EXPECT_EQ(own, gif.palette.empty() ? 0x87 : 0);
+      gif.palettes.push_back(own ? take(3 * 256) : gif.palette);
       const int bits = byte();
       gif.frames.push_back(unpack(blocks(), bits));
     }
@@ -350,25 +354,76 @@ TEST(Gif, PlaysForEverWithItsTimes) {
   EXPECT_EQ(encode_gif(frames), encode_gif(frames));
 }
 
-TEST(Gif, ColoursAreTheNearestOfItsPalette) {
-  const Image image = picture(60, 50, 3, 4);
-  const Gif gif = GifReader(encode_gif({{image}})).read();
-  ASSERT_EQ(gif.frames.size(), 1u);
-  ASSERT_EQ(gif.frames[0].size(), 3000u);
-  const int steps[] = {5, 6, 5};
-  for (size_t i = 0; i < 3000; ++i) {
+/// What a program shows of a frame.
+Pixels shown(const Gif& gif, size_t frame) {
+  Pixels pixels;
+  for (const size_t index : gif.frames.at(frame)) {
     for (size_t c = 0; c < 3; ++c) {
-      const int shown = static_cast<unsigned char>(gif.palette[3 * gif.frames[0][i] + c]);
-      const double half = 255.0 / steps[c] / 2;
-      EXPECT_LE(std::abs(shown - image.pixels[3 * i + c]), half + 1) << i;
+      pixels.push_back(static_cast<uint8_t>(gif.palettes.at(frame).at(3 * index + c)));
     }
   }
-  // Corners of the cube are exact.
+  return pixels;
+}
+
+/// 40 x 30: a ramp of greys above, a plane of colours below.
+Image ramps(int blue) {
+  Image image{40, 30, 3, {}};
+  for (int y = 0; y < 30; ++y) {
+    for (int x = 0; x < 40; ++x) {
+      const auto grey = static_cast<uint8_t>(6 * x);
+      if (y < 15) image.pixels.insert(image.pixels.end(), 3, grey);
+      if (y >= 15) {
+        image.pixels.insert(image.pixels.end(),
+                            {grey, static_cast<uint8_t>(8 * y), static_cast<uint8_t>(blue)});
+      }
+    }
+  }
+  return image;
+}
+
+TEST(Gif, FewColoursAreExact) {
   const Image corners{4, 1, 3, {0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 255, 255}};
-  const Gif exact = GifReader(encode_gif({{corners}})).read();
-  for (size_t i = 0; i < 12; ++i) {
-    EXPECT_EQ(static_cast<uint8_t>(exact.palette[3u * exact.frames[0][i / 3] + i % 3]),
-              corners.pixels[i]);
+  const Image others{4, 1, 3, {1, 2, 3, 4, 5, 6, 7, 8, 9, 128, 128, 128}};
+  const Gif both = GifReader(encode_gif({{corners}, {others}})).read();
+  EXPECT_FALSE(both.palette.empty());
+  EXPECT_EQ(shown(both, 0), corners.pixels);
+  EXPECT_EQ(shown(both, 1), others.pixels);
+  // 200 colours in each of two frames: a palette each.
+  std::vector<Frame> frames(2);
+  for (size_t f = 0; f < 2; ++f) {
+    frames[f].image = {200, 1, 3, {}};
+    for (int i = 0; i < 200; ++i) {
+      const auto value = static_cast<uint8_t>(i);
+      frames[f].image.pixels.insert(frames[f].image.pixels.end(),
+                                    {value, 10, f == 0 ? value : uint8_t{77}});
+    }
+  }
+  const Gif own = GifReader(encode_gif(frames)).read();
+  EXPECT_TRUE(own.palette.empty());
+  for (size_t f = 0; f < 2; ++f) EXPECT_EQ(shown(own, f), frames[f].image.pixels);
+}
+
+TEST(Gif, ManyColoursAreNearAndGreysStayGrey) {
+  const std::vector<Frame> frames{{ramps(200)}, {ramps(0)}, {picture(60, 50, 3, 4)}};
+  for (const Frame& frame : frames) {
+    const std::string file = encode_gif({frame});
+    EXPECT_EQ(encode_gif({frame}), file);
+    const Pixels seen = shown(GifReader(file).read(), 0), &wanted = frame.image.pixels;
+    ASSERT_EQ(seen.size(), wanted.size());
+    const bool noise = frame.image.width == 60;
+    double sum = 0;
+    for (size_t i = 0; i < wanted.size(); i += 3) {
+      for (size_t c = 0; c < 3; ++c) {
+        const int difference = std::abs(seen[i + c] - wanted[i + c]);
+        EXPECT_LE(difference, noise ? 90 : 25) << i;
+        sum += difference;
+      }
+      if (wanted[i] != wanted[i + 1] || wanted[i] != wanted[i + 2]) continue;
+      EXPECT_EQ(seen[i], seen[i + 1]) << i;
+      EXPECT_EQ(seen[i], seen[i + 2]) << i;
+      EXPECT_LE(std::abs(seen[i] - wanted[i]), 4) << i;
+    }
+    EXPECT_LE(sum / static_cast<double>(wanted.size()), noise ? 20 : 5);
   }
 }
 
@@ -388,6 +443,18 @@ TEST(Animations, RefuseTheImpossible) {
   expect_error(ErrorKind::usage, "65535 pixels a side",
                [] { encode_gif({{Image{65536, 1, 1, Pixels(65536)}}}); });
   expect_error(ErrorKind::usage, "keyword", [&] { encode_apng({{image}}, {{"", "v", false}}); });
+}
+
+TEST(Gif, HoldsAComment) {
+  const Image image{.width = 3, .height = 2, .channels = 3, .pixels = std::vector<uint8_t>(18, 99)};
+  const std::string comment = std::string(700, 'c') + "end";
+  const std::string gif = encode_gif({{image}, {image}}, comment);
+  EXPECT_EQ(read_gif_comment(gif), comment);
+  EXPECT_EQ(GifReader(gif).read().frames.size(), 2u);
+  EXPECT_EQ(read_gif_comment(encode_gif({{image}})), "");
+  for (size_t length = 0; length < gif.size(); ++length) {
+    EXPECT_LE(read_gif_comment(std::string_view(gif).substr(0, length)).size(), comment.size());
+  }
 }
 
 }  // namespace

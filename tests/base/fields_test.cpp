@@ -218,6 +218,26 @@ TEST(CheckValue, SaysWhatWasExpectedAndFound) {
             "expected one of: red, green, dark-blue, found \"translucent\"");
 }
 
+struct Undecided {
+  std::optional<bool> pairs;
+};
+
+TEST(AutomaticField, IsTrueFalseOrAuto) {
+  const FieldTable table =
+      describe<Undecided>().field("pairs", &Undecided::pairs, "a table of pairs").table();
+  const Field& field = table[0];
+  EXPECT_EQ(field.default_value, "auto");
+  for (const Json& good : {Json(true), Json(false), Json("auto")}) {
+    EXPECT_EQ(check_value(field, good), "");
+    const auto read = from_json<Undecided>(table, {{"pairs", good}}, "test");
+    EXPECT_EQ(write_fields(table, &read)["pairs"], good);  // booleans stay what they were
+  }
+  EXPECT_EQ(check_value(field, "maybe"), "expected true, false or auto, found \"maybe\"");
+  EXPECT_EQ(value_from_text(field, "true"), true);
+  EXPECT_EQ(value_from_text(field, "auto"), "auto");
+  EXPECT_EQ(json_schema(table)["properties"]["pairs"]["enum"], (Json{true, false, "auto"}));
+}
+
 TEST(DescribeType, NamesTypeAndRange) {
   const auto described = [](FieldType type, const Range& range) {
     return describe_type({.name = "x", .doc = "", .type = type, .range = range});
@@ -374,6 +394,38 @@ TEST(Nearest, ForgivesTyposAndAForgottenPrefix) {
 TEST(EnumName, NeedsAName) {
   EXPECT_EQ(enum_name(kColourNames, Colour::dark_blue), "dark-blue");
   EXPECT_THROW(enum_name(kColourNames, static_cast<Colour>(9)), std::logic_error);
+}
+
+struct Pictures {
+  Extent size{8};
+  std::vector<ClassChoice> without;
+};
+
+TEST(Fields, ExtentsAndClasses) {
+  const FieldTable table = describe<Pictures>()
+                               .field("size", &Pictures::size, "s", between(0, 100))
+                               .field("without", &Pictures::without, "w")
+                               .table();
+  const Field &size = table[0], &without = table[1];
+  EXPECT_EQ(size.default_value, Json(8));
+  EXPECT_EQ(value_from_text(size, "64"), Json(64));
+  EXPECT_EQ(value_from_text(size, "64x48"), Json("64x48"));
+  for (const char* good : {"0", "5", "5x9", "100x1"})
+    EXPECT_EQ(check_value(size, value_from_text(size, good)), "") << good;
+  for (const char* wrong : {"-1", "101", "5x", "x5", "5x101", "0x5", "5x5x5", "a", "5.5", ""})
+    EXPECT_NE(check_value(size, value_from_text(size, wrong)), "") << wrong;
+  EXPECT_EQ(value_from_text(without, "cat,9"), Json({"cat", "9"}));
+  EXPECT_EQ(check_value(without, Json::array({"cat", 3})), "");
+  EXPECT_NE(check_value(without, Json::array({-3})), "");
+  EXPECT_NE(check_value(without, Json::array({""})), "");
+  EXPECT_NE(check_value(without, Json("cat")), "");
+  const auto read = from_json<Pictures>(table, {{"size", "6x4"}, {"without", {"cat", 3}}}, "data");
+  EXPECT_EQ(read.size, Extent(6, 4));
+  EXPECT_EQ(read.without, (std::vector<ClassChoice>{{.name = "cat"}, {.name = "", .label = 3}}));
+  EXPECT_EQ(write_fields(table, &read), Json({{"size", "6x4"}, {"without", {"cat", 3}}}));
+  const auto square = from_json<Pictures>(table, {{"size", 7}}, "data");  // as runs stored it
+  EXPECT_EQ(square.size, Extent(7, 7));
+  EXPECT_EQ(write_fields(table, &square)["size"], Json(7));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "genai/base/files.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -59,7 +60,10 @@ TEST(Files, ReadErrors) {
   expect_error(ErrorKind::data, "No such file", [&] { read_file(folder / "none", 10); });
   expect_error(ErrorKind::data, "at most 4 bytes, found 5", [&] { read_file(folder / "five", 4); });
   expect_error(ErrorKind::data, "directory", [&] { read_file(folder.path(), 10); });
-  expect_error(ErrorKind::data, "at most 100 bytes", [] { read_file("/dev/zero", 100); });
+  expect_error(ErrorKind::data, "found a device", [] { read_file("/dev/zero", 100); });
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  expect_error(ErrorKind::data, "found a pipe", [&] { read_file(folder / "pipe", 10); });
+  expect_error(ErrorKind::data, "at most 100 bytes", [] { read_input("/dev/zero", 100); });
   put(folder / "a", "1");
   const std::string nul = (folder / "a").string() + std::string("\0b", 2);
   expect_error(ErrorKind::data, "NUL byte", [&] { read_file(nul, 10); });
@@ -70,7 +74,7 @@ TEST(Files, WriteErrorsNamePathBytesAndReason) {
   expect_error(ErrorKind::failure, "(3 bytes): No such file",
                [&] { write_file(folder / "none/x", "123"); });
   expect_error(ErrorKind::failure, "found a folder", [&] { write_file(folder.path(), "123"); });
-  expect_error(ErrorKind::failure, "device or pipe", [&] { write_file("/dev/null", "123"); });
+  expect_error(ErrorKind::failure, "found a device", [&] { write_file("/dev/null", "123"); });
   expect_error(ErrorKind::failure, "File name too long",
                [&] { write_file(folder / std::string(300, 'x'), "1"); });
   put(folder / ".a", "kept");
@@ -119,6 +123,46 @@ TEST(Files, SymbolicLinkIsReplacedAndATemporaryLinkNotFollowed) {
   EXPECT_EQ(slurp(folder / "target"), "kept");
 }
 
+TEST(Files, OutputGoesWhereTheUserSaid) {
+  TempFolder folder;
+  put(folder / "target", "old");
+  fs::create_symlink("target", folder / "link");
+  fs::create_symlink("link", folder / "chain");
+  write_output(folder / "chain", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "chain"));
+  EXPECT_EQ(slurp(folder / "target"), "new");
+  fs::create_symlink("nothing yet", folder / "dangling");
+  write_output(folder / "dangling", "made");
+  EXPECT_EQ(slurp(folder / "nothing yet"), "made");
+  fs::create_symlink("b", folder / "a");
+  fs::create_symlink("a", folder / "b");
+  expect_error(ErrorKind::failure, "circle", [&] { write_output(folder / "a", "x"); });
+  write_output("/dev/null", "gone");
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+TEST(Files, OutputToAnOpenFileIsStreamedToIt) {
+  TempFolder folder;
+  const int fd = ::open((folder / "x").c_str(), O_WRONLY | O_CREAT, 0600);
+  fs::create_symlink(concat("/proc/self/fd/", fd), folder / "stream");
+  ASSERT_EQ(::write(fd, "before ", 7), 7);
+  write_output(folder / "stream", "after");
+  EXPECT_TRUE(fs::is_symlink(folder / "stream"));
+  EXPECT_EQ(slurp(folder / "x"), "before after");
+  ::close(fd);
+  EXPECT_FALSE(is_standard_output(folder / "x"));
+  EXPECT_TRUE(is_standard_output("-"));
+  EXPECT_TRUE(is_standard_output("/proc/self/fd/1"));
+}
+
+TEST(Files, LinksInAFolderOfOursAreRefused) {
+  TempFolder folder;
+  fs::create_directories(folder / "samples");
+  EXPECT_NO_THROW(refuse_links(folder.path()));
+  fs::create_symlink("/etc/passwd", folder / "samples/step.png");
+  expect_error(ErrorKind::failure, "step.png", [&] { refuse_links(folder.path()); });
+}
+
 TEST(Files, SanitizeName) {
   EXPECT_EQ(sanitize_name("VAE MNIST_2.5"), "vae-mnist_2.5");
   EXPECT_EQ(sanitize_name("../../etc/passwd"), "etc-passwd");
@@ -145,6 +189,19 @@ TEST(FileLock, SecondOwnerIsToldThePid) {
   EXPECT_THROW(FileLock::acquire(folder / "other", "run 9"), Error);
   expect_error(ErrorKind::failure, "No such file",
                [&] { FileLock::acquire(folder / "none/lock", "run 8"); });
+}
+
+TEST(FileLock, KnowsThatItsFolderWasMovedAndFollowsNoLink) {
+  TempFolder folder;
+  fs::create_directory(folder / "run");
+  const FileLock lock = FileLock::acquire(folder / "run/lock", "run 8");
+  EXPECT_TRUE(lock.in_place());
+  fs::rename(folder / "run", folder / "moved");
+  EXPECT_FALSE(lock.in_place());
+  put(folder / "precious", "kept");
+  fs::create_symlink("precious", folder / "lock");
+  expect_error(ErrorKind::failure, "cannot lock", [&] { FileLock::acquire(folder / "lock", "x"); });
+  EXPECT_EQ(slurp(folder / "precious"), "kept");
 }
 
 TEST(FileLock, TakenFromADeadProcess) {

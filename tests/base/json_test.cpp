@@ -222,5 +222,42 @@ TEST(SealedJson, KeepsTheLimits) {
                [&] { open_sealed_json(text, "m.json", {.bytes = text.size() - 1}); });
 }
 
+TEST(ParseJson, TakesTimeInProportionToTheKeys) {
+  std::string text = "{";
+  for (int i = 0; i < 200'000; ++i) text += concat(i ? "," : "", "\"key", i, "\":", i);
+  text += "}";
+  const Json json = parse_json(text, "many", ErrorKind::data, {.bytes = text.size()});
+  EXPECT_EQ(json.size(), 200'000u);
+  EXPECT_EQ(json.back(), 199'999);
+}
+
+TEST(CheckedLines, EveryFlippedBitIsSeen) {
+  const Json object = {{"step", 12}, {"test", {{"nelbo", 101.25}}}};
+  const std::string line = checked_line(object);
+  EXPECT_EQ(read_checked_lines(line + "\n", "log").lines, std::vector<Json>{object});
+  for (size_t i = 0; i < line.size(); ++i) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string flipped = line;
+      flipped[i] = static_cast<char>(flipped[i] ^ 1 << bit);
+      const CheckedLines read = read_checked_lines(line + "\n" + flipped + "\n", "log");
+      EXPECT_GE(read.damaged.size(), 1u) << flipped;
+    }
+  }
+}
+
+TEST(CheckedLines, TornAndOlderLinesAreTaken) {
+  const std::string line = checked_line({{"step", 1}});
+  const CheckedLines torn = read_checked_lines(line + "\n" + line.substr(0, 5), "log");
+  EXPECT_TRUE(torn.torn);
+  EXPECT_EQ(torn.lines.size(), 1u);
+  EXPECT_TRUE(torn.damaged.empty());
+  const CheckedLines old = read_checked_lines("{\"step\":1}\n{\"step\":2}\n", "log");
+  EXPECT_EQ(old.lines.size(), 2u);
+  EXPECT_TRUE(old.damaged.empty());
+  const CheckedLines mixed = read_checked_lines(line + "\n{\"step\":2}\n", "log");
+  ASSERT_EQ(mixed.damaged.size(), 1u);
+  EXPECT_NE(mixed.damaged[0].find("log, line 2"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace genai

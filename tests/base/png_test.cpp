@@ -1,51 +1,14 @@
 #include "genai/base/png.h"
 
-#include <zlib.h>
-
+#include "png_file.h"
 #include "temp_folder.h"
 
 namespace genai {
 namespace {
 
-// PNG files by hand, so that decoding is not only tested against our own encoder.
-
-std::string big_endian(uint32_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
-  return bytes;
+std::vector<uint8_t> pixels(const std::string& file, Ground ground = Ground::black) {
+  return decode_png(file, "x", 1000, ground).image.pixels;
 }
-
-std::string png_chunk(const std::string& type, const std::string& data) {
-  const std::string body = type + data;
-  const uLong crc =
-      crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
-  return big_endian(static_cast<uint32_t>(data.size())) + body +
-         big_endian(static_cast<uint32_t>(crc));
-}
-
-std::string deflated(const std::string& raw) {
-  uLongf size = compressBound(raw.size());
-  std::string out(size, '\0');
-  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(raw.data()),
-           raw.size());
-  out.resize(size);
-  return out;
-}
-
-const std::string kSignature("\x89PNG\r\n\x1a\n", 8);
-
-std::string header(uint32_t width, uint32_t height, int bits, int colour, int interlace = 0) {
-  return png_chunk("IHDR", big_endian(width) + big_endian(height) + static_cast<char>(bits) +
-                           static_cast<char>(colour) + std::string(2, '\0') +
-                           static_cast<char>(interlace));
-}
-
-/// `raw`: rows, each after its filter byte. `extra`: chunks between IHDR and IDAT.
-std::string png(const std::string& head, const std::string& raw, const std::string& extra = "") {
-  return kSignature + head + extra + png_chunk("IDAT", deflated(raw)) + png_chunk("IEND", "");
-}
-
-std::vector<uint8_t> pixels(const std::string& file) { return decode_png(file, "x").image.pixels; }
 using Pixels = std::vector<uint8_t>;
 
 Image sample(int64_t width, int64_t height, int64_t channels) {
@@ -99,30 +62,60 @@ TEST(Png, EveryTruncationAndExtensionIsFound) {
 }
 
 TEST(Png, SmallDepthsAndSixteenBits) {
-  EXPECT_EQ(pixels(png(header(8, 1, 1, 0), bytes({0, 0b10100101}))),
+  EXPECT_EQ(pixels(png_file(png_header(8, 1, 1, 0), bytes({0, 0b10100101}))),
             (Pixels{255, 0, 255, 0, 0, 255, 0, 255}));
-  EXPECT_EQ(pixels(png(header(4, 1, 2, 0), bytes({0, 0b00011011}))), (Pixels{0, 85, 170, 255}));
-  EXPECT_EQ(pixels(png(header(2, 1, 4, 0), bytes({0, 0x1F}))), (Pixels{17, 255}));
-  const Png deep = decode_png(png(header(2, 1, 16, 0), bytes({0, 0x80, 0x80, 0x00, 0xFF})), "x");
+  EXPECT_EQ(pixels(png_file(png_header(4, 1, 2, 0), bytes({0, 0b00011011}))),
+            (Pixels{0, 85, 170, 255}));
+  EXPECT_EQ(pixels(png_file(png_header(2, 1, 4, 0), bytes({0, 0x1F}))), (Pixels{17, 255}));
+  const Png deep =
+      decode_png(png_file(png_header(2, 1, 16, 0), bytes({0, 0x80, 0x80, 0x00, 0xFF})), "x");
   EXPECT_EQ(deep.image.channels, 1);
   EXPECT_EQ(deep.image.pixels, (Pixels{0x80, 1}));   // 0x00FF * 255 / 65535, rounded
-  EXPECT_EQ(pixels(png(header(1, 1, 16, 2), bytes({0, 255, 255, 0, 0, 128, 128}))),
+  EXPECT_EQ(pixels(png_file(png_header(1, 1, 16, 2), bytes({0, 255, 255, 0, 0, 128, 128}))),
             (Pixels{255, 0, 128}));
 }
 
 TEST(Png, PaletteAndTransparency) {
   const std::string palette = png_chunk("PLTE", bytes({10, 20, 30, 200, 100, 50}));
-  EXPECT_EQ(pixels(png(header(2, 1, 1, 3), bytes({0, 0b01000000}), palette)),
+  EXPECT_EQ(pixels(png_file(png_header(2, 1, 1, 3), bytes({0, 0b01000000}), palette)),
             (Pixels{10, 20, 30, 200, 100, 50}));
-  EXPECT_EQ(pixels(png(header(2, 1, 8, 3), bytes({0, 1, 2}), palette)),   // outside: black
+  EXPECT_EQ(pixels(png_file(png_header(2, 1, 8, 3), bytes({0, 1, 2}), palette)),  // outside: black
             (Pixels{200, 100, 50, 0, 0, 0}));
-  EXPECT_EQ(pixels(png(header(2, 1, 1, 3), bytes({0, 0b01000000}),
-                       palette + png_chunk("tRNS", bytes({255, 128})))),
+  EXPECT_EQ(pixels(png_file(png_header(2, 1, 1, 3), bytes({0, 0b01000000}),
+                            palette + png_chunk("tRNS", bytes({255, 128})))),
             (Pixels{10, 20, 30, 100, 50, 25}));
-  EXPECT_EQ(pixels(png(header(2, 1, 8, 4), bytes({0, 200, 255, 200, 0}))), (Pixels{200, 0}));
-  EXPECT_EQ(pixels(png(header(1, 1, 8, 6), bytes({0, 255, 100, 0, 51}))), (Pixels{51, 20, 0}));
-  EXPECT_EQ(pixels(png(header(2, 1, 8, 0), bytes({0, 9, 8}), png_chunk("tRNS", bytes({0, 9})))),
-            (Pixels{0, 8}));
+  EXPECT_EQ(pixels(png_file(png_header(2, 1, 8, 4), bytes({0, 200, 255, 200, 0}))),
+            (Pixels{200, 0}));
+  EXPECT_EQ(pixels(png_file(png_header(1, 1, 8, 6), bytes({0, 255, 100, 0, 51}))),
+            (Pixels{51, 20, 0}));
+  EXPECT_EQ(
+      pixels(png_file(png_header(2, 1, 8, 0), bytes({0, 9, 8}), png_chunk("tRNS", bytes({0, 9})))),
+      (Pixels{0, 8}));
+}
+
+TEST(Png, TransparencyOverWhiteIsKeptBesideThePicture) {
+  const std::string file =
+      png_file(png_header(3, 1, 8, 6), bytes({0, 0, 0, 0, 255, 0, 0, 0, 0, 200, 100, 50, 128}));
+  EXPECT_EQ(pixels(file, Ground::white), (Pixels{0, 0, 0, 255, 255, 255, 227, 177, 152}));
+  const Png found = decode_png(file, "x");
+  EXPECT_EQ(found.image.pixels, pixels(file, Ground::white));
+  EXPECT_EQ(found.alpha, (Image{3, 1, 1, {255, 0, 128}}));
+  EXPECT_TRUE(
+      decode_png(png_file(png_header(1, 1, 8, 4), bytes({0, 9, 255})), "x").alpha.pixels.empty());
+}
+
+TEST(Png, SaysHighestValueAndOrientation) {
+  EXPECT_EQ(
+      decode_png(png_file(png_header(2, 1, 16, 0), bytes({0, 0x0F, 0xFF, 0, 1})), "x").highest,
+      4095);
+  EXPECT_EQ(
+      decode_png(png_file(png_header(1, 1, 16, 4), bytes({0, 0, 9, 0xFF, 0xFF})), "x").highest, 9);
+  EXPECT_EQ(decode_png(png_file(png_header(1, 1, 8, 0), bytes({0, 255})), "x").highest, -1);
+  const std::string exif = png_chunk(
+      "eXIf", "MM" + bytes({0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0}));
+  EXPECT_EQ(decode_png(png_file(png_header(1, 1, 8, 0), bytes({0, 255}), exif), "x").orientation,
+            6);
+  EXPECT_EQ(decode_png(png_file(png_header(1, 1, 8, 0), bytes({0, 255})), "x").orientation, 1);
 }
 
 TEST(Png, Interlaced) {   // Adam7: pixels (x, y) = 16 y + x
@@ -135,7 +128,7 @@ TEST(Png, Interlaced) {   // Adam7: pixels (x, y) = 16 y + x
       for (int x = start_x[pass]; x < 10; x += step_x[pass]) raw += static_cast<char>(16 * y + x);
     }
   }
-  const Pixels found = pixels(png(header(10, 9, 8, 0, 1), raw));
+  const Pixels found = pixels(png_file(png_header(10, 9, 8, 0, 1), raw));
   ASSERT_EQ(found.size(), 90u);
   for (int i = 0; i < 90; ++i) EXPECT_EQ(found[static_cast<size_t>(i)], 16 * (i / 10) + i % 10);
 }
@@ -143,69 +136,71 @@ TEST(Png, Interlaced) {   // Adam7: pixels (x, y) = 16 y + x
 TEST(Png, SizeIsCheckedBeforeAllocating) {
   const std::string raw = bytes({0, 1});
   expect_error(ErrorKind::data, "found 16777216 x 16777216",
-               [&] { decode_png(png(header(1 << 24, 1 << 24, 8, 0), raw), "x.png"); });
+               [&] { decode_png(png_file(png_header(1 << 24, 1 << 24, 8, 0), raw), "x.png"); });
   expect_error(ErrorKind::data, "expected 1 to 99 pixels, found 10 x 10",
                [&] { decode_png(encode_png(sample(10, 10, 1)), "x.png", 99); });
   EXPECT_EQ(decode_png(encode_png(sample(10, 10, 1)), "x.png", 100).image.width, 10);
   expect_error(ErrorKind::data, "found 0 x 1",
-               [&] { decode_png(png(header(0, 1, 8, 0), raw), "x.png"); });
+               [&] { decode_png(png_file(png_header(0, 1, 8, 0), raw), "x.png"); });
   expect_error(ErrorKind::data, "found 4294967295 x 1",
-               [&] { decode_png(png(header(0xFFFFFFFF, 1, 8, 0), raw), "x.png"); });
+               [&] { decode_png(png_file(png_header(0xFFFFFFFF, 1, 8, 0), raw), "x.png"); });
   expect_error(ErrorKind::data, "expected 256008000 bytes of pixel data, found 2",
-               [&] { decode_png(png(header(8000, 8000, 8, 6), raw), "x.png"); });
+               [&] { decode_png(png_file(png_header(8000, 8000, 8, 6), raw), "x.png"); });
 }
 
 TEST(Png, WrongPixelStream) {   // chunk CRCs are right in all of these
-  const std::string head = header(2, 2, 8, 0), end = png_chunk("IEND", "");
+  const std::string head = png_header(2, 2, 8, 0), end = png_chunk("IEND", "");
   const std::string raw = bytes({0, 1, 2, 0, 3, 4}), good = deflated(raw);
-  EXPECT_EQ(pixels(kSignature + head + png_chunk("IDAT", good) + end), (Pixels{1, 2, 3, 4}));
+  EXPECT_EQ(pixels(kPngSignature + head + png_chunk("IDAT", good) + end), (Pixels{1, 2, 3, 4}));
   const auto expect_bad = [&](const std::string& file, int line = __builtin_LINE()) {
     SCOPED_TRACE(line);
     expect_error(ErrorKind::data, "x.png", [&] { decode_png(file, "x.png"); });
   };
   std::string adler = good;
   adler.back() = static_cast<char>(adler.back() ^ 1);
-  expect_bad(kSignature + head + png_chunk("IDAT", adler) + end);
-  expect_bad(kSignature + head + png_chunk("IDAT", good.substr(0, good.size() - 4)) + end);
-  expect_bad(kSignature + head + png_chunk("IDAT", good + "x") + end);
-  expect_bad(kSignature + head + png_chunk("IDAT", good) + png_chunk("IDAT", "x") + end);
-  expect_bad(png(head, raw.substr(0, 5)));
-  expect_bad(png(head, raw + "x"));
-  expect_bad(png(head, bytes({9, 1, 2, 0, 3, 4})));   // no such filter
-  expect_bad(kSignature + head + end);
-  expect_bad(png(head, raw, png_chunk("CRIT", "unknown critical chunk")));
-  expect_bad(png(head, raw, head));
-  expect_bad(png(header(2, 2, 3, 0), raw));
-  expect_bad(png(header(2, 2, 8, 5), raw));
-  expect_bad(png(header(2, 2, 8, 3), raw));   // no palette
-  expect_bad(kSignature + head + png_chunk("IDAT", good.substr(0, 5)) + png_chunk("tEXt", "") +
+  expect_bad(kPngSignature + head + png_chunk("IDAT", adler) + end);
+  expect_bad(kPngSignature + head + png_chunk("IDAT", good.substr(0, good.size() - 4)) + end);
+  expect_bad(kPngSignature + head + png_chunk("IDAT", good + "x") + end);
+  expect_bad(kPngSignature + head + png_chunk("IDAT", good) + png_chunk("IDAT", "x") + end);
+  expect_bad(png_file(head, raw.substr(0, 5)));
+  expect_bad(png_file(head, raw + "x"));
+  expect_bad(png_file(head, bytes({9, 1, 2, 0, 3, 4})));  // no such filter
+  expect_bad(kPngSignature + head + end);
+  expect_bad(png_file(head, raw, png_chunk("CRIT", "unknown critical chunk")));
+  expect_bad(png_file(head, raw, head));
+  expect_bad(png_file(png_header(2, 2, 3, 0), raw));
+  expect_bad(png_file(png_header(2, 2, 8, 5), raw));
+  expect_bad(png_file(png_header(2, 2, 8, 3), raw));  // no palette
+  expect_bad(kPngSignature + head + png_chunk("IDAT", good.substr(0, 5)) + png_chunk("tEXt", "") +
              png_chunk("IDAT", good.substr(5)) + end);
-  expect_bad(kSignature + png_chunk("IDAT", good) + end);
+  expect_bad(kPngSignature + png_chunk("IDAT", good) + end);
   expect_bad("");
 }
 
 TEST(Png, PixelStreamMayBeCutAnywhere) {
-  const std::string good = deflated(bytes({0, 1, 2, 0, 3, 4})), head = header(2, 2, 8, 0);
+  const std::string good = deflated(bytes({0, 1, 2, 0, 3, 4})), head = png_header(2, 2, 8, 0);
   std::string single;
   for (size_t i = 0; i <= good.size(); ++i) {
     const std::string parts = png_chunk("IDAT", good.substr(0, i)) + png_chunk("IDAT", good.substr(i));
-    EXPECT_EQ(pixels(kSignature + head + parts + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4})) << i;
+    EXPECT_EQ(pixels(kPngSignature + head + parts + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4}))
+        << i;
     if (i < good.size()) single += png_chunk("IDAT", good.substr(i, 1));
   }
-  EXPECT_EQ(pixels(kSignature + head + single + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4}));
+  EXPECT_EQ(pixels(kPngSignature + head + single + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4}));
   std::string adler = good;
   adler.back() = static_cast<char>(adler.back() ^ 1);
   for (size_t i = 0; i <= adler.size(); ++i)
     expect_error(ErrorKind::data, "x.png: damaged pixel data", [&] {
-      decode_png(kSignature + head + png_chunk("IDAT", adler.substr(0, i)) +
-                     png_chunk("IDAT", adler.substr(i)) + png_chunk("IEND", ""), "x.png");
+      decode_png(kPngSignature + head + png_chunk("IDAT", adler.substr(0, i)) +
+                     png_chunk("IDAT", adler.substr(i)) + png_chunk("IEND", ""),
+                 "x.png");
     });
 }
 
 TEST(Png, TextOfOthers) {
-  const std::string head = header(1, 1, 8, 0), raw = bytes({0, 5});
+  const std::string head = png_header(1, 1, 8, 0), raw = bytes({0, 5});
   const auto texts = [&](const std::string& extra) {
-    return decode_png(png(head, raw, extra), "x").text;
+    return decode_png(png_file(head, raw, extra), "x").text;
   };
   EXPECT_EQ(texts(png_chunk("iTXt", std::string("key\0\0\0de\0Titel\0text", 19))),
             (std::vector<PngText>{{"key", "text", true}}));

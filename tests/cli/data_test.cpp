@@ -59,7 +59,7 @@ TEST_F(Data, DamagedFilesAreNamed) {
 TEST_F(Data, FoldersWithoutPicturesAreNamed) {
   expect_error(3, {"train", "--model", "vae", "--data", "mnits"}, {"mnits", "'mnist'"});
   fs::create_directory(folder / "texts");
-  put(folder / "texts/a.txt", "text");
+  put(folder / "texts/a.txt", std::string("\0\1", 2));
   expect_error(3, {"data", "show", "texts"}, {"texts", "found 0", "a.txt"});
   for (const char* name : {"a.png", "b.png"}) put(folder / "texts" / name, "text");
   expect_error(3, {"train", "--model", "vae", "--data", "texts"}, {"a.png", "found text"});
@@ -89,6 +89,44 @@ TEST_F(Data, ShowDescribesAndVerbsNeedTheirArguments) {
   const Json list = json_of({"data"});
   EXPECT_EQ(list[0]["name"], "digits");
   EXPECT_EQ(list[0]["state"], "built in");
+}
+
+TEST_F(Data, TheFirstLineSaysWhatWasRead) {
+  fs::create_directories(folder / "pics/rings");
+  put(folder / "pics/notes.txt", "x");
+  const Outcome shown = genai({"data", "show", "pics"});
+  const std::string first = shown.out.substr(0, shown.out.find('\n'));
+  for (const char* part : {"pics: 12x12 grey, ", " for training, ", " for testing",
+                           "2 classes: bars, rings", "skipped 1 other file: notes.txt"}) {
+    EXPECT_NE(first.find(part), std::string::npos) << first << "\nlacks: " << part;
+  }
+  const Outcome trained = genai(training({"--dry-run"}));
+  EXPECT_EQ(trained.err.find("data: pics: 12x12 grey"), 0u) << trained.err;
+  expect_error(2, {"train", "--model", "vae", "--data", "digits", "--test-share", "0.2"},
+               {"test_share", "its own test images"});
+  EXPECT_EQ(json_of({"data", "show", "pics", "--size", "8x6"})["height"], 6);
+  expect_error(2, {"data", "show", "pics", "--size", "8x"}, {"--size", "64x48"});
+}
+
+TEST_F(Data, PicturesAndArchivesAreNoTexts) {
+  expect_error(3, {"train", "--model", "vae", "--data", "pics/bars/000.png"},
+               {"000.png is a PNG; expected a folder or ZIP of images"});
+  put(folder / "x.zip", std::string("PK\3\4", 4) + std::string(40, '\0'));
+  expect_error(3, {"data", "show", "x.zip"}, {"cannot read ZIP x.zip"});
+}
+
+TEST_F(Data, ClassesHaveNames) {
+  const std::string run = train({"--steps", "1", "--conditional", "--leave-out", "bars"});
+  EXPECT_EQ(json_of({"inspect", run})["data"]["source"], "pics-without-bars");
+  const Outcome made = genai({"sample", run, "--class", "RINGS", "-n", "1", "--out", "x.png"});
+  EXPECT_EQ(made.code, 0) << made.err;
+  const Json told = json_of({"inspect", "x.png"})["text"];
+  EXPECT_EQ(told["genai"]["class"], "rings");
+  EXPECT_EQ(told["genai"]["request"]["class"], 1);
+  EXPECT_NE(told["parameters"].get<std::string>().find("Class: rings"), std::string::npos);
+  expect_error(2, {"sample", run, "--class", "stripes", "-n", "1"}, {"bars, rings", "from 0 to 1"});
+  EXPECT_NE(genai({"sample", run, "--help"}).out.find("one of bars, rings"), std::string::npos);
+  EXPECT_NE(genai({"inspect", run}).out.find("classes bars, rings"), std::string::npos);
 }
 
 TEST_F(Data, ShowOfATextCountsItsTokens) {

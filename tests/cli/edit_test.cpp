@@ -1,4 +1,6 @@
+#include "base/png_file.h"
 #include "cli/tool.h"
+#include "genai/base/picture.h"
 
 namespace genai {
 namespace {
@@ -66,6 +68,66 @@ TEST_F(EditVerb, VaryAndBlendMakeSheetsNamedByTheRequest) {
   EXPECT_EQ(blend.out, out + "step-2-blend-000-001-seed-0-n3.png\n") << blend.err;
   const Json told = json_of({"inspect", out + "step-2-blend-000-001-seed-0-n3.png"});
   EXPECT_EQ(told["text"]["genai"]["request"]["edit"], "blend");
+}
+
+TEST_F(EditVerb, AnyPixelOfAMaskThatIsNotBlackIsFilled) {
+  Image faint{.width = 12, .height = 12, .channels = 1, .pixels = {}};
+  Image red{.width = 12, .height = 12, .channels = 3, .pixels = {}};
+  for (int i = 0; i < 144; ++i) {
+    const bool fill = i >= 72;
+    faint.pixels.push_back(fill ? 1 : 0);
+    red.pixels.insert(red.pixels.end(), {static_cast<uint8_t>(fill ? 255 : 0), 0, 0});
+  }
+  put(folder / "faint.png", encode_png(faint));
+  put(folder / "red.png", encode_png(red));
+  put(folder / "large.png", encode_png(scale_up(faint, 4)));
+  const Image lower = edit({"inpaint", bars_, "--mask", "lower", "-n", "1"});
+  for (const char* mask : {"faint.png", "red.png", "large.png"}) {
+    EXPECT_EQ(edit({"inpaint", bars_, "--mask", mask, "-n", "1"}), lower) << mask;
+  }
+  const Outcome told = genai({"edit", "last", "inpaint", bars_, "--mask", "red.png", "-n", "1",
+                              "--steps", "2", "--out", "x.png"});
+  EXPECT_NE(told.err.find("red.png fills 72 of 144 pixels"), std::string::npos) << told.err;
+}
+
+TEST_F(EditVerb, APictureAndItsMaskOrHoleAreScaledTogether) {
+  Image photo{.width = 50, .height = 30, .channels = 1, .pixels = std::vector<uint8_t>(1500, 90)};
+  for (size_t i = 0; i < 1500; i += 3) photo.pixels[i] = 120;
+  Image mask{.width = 50, .height = 30, .channels = 1, .pixels = std::vector<uint8_t>(1500, 0)};
+  std::fill(mask.pixels.begin() + 750, mask.pixels.end(), 255);
+  put(folder / "photo.png", encode_png(photo));
+  put(folder / "mask.png", encode_png(mask));
+  std::string rows;  // the lower half transparent
+  for (size_t i = 0; i < 1500; ++i) {
+    if (i % 50 == 0) rows += '\0';
+    rows += static_cast<char>(photo.pixels[i]);
+    rows += i < 750 ? '\xFF' : '\0';
+  }
+  put(folder / "hole.png", png_file(png_header(50, 30, 8, 4), rows));
+  const Image made = edit({"inpaint", "photo.png", "--mask", "mask.png", "-n", "1"});
+  EXPECT_EQ(made.width, 12);
+  const Image own = edit({"inpaint", "hole.png", "-n", "1"});
+  const auto half = made.pixels.begin() + 72;
+  EXPECT_TRUE(std::equal(made.pixels.begin(), half, own.pixels.begin()));
+  expect_error(2, {"edit", "last", "inpaint", "photo.png", "--mask", "mask.png", "--as-is"},
+               {"12x12", "50x30"});
+}
+
+TEST_F(EditVerb, ASampleOfTheToolIsScaledDown) {
+  put(folder / "large.png", encode_png(scale_up(read_png(folder / bars_).image, 8)));
+  EXPECT_EQ(edit({"inpaint", "large.png", "--mask", "lower", "-n", "1"}),
+            edit({"inpaint", bars_, "--mask", "lower", "-n", "1"}));
+  EXPECT_EQ(edit({"vary", "large.png", "-n", "1"}), edit({"vary", bars_, "-n", "1"}));
+  const Outcome told = genai({"edit", "last", "vary", "large.png", "-n", "1", "--out", "x.png"});
+  EXPECT_NE(told.err.find("large.png: scaled down 8 times"), std::string::npos) << told.err;
+  const Outcome path = genai({"show", "last", "path", "--forward", "large.png", "--steps", "2",
+                              "--out", "path.png"});
+  EXPECT_EQ(path.code, 0) << path.err;
+  EXPECT_NE(path.err.find("large.png: scaled down 8 times"), std::string::npos) << path.err;
+  expect_error(2, {"edit", "last", "inpaint", "large.png", "--mask", "lower", "--as-is"},
+               {"12x12", "96x96"});
+  ASSERT_EQ(genai({"sample", "last", "-n", "4", "--steps", "2", "--out", "sheet.png"}).code, 0);
+  expect_error(3, {"edit", "last", "vary", "sheet.png"}, {"a sheet of 2 x 2 pictures"});
 }
 
 TEST_F(EditVerb, RefusesWhatDoesNotFit) {

@@ -55,7 +55,10 @@ TEST_F(Help, InspectRunsAndDoctorDescribeWhatThereIs) {
   EXPECT_NE(bare.out.find("12x12 grey"), std::string::npos) << bare.out;
   put(folder / "garbage", "garbage");
   expect_error(3, {"inspect", "garbage"}, {"garbage", "PNG"});
-  EXPECT_EQ(json_of({"doctor"})["runs"], "runs/ can be written");
+  const Json doctor = json_of({"doctor"});
+  EXPECT_EQ(doctor["runs"], "runs/ can be written");
+  EXPECT_TRUE(doctor["cores"].is_number()) << doctor;
+  EXPECT_TRUE(doctor.contains("shakespeare")) << doctor;
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ TEST_F(Resume, ADamagedNewestCheckpointIsPassedOver) {
   expect_error(3, {"train", "--resume", "1"},
                {"step-0000020/training.safetensors", "step-0000015/training.safetensors"});
   fs::remove_all(saved);
-  expect_error(2, {"train", "--resume", "1"}, {"no checkpoints"});
+  expect_error(3, {"train", "--resume", "1"}, {"no checkpoint left", "step 20"});
 }
 
 TEST_F(Resume, ASecondProcessIsTurnedAway) {

@@ -151,7 +151,7 @@ TEST_F(Sample, AClassIsDrawnWhereTheModelKnowsClasses) {
   EXPECT_NE(bars, rings);
   EXPECT_EQ(cell(turns, 0), cell(bars, 0));
   EXPECT_EQ(cell(turns, 1), cell(rings, 1));
-  expect_error(2, {"sample", "last", "--class", "2"}, {"--class: 2", "0 to 1"});
+  expect_error(2, {"sample", "last", "--class", "2"}, {"--class: '2'", "0 to 1"});
   EXPECT_EQ(genai({"sample", "last", "--class", "1", "-n", "1"}).out,
             "runs/002-vae-class-pics/out/step-5-seed-0-n1-class1.png\n");
 }

@@ -36,8 +36,8 @@ TEST_F(Score, ALikelihoodTellsSetsApartAndKeepsTheWorst) {
   EXPECT_NE(names[2].find("auroc_log_likelihood_iw10@pics:0-test"), std::string::npos) << names[2];
   EXPECT_NE(names[2].find("-vs-pics:1-test"), std::string::npos) << names[2];
   EXPECT_EQ(read_png(folder / json["worst"].get<std::string>()).image.channels, 1);
-  expect_error(2, {"score", "last", "pics:7x"}, {"pics:7x", "mnist:9"});
-  expect_error(3, {"score", "last", "pics:5"}, {"pics:5"});
+  expect_error(2, {"score", "last", "pics:7x"}, {"pics:7x", "bars, rings"});
+  expect_error(2, {"score", "last", "pics:5"}, {"pics:5", "from 0 to 1"});
   expect_error(3, {"score", "last", "nowhere.png"}, {"nowhere.png"});
   expect_error(2, {"score", "last", "pics/bars/000.png", "--against", "pics"}, {"--against"});
   expect_error(2, {"score", "last", "pics", "pics"}, {"one DATA"});
@@ -52,6 +52,28 @@ TEST_F(Score, ALeftOutClassIsAnOutlier) {
                 "log_likelihood_iw10@pics-without-1-test"), 0u);
   expect_error(2, training({"--leave-out", "7"}), {"leave_out", "0 to 1"});
   expect_error(2, training({"--leave-out", "0,1"}), {"leave_out", "no training images"});
+}
+
+TEST_F(Score, ABlackDrawingOnWhiteIsInvertedForDigits) {
+  ASSERT_EQ(
+      genai({"train", "--model", "vae", "--data", "digits", "--limit", "200", "--steps", "1",
+             "--batch", "50", "--encoder.hidden", "8", "--decoder.hidden", "8", "--threads", "1"})
+          .code,
+      0);
+  Image drawing{
+      .width = 200, .height = 160, .channels = 1, .pixels = std::vector<uint8_t>(200 * 160, 255)};
+  for (int y = 20; y < 100; ++y) {
+    for (int x = 30; x < 45; ++x) drawing.pixels[static_cast<size_t>(y * 200 + x)] = 0;
+  }
+  put(folder / "one.png", encode_png(drawing));
+  const Outcome told = genai({"score", "last", "one.png"});
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_NE(told.err.find("one.png: inverted to a white pen on black, scaled to 20 of 28 pixels"),
+            std::string::npos)
+      << told.err;
+  const Outcome plain = genai({"score", "last", "one.png", "--as-is"});
+  EXPECT_EQ(plain.err.find("inverted"), std::string::npos) << plain.err;
+  EXPECT_NE(plain.out, told.out);
 }
 
 }  // namespace

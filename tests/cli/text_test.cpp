@@ -7,11 +7,29 @@ namespace {
 
 class Text : public Cli {
  protected:
-  /// A tiny model of sums.
-  void train(const Arguments& more = {}) {
-    Arguments all{"train", "--model", "transformer", "--data", "sums", "--context", "0", "--steps",
-                  "4", "--batch", "8", "--layers", "1", "--heads", "2", "--width", "16",
-                  "--warmup", "0", "--threads", "1"};
+  /// A tiny model of sums, or of a text in windows of 16 tokens.
+  void train(const Arguments& more = {}, const std::string& data = "sums") {
+    Arguments all{"train",
+                  "--model",
+                  "transformer",
+                  "--data",
+                  data,
+                  "--context",
+                  data == "sums" ? "0" : "16",
+                  "--steps",
+                  "4",
+                  "--batch",
+                  "8",
+                  "--layers",
+                  "1",
+                  "--heads",
+                  "2",
+                  "--width",
+                  "16",
+                  "--warmup",
+                  "0",
+                  "--threads",
+                  "1"};
     all.insert(all.end(), more.begin(), more.end());
     const Outcome trained = genai(all);
     ASSERT_EQ(trained.code, 0) << trained.err;
@@ -33,6 +51,7 @@ TEST_F(Text, TrainSampleEvaluateScoreAndShow) {
   EXPECT_EQ(one.out, sixth + "\n");
 
   const Json sample = json_of({"sample", "last", "-n", "1", "--json"});
+  EXPECT_EQ(json_of({"sample", "last", "-n", "3"}).size(), 3u);
   std::string text;
   for (const Json& token : sample["tokens"]) {
     EXPECT_LE(token["log_probability"].get<double>(), 0);
@@ -72,6 +91,122 @@ TEST_F(Text, StopsAndFiles) {
       genai({"sample", "last", "--prompt", "1+", "-n", "8", "--out", "texts/some.txt"});
   EXPECT_EQ(file.out, "texts/some.txt\n");
   EXPECT_EQ(slurp(folder / "texts/some.txt"), plain.out);
+}
+
+TEST_F(Text, PromptsAndStopsSayLineEnds) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "one two\tthree @four\r\n";
+  put(folder / "t.txt", "\xEF\xBB\xBF" + text);
+  put(folder / "windows.txt", "\xEF\xBB\xBFone two\r\n");
+  train({}, "t.txt");
+  const auto prompted = [&](const std::string& prompt) {
+    return json_of({"sample", "last", "--length", "1", "--json", "--prompt", prompt})["prompt"]
+        .get<std::string>();
+  };
+  EXPECT_EQ(prompted("one\\ntwo\\tthree"), "one\ntwo\tthree");
+  EXPECT_EQ(prompted("one\r\ntwo"), "one\ntwo");
+  EXPECT_EQ(prompted("@@four"), "@four");
+  EXPECT_EQ(prompted("@windows.txt"), "one two");
+  expect_error(3, {"sample", "last", "--prompt", "@nosuch"}, {"no such file 'nosuch'", "@@nosuch"});
+  // No mark and no carriage return is a letter; the training file can be scored.
+  expect_error(3, {"sample", "last", "--prompt", "a\\\\"}, {"characters", "none of"});
+  EXPECT_EQ(genai({"score", "last", "windows.txt"}).code, 0);
+  // Whatever comes first of several stops, in any order.
+  const Json whole = json_of({"sample", "last", "--length", "200", "--json", "--prompt", "one"});
+  const std::string written = whole["text"];
+  const auto stopped = [&](const std::string& a, const std::string& b) {
+    return json_of({"sample", "last", "--length", "200", "--json", "--prompt", "one", "--stop=" + a,
+                    "--stop=" + b})["text"]
+        .get<std::string>();
+  };
+  const std::string late = written.substr(40, 3), early = written.substr(39, 2);
+  const size_t first = std::min(written.find(late), written.find(early));
+  EXPECT_EQ(stopped(late, early), written.substr(0, first));
+  EXPECT_EQ(stopped(early, late), written.substr(0, first));
+}
+
+TEST_F(Text, WritingEndsWhenItsReaderDoes) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += concat("line ", i, "\n");
+  put(folder / "t.txt", text);
+  train({}, "t.txt");
+  ToolOptions options = here();
+  options.reader_gone = true;
+  const Outcome gone = genai({"sample", "last", "--length", "10000000"}, options);
+  EXPECT_EQ(gone.code, 1);
+  EXPECT_LT(gone.seconds, 20);
+  EXPECT_LT(genai({"sample", "last", "-n", "40", "--length", "1000000"}, options).seconds, 20);
+  // Prompts end with their input, which is empty here.
+  EXPECT_EQ(genai({"sample", "last", "--interactive"}).code, 0);
+}
+
+TEST_F(Text, AMissingFileIsNamedWhateverItsEnding) {
+  for (const char* file : {"mispelled.txt", "mispelled.csv", "mispelled"}) {
+    for (const char* model : {"transformer", "series", "vae"}) {
+      expect_error(3, {"train", "--model", model, "--data", file}, {"no such file", file});
+    }
+  }
+}
+
+TEST_F(Text, DefaultsTakeEveryTokenizerAndScript) {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += concat(i * 7919 % 100'000, "x ");
+  put(folder / "t.txt", text);
+  std::string korean;
+  for (int i = 0; i < 4000; ++i) {  // 1,300 syllables
+    const int c = 0xAC00 + i * 37 % 1300;
+    korean += {static_cast<char>(0xE0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 0x3F)),
+               static_cast<char>(0x80 | (c & 0x3F))};
+  }
+  put(folder / "k.txt", korean);
+  const Arguments usual{"train", "--model",  "transformer", "--steps", "1",  "--batch", "2",
+                        "-q",    "--layers", "1",           "--width", "16", "--data"};
+  for (const Arguments& data : {Arguments{"t.txt", "--tokenizer", "bpe"},
+                                Arguments{"t.txt", "--tokenizer", "words"}, Arguments{"k.txt"}}) {
+    Arguments all = usual;
+    all.insert(all.end(), data.begin(), data.end());
+    const Outcome trained = genai(all);
+    EXPECT_EQ(trained.code, 0) << trained.err;
+    const std::string run = trained.out.substr(0, trained.out.find('\n'));
+    EXPECT_EQ(Json::parse(slurp(folder / run / "config.json"))["model"]["pairs"], false);
+    all.insert(all.end(), {"--pairs", "true"});
+    expect_error(2, all, {"model.pairs"});
+  }
+}
+
+TEST_F(Text, ResumesFromAnotherFolder) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += concat("line ", i, "\n");
+  put(folder / "t.txt", text);
+  train({}, "t.txt");
+  fs::create_directories(folder / "other");
+  ToolOptions there = here();
+  there.folder = folder / "other";
+  const std::string run = "../runs/001-transformer-t.txt";
+  const Outcome resumed = genai({"train", "--resume", run, "--steps", "6"}, there);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(genai({"evaluate", run, "--only", "likelihood"}, there).code, 0);
+  // A file given anew is found later, too.
+  fs::copy_file(folder / "t.txt", folder / "other/t2.txt");
+  EXPECT_EQ(genai({"train", "--resume", run, "--data", "t2.txt", "--steps", "7"}, there).code, 0);
+  fs::remove(folder / "t.txt");
+  EXPECT_EQ(genai({"train", "--resume", "1", "--steps", "8"}).code, 0);
+}
+
+TEST_F(Text, ARunOfVersion01Continues) {
+  train();
+  const fs::path saved = folder / "runs/001-transformer-sums/checkpoints/step-0000004";
+  Json json = open_sealed_json(slurp(saved / "manifest.json"), "manifest");
+  json["format"] = 1;
+  json["data"]["tokenizer"] = Json::parse(slurp(saved / "tokenizer.json"));
+  json["files"].erase("tokenizer.json");
+  json.erase("folder");
+  json["config"]["data"].erase("missing");
+  put(saved / "manifest.json", seal_json(json));
+  fs::remove(saved / "tokenizer.json");
+  const Outcome resumed = genai({"train", "--resume", "last", "--steps", "6"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(genai({"sample", "last"}).code, 0);
 }
 
 TEST_F(Text, ContinuesAndStartsFromOtherWeights) {

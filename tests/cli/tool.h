@@ -286,7 +286,12 @@ class Cli : public testing::Test {
     const Outcome outcome = genai(arguments, options);
     EXPECT_EQ(outcome.code, code) << shown << "\n" << outcome.err;
     EXPECT_NE(outcome.err.find("error: "), std::string::npos) << shown << "\n" << outcome.err;
-    EXPECT_EQ(outcome.out, "") << shown;
+    const bool heard = options.out_file.empty() && !options.reader_gone;
+    if (!heard || std::find(arguments.begin(), arguments.end(), "--json") == arguments.end()) {
+      EXPECT_EQ(outcome.out, "") << shown;
+    } else {
+      EXPECT_EQ(parse_json(outcome.out, shown, ErrorKind::data)["exit_code"], code) << shown;
+    }
     EXPECT_EQ(outcome.err.find("terminate called"), std::string::npos) << outcome.err;
     for (const std::string& part : parts) {
       EXPECT_NE(outcome.err.find(part), std::string::npos)

@@ -220,13 +220,15 @@ TEST_F(BpeFiles, AreReadAsTheyWereWritten) {
   EXPECT_EQ(read().letter_merges(), bpe.letter_merges());
 }
 
-// As in GPT-2's file: a token that text is never encoded to, and ids in any order.
+// As in GPT-2's file: the end of a text, another token that none is encoded to, ids in any order.
 TEST_F(BpeFiles, MayHaveTokensThatNoMergeMakes) {
   vocabulary.pop_back();
-  vocabulary += ",\"<|endoftext|>\":300}";
+  vocabulary += ",\"<|endoftext|>\":300,\"<other>\":301}";
   Bpe extended = read();
   EXPECT_EQ(extended.tokens()[300], "<|endoftext|>");
-  EXPECT_EQ(extended.encode("<|endoftext|>"), bpe.encode("<|endoftext|>"));
+  EXPECT_EQ(extended.end(), 300);
+  EXPECT_EQ(extended.encode("<|endoftext|>"), (std::vector<int32_t>{300}));
+  EXPECT_EQ(extended.encode("<other>"), bpe.encode("<other>"));
   replace(vocabulary, "\"!\":0,", "\"!\":300,");
   replace(vocabulary, "<|endoftext|>\":300", "<|endoftext|>\":0");
   extended = read();
@@ -244,13 +246,13 @@ TEST_F(BpeFiles, HaveToFit) {
   merges = good + second + "\n";
   expect_refused({"merges.txt, line 46", "is there twice"});
   for (const char* line : {"ab", "a b c", " a", "a ", "a  b", ""}) {
-    merges = good + line + "\n";
+    merges = good + line + "\n" + second + "\n";
     expect_refused({"merges.txt, line 46: expected two tokens with one space between"});
   }
   merges = good + "a \u4E2D\n";
   expect_refused({"merges.txt, line 46", "stands for no byte"});
-  merges = good.substr(0, good.size() - 1) + "\r\n";   // a file that went through Windows
-  expect_refused({"merges.txt, line 45: '\\r' stands for no byte"});
+  merges = good + "a \r\n";
+  expect_refused({"merges.txt, line 46: expected two tokens"});
   fs::remove(folder / "merges.txt");
   expect_error(ErrorKind::data, "merges.txt",
                [&] { Bpe::read(folder / "vocab.json", folder / "merges.txt"); });

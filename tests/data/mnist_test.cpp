@@ -114,7 +114,7 @@ TEST_F(IdxSet, LoadsPackedFiles) {
 
 TEST_F(IdxSet, LoadsAnyPackingFromEachFolder) {
   const fs::path system = dir_ / "system";
-  source_.system_folders = {system};
+  source_.other_folders = {system};
   write("tiny/train-images-idx3-ubyte", contents_["train-images-idx3-ubyte"]);
   write("tiny/train-labels.idx1-ubyte.gz", gzip(contents_["train-labels-idx1-ubyte"]));
   write("t10k-images.idx3-ubyte", contents_["t10k-images-idx3-ubyte"]);
@@ -122,6 +122,42 @@ TEST_F(IdxSet, LoadsAnyPackingFromEachFolder) {
   const std::string mixed = load().fingerprint;
   write_all("tiny");
   EXPECT_EQ(load().fingerprint, mixed);
+}
+
+TEST_F(IdxSet, TheRightContentIsFoundAmongFilesOfEqualNames) {
+  source_.other_folders = {"TINY/raw"};
+  write("train-images-idx3-ubyte", images(5));  // of another set
+  write("train-labels-idx1-ubyte.gz", "damaged");
+  write_all("TINY/raw");
+  EXPECT_EQ(load().train.count, 6);
+  fs::remove_all(dir_ / "TINY");
+  expect_error("is not the original tiny file");
+  expect_error("files of another set or a subset go into a folder of their own");
+}
+
+TEST_F(IdxSet, FoldersOfAnySet) {
+  const auto load_folder = [&] { return load_idx_folder(dir_ / "KMNIST"); };
+  EXPECT_FALSE(has_idx_files(dir_ / "KMNIST"));
+  write_all("KMNIST/raw");
+  EXPECT_TRUE(has_idx_files(dir_ / "KMNIST"));
+  ImageSet set = load_folder();
+  EXPECT_EQ(set.name, "KMNIST");
+  EXPECT_EQ(set.classes, (std::vector<std::string>{"0", "1", "2"}));
+  EXPECT_EQ(set.train.count, 6);
+  EXPECT_EQ(set.test.count, 4);
+  const std::string fingerprint = set.fingerprint;
+  for (const auto& [name, content] : contents_) write("KMNIST/raw/" + name, content);  // both
+  EXPECT_EQ(load_folder().fingerprint, fingerprint);
+  EXPECT_EQ(load_idx_folder(dir_ / "KMNIST/raw").fingerprint, fingerprint);
+  EXPECT_EQ(load_idx_folder(dir_).name, "KMNIST");
+  write_all("other/raw");  // which of the two?
+  EXPECT_THROW(load_idx_folder(dir_), Error);
+  write("KMNIST/raw/emnist-letters-train-images-idx3-ubyte", images(3));
+  EXPECT_THROW(load_folder(), Error);
+  fs::remove(dir_ / "KMNIST/raw/emnist-letters-train-images-idx3-ubyte");
+  fs::remove(dir_ / "KMNIST/raw/t10k-labels-idx1-ubyte");
+  fs::remove(dir_ / "KMNIST/raw/t10k-labels-idx1-ubyte.gz");
+  EXPECT_THROW(load_folder(), Error);
 }
 
 TEST_F(IdxSet, NamesFoldersAndFilesWhenMissing) {
@@ -210,7 +246,7 @@ TEST(MnistSources, AreComplete) {
 }
 
 TEST(MnistSources, FashionOfDebianIsAccepted) {
-  if (!fs::exists(fashion_mnist_source().system_folders.front()))
+  if (!fs::exists(fashion_mnist_source().other_folders.front()))
     GTEST_SKIP() << "the package dataset-fashion-mnist is not installed";
   const ImageSet set = load_fashion_mnist("no-such-folder", {false, {}});
   EXPECT_EQ(set.train.count, 60'000);

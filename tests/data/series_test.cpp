@@ -23,37 +23,147 @@ std::string error_of(const std::function<void()>& call) {
   return "no error";
 }
 
+Values column_of(const std::string& text, const std::string& column = "",
+                 std::vector<std::string>* notes = nullptr) {
+  return read_column(text, "s.csv", {.column = column, .notes = notes});
+}
+
+void expect_refused(const std::string& text, const std::string& why,
+                    const ColumnRequest& request = {}) {
+  const std::string error = error_of([&] { read_column(text, "s.csv", request); });
+  EXPECT_NE(error.find(why), std::string::npos) << error;
+}
+
+/// Lines "T,N" of numbers 0 to count - 1.
+std::string numbered(int count, const std::string& before = "") {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += concat(before, i, "\n");
+  return text;
+}
+
 TEST(ReadColumn, TakesWhatSpreadsheetsWrite) {
-  EXPECT_EQ(read_column("1\n2.5\n-3e2\n", "", "x"), (Values{1, 2.5, -300}));
-  EXPECT_EQ(read_column("date,value\n2020-01,1.5\n2020-02,+2\n", "", "x"), (Values{1.5, 2}));
-  EXPECT_EQ(read_column("# from somewhere\r\na;b\r\n1;2\r\n\r\n3;4", "a", "x"), (Values{1, 3}));
-  EXPECT_EQ(read_column("1\t2\n3\t4\n", "1", "x"), (Values{1, 3}));
-  EXPECT_EQ(read_column("\xEF\xBB\xBF\"day, month\",\"a \"\"b\"\"\"\n\"Jan 1, 2020\",7\n",
-                        "a \"b\"", "x"),
+  EXPECT_EQ(column_of("1\n2.5\n-3e2\n"), (Values{1, 2.5, -300}));
+  EXPECT_EQ(column_of("date,value\n2020-01,1.5\n2020-02,+2\n"), (Values{1.5, 2}));
+  EXPECT_EQ(column_of("# from somewhere\r\na;b\r\n1;2\r\n\r\n3;4", "a"), (Values{1, 3}));
+  EXPECT_EQ(column_of("1\t2\n3\t4\n", "1"), (Values{1, 3}));
+  EXPECT_EQ(column_of("\"day, month\",\"a \"\"b\"\"\"\n\"Jan 1, 2020\",7\n", "a \"b\""),
             (Values{7}));
-  // One column is the one, whatever name was asked for.
-  EXPECT_EQ(read_column("5\n6\n", "value", "x"), (Values{5, 6}));
+  EXPECT_EQ(column_of("sep=|\nt|v\n2020-01|4\n"), (Values{4}));
+}
+
+TEST(ReadColumn, QuotedFieldsMayHoldLineEnds) {
+  const std::string text = "remark,v\n\"two\nlines, \"\"quoted\"\"\",1\nplain,2\n\"\",3\n";
+  EXPECT_EQ(column_of(text), (Values{1, 2, 3}));
+  EXPECT_EQ(column_of("remark,v\n5\" pipe,1\nb,2\n"), (Values{1, 2}));
+  expect_refused("a,v\n\"x,1\ny,2\n", "line 2: expected a closing quote");
+  expect_refused("a,v\n\"x\"y,1\n", "line 2: expected the end of a field");
+}
+
+TEST(ReadColumn, LinesOfAnotherWidthAreRefused) {
+  expect_refused("date,value\n2024-1,11,37\n", "line 2: expected 2 fields as in line 1, found 3");
+  expect_refused("value\n11,37\n", "line 2: expected 1 field as in line 1, found 2");
+  expect_refused("a,b\n1,2\n3\n", "line 3");
+  expect_refused("a,b\n\"x\ny\",2\n3\n", "line 4");
+}
+
+TEST(ReadColumn, DecimalCommasAndThousandsAreReadAsTheyAreMeantOrRefused) {
+  std::vector<std::string> notes;
+  EXPECT_EQ(column_of("d;v\n2020-01;1,5\n2020-02;-12,25\n", "", &notes), (Values{1.5, -12.25}));
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("'1,5' is read as 1.5"), std::string::npos) << notes[0];
+  EXPECT_EQ(column_of("v;w\n1.234,5;x1\n12,25;x2\n", "v"), (Values{1234.5, 12.25}));
+  EXPECT_EQ(column_of("d,v\n2020-01,\"1,234.5\"\n2020-02,\"2,000,000\"\n"), (Values{1234.5, 2e6}));
+  EXPECT_EQ(column_of("d\tv\n2020-01\t1'234.5\n2020-02\t1\u00A0000\n"), (Values{1234.5, 1000}));
+  EXPECT_EQ(column_of("d;v\n2020-01;\u22125\n"), (Values{-5}));
+  expect_refused("11,37\n12,74\n", "may be two columns or one number with a decimal comma");
+  EXPECT_EQ(column_of("11,37\n12,74\n", "2"), (Values{37, 74}));
+  expect_refused("d\tv\n2020-01\t1,234\n", "may have a decimal comma or thousands");
+  expect_refused("d;v\n2020-01;1,5\n2020-02;1,234.5\n", "written as in other lines");
+  expect_refused("d;v\n2020-01;1,2,3\n", "line 2: expected a number");
+  expect_refused("v\n1 234\n", "line 2: expected a number");
 }
 
 TEST(ReadColumn, SaysWhatIsWrong) {
-  const auto error = [](const std::string& text, const std::string& column) {
-    return error_of([&] { read_column(text, column, "s.csv"); });
-  };
-  EXPECT_NE(error("a,b\n1,2\n3,n/a\n", "").find("line 3: expected a number in column 'b', found "
-                                                "'n/a'"),
+  expect_refused("a,b\n1,2\n3,x\n", "line 3: expected a number in column 'b', found 'x'");
+  expect_refused("a,b\n1,2\n", "no column 'c'; its first line has: a, b", {.column = "c"});
+  expect_refused("a,b\n1,2\n", "no column '3'", {.column = "3"});
+  expect_refused("v\n1\n", "no column 'nosuch'", {.column = "nosuch"});
+  expect_refused("v,v\n1,2\n", "is there twice", {.column = "v"});
+  expect_refused("1 2\n3 4\n", "fields are parted by");
+  expect_refused("5\n6\n", "no column 'nosuch'", {.column = "nosuch"});
+  expect_refused("a,b\n", "names alone");
+  expect_refused("\n# nothing\n", "found none");
+  expect_refused("v\n1\n1e308\n", "line 3: expected a number of at most 1e100, found 1e308");
+  expect_refused("v\n1\n-1e999\n", "line 3");
+  // What a model goes on from may be numbers alone.
+  EXPECT_EQ(read_column("5\n6\n", "x", {.column = "value", .lone = true}), (Values{5, 6}));
+}
+
+TEST(ReadColumn, MissingValuesLieBetweenTheirNeighbours) {
+  std::vector<std::string> notes;
+  const std::string text = "NaN\n1\n2\n\"\"\nNA\n5\n6\n7\n8\nnull\n10\n11\n12\n13\n14\n15\n";
+  EXPECT_EQ(column_of(text, "", &notes),
+            (Values{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}));
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("missing values: 3 put on the line between their neighbours, 1 at the "
+                          "ends left out"),
+            std::string::npos)
+      << notes[0];
+  expect_refused(text, "line 1: no value in column 1, found 'NaN'", {.missing = Missing::refuse});
+  expect_refused("v\n1\nNA\n3\n", "1 of 3 values are missing, expected a quarter at most");
+  EXPECT_EQ(column_of("a,b\n1,\n2,5\n3,6\n4,7\n5,8\n"), (Values{5, 6, 7, 8}));
+  // Years that name columns are no values.
+  EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,2,6\n"), (Values{5, 6}));
+  EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,2,6\n", "2019"), (Values{1, 2}));
+  EXPECT_EQ(column_of("NaN,NaN\n2,5.5\n3,6\n4,7\n5,8\n"), (Values{5.5, 6, 7, 8}));
+}
+
+TEST(ReadColumn, SeveralSeriesAreToldFromOne) {
+  const std::string a = "2020-01-01,a,1\n2020-01-02,a,2\n2020-01-03,a,3\n",
+                    b = "2020-01-01,b,1\n2020-01-02,b,2\n2020-01-03,b,3\n";
+  expect_refused("ds,unique_id,y\n" + a + b,
+                 "line 5 has the time of line 2 again (2020-01-01), of 'b' in column 'unique_id'");
+  expect_refused("ds,store,y\n2020-01-01,1,5\n2020-01-01,2,7\n2020-01-02,1,5\n2020-01-02,2,6\n",
+                 "found several");
+  expect_refused("name,y\n" + numbered(5, "left,") + numbered(5, "right,"),
+                 "column 'name' has 2 names, from line 7 on 'right'");
+  expect_refused("id,y\n" + numbered(5, "1,") + numbered(5, "2,"), "found several");
+  // One series with words beside it, with hours beside its days, with clocks put back once.
+  EXPECT_EQ(column_of("weather,y\nsun,1\nrain,2\nsun,3\nrain,4\n"), (Values{1, 2, 3, 4}));
+  EXPECT_EQ(column_of("date,hour,y\n2020-01-01,1,5\n2020-01-01,2,7\n2020-01-02,1,5\n"),
+            (Values{5, 7, 5}));
+  EXPECT_EQ(column_of("time,y\n08:00,1\n20:00,2\n08:00,3\n20:00,4\n"), (Values{1, 2, 3, 4}));
+  std::string hours = "time,y\n";
+  for (int i = 0; i < 60; ++i)
+    hours += concat("2020-10-25 ", 10 + (i < 30 ? i / 2 : i / 2 - 1), ":", i % 2 ? "30" : "00", ",",
+                    i, "\n");
+  EXPECT_EQ(column_of(hours).size(), 60u);
+  // Several columns of numbers: the last one, and a word about it.
+  std::vector<std::string> notes;
+  EXPECT_EQ(column_of("date,open,close\n2020-01-01,1,5\n2020-01-02,2,7\n", "", &notes),
+            (Values{5, 7}));
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("'close', the last one; other columns of numbers: open"),
             std::string::npos);
-  EXPECT_NE(error("a,b\n1,2\n3\n", "").find("line 3"), std::string::npos);
-  EXPECT_NE(error("a,b\n1,nan\n", "").find("line 2"), std::string::npos);
-  EXPECT_NE(error("a,b\n1,2\n", "c").find("no column 'c'; its first line has: a, b"),
-            std::string::npos);
-  EXPECT_NE(error("a,b\n1,2\n", "3").find("no column '3'"), std::string::npos);
-  EXPECT_NE(error("a,b\n", "").find("names alone"), std::string::npos);
-  EXPECT_NE(error("\n# nothing\n", "").find("found none"), std::string::npos);
+}
+
+TEST(ReadColumn, TimeGoesOn) {
+  std::vector<std::string> notes;
+  EXPECT_EQ(column_of("date,y\n2020-03-01,3\n2020-02-01,2\n2020-01-01,1\n", "", &notes),
+            (Values{1, 2, 3}));
+  EXPECT_EQ(notes.size(), 1u);
+  for (const char* text :
+       {"date,y\n\"Mar 1, 2020\",2\n\"Feb 29, 2020\",1\n", "date,y\n01/03/2020,2\n29/02/2020,1\n",
+        "y,date\n2,1.3.2020\n1,29.2.2020\n", "time,y\n3/1/2020 1:00 PM,2\n3/1/2020 12:30 PM,1\n",
+        "date,time,y\n2020-03-01,13:00,2\n2020-03-01,12:30,1\n"}) {
+    EXPECT_EQ(column_of(text, "y"), (Values{1, 2})) << text;
+  }
+  expect_refused("date,y\n2020-03-01,3\n2020-05-01,2\n2020-01-01,1\n", "line 4 goes back in time");
 }
 
 TEST(SeriesText, KeepsEveryDigit) {
-  const Values values{0.1, 1.0 / 3, -1e300, 5, 123456789.123456789};
-  EXPECT_EQ(read_column(series_text(values), "", "x"), values);
+  const Values values{0.1, 1.0 / 3, -1e99, 5, 123456789.123456789};
+  EXPECT_EQ(column_of(series_text(values)), values);
 }
 
 TEST(Changes, LevelsAreEquallyFrequentAndStandForTheirMeans) {
@@ -112,7 +222,7 @@ TEST(Changes, SurviveAsJson) {
   EXPECT_EQ(again->changes()->encode(values), changes.encode(values));
   EXPECT_EQ(again->changes()->column(), "price");
   for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{
-           {"season", -1}, {"season", "x"}, {"edges", {3, 1}}, {"changes", {1}}, {"column", 5}}) {
+           {"season", -1}, {"season", "x"}, {"season", INT64_MAX}, {"edges", {3, 1}}, {"changes", {1}}, {"column", 5}}) {
     Json broken = changes.to_json();
     broken[key] = value;
     EXPECT_THROW(tokenizer_from_json(broken, "x"), Error) << key << value;

@@ -154,5 +154,23 @@ TEST_F(TextSet, RefusesWhatDoesNotFit) {
   });
 }
 
+TEST(WindowsAtOnce, AreBoundedByTheirLogits) {
+  const auto windows = [](int64_t vocabulary, int64_t context) {
+    std::string text;
+    for (int64_t i = 0; i < vocabulary - Bpe::kBytes; ++i) {
+      for (int64_t rest = i, k = 0; k < 4; ++k, rest /= 26)
+        text += static_cast<char>('a' + rest % 26);
+      text += ' ';
+    }
+    DataInfo info{.tokenizer = make_tokenizer(TokenizerKind::words, text + "a"),
+                  .context = context};
+    EXPECT_NEAR(static_cast<double>(info.vocabulary()), static_cast<double>(vocabulary), 2);
+    return windows_at_once(info);
+  };
+  EXPECT_EQ(windows(900, 128), 128);    // 16,384 tokens
+  EXPECT_EQ(windows(50'257, 128), 2);   // 64 MiB of logits
+  EXPECT_EQ(windows(50'257, 1024), 1);  // one at least
+}
+
 }  // namespace
 }  // namespace genai

@@ -182,6 +182,16 @@ TEST(Tokenizer, CharactersNameWhatTheyDoNotKnow) {
                [] { make_tokenizer(TokenizerKind::characters, "ab\x80"); });
 }
 
+TEST(Tokenizer, SpecialTokensNeedNotBeUtf8) {
+  Json json = make_tokenizer(TokenizerKind::bpe, kText, 256)->to_json();
+  json["vocabulary"].push_back(to_byte_letters("\xFF\xFE"));
+  json["special"] = {256};
+  json["end"] = 256;
+  const auto tokenizer = tokenizer_from_json(json, "stored");
+  EXPECT_EQ(tokenizer->encode("\xFF\xFE"), Ids{256});
+  EXPECT_NE(tokenizer->bpe()->vocabulary_file().find("\"\u00FF\u00FE\":256}"), std::string::npos);
+}
+
 TEST(Tokenizer, JsonIsReadStrictly) {
   const auto refused = [](const std::string& part, const std::string& text) {
     expect_error(ErrorKind::data, part, [&] {

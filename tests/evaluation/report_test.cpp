@@ -344,10 +344,10 @@ TEST_F(Reports, APageHasNoRoomForTheLargestPictures) {
   put(run("a") / "evaluations/0001-small.png", "damaged");
   EXPECT_NE(report_html(report({"a"})).find("missing or damaged"), std::string::npos);
   // A record from elsewhere must not show the reader's other files.
-  std::string line = slurp(run("a") / "evaluations.jsonl");
+  Json line = read_checked_lines(slurp(run("a") / "evaluations.jsonl"), "").lines.at(0);
   put(folder / "private.png", noise_png(8, 8, 4));
-  line.replace(line.find("evaluations/0001-small.png"), 26, "../private.png");
-  put(run("a") / "evaluations.jsonl", line);
+  line["pictures"]["small"] = "../private.png";
+  put(run("a") / "evaluations.jsonl", checked_line(line) + "\n");
   EXPECT_NE(report_html(report({"a"})).find("not a file of the run"), std::string::npos);
 }
 

@@ -110,7 +110,8 @@ TEST(Result, BarsAreParsedStrictly) {
 TEST(Result, ABarNamesOneMetric) {
   const std::vector<Metric> metrics{{.name = "nll_iw5@p"}, {.name = "bits_per_dim_iw5@p"},
                                     {.name = "kl@p"}, {.name = "kl_weighted@p"},
-                                    {.name = "recall_a@p"}, {.name = "recall_b@p"}};
+                                    {.name = "elbo_iw5@p"}, {.name = "elbo_iw50@p"},
+                                    {.name = "fd_pca@p"}};
   const auto found = [&](const std::string& name) {
     return required_metric(parse_requirement(name + "<=1"), metrics).name;
   };
@@ -118,9 +119,32 @@ TEST(Result, ABarNamesOneMetric) {
   EXPECT_EQ(found("nll_iw5"), "nll_iw5@p");
   EXPECT_EQ(found("nll_iw5@p"), "nll_iw5@p");
   EXPECT_EQ(found("kl"), "kl@p");   // the whole name goes before the beginning of another
-  expect_error(ErrorKind::usage, "more than one", [&] { found("recall"); });
+  expect_error(ErrorKind::usage, "more than one", [&] { found("elbo"); });
+  expect_error(ErrorKind::usage, "none", [&] { found("fd"); });   // another metric than fd_pca
   expect_error(ErrorKind::usage, "none", [&] { found("fid"); });
   expect_error(ErrorKind::usage, "none", [&] { found("nl"); });
+}
+
+TEST(Result, ABarOnWhatWillNotBeMeasuredIsRefusedBefore) {
+  const std::vector<std::string> names{"nll_", "kl", "fd_pca"};
+  for (const char* good : {"nll<=1", "nll_iw100<=1", "nll_iw100@mnist<=1", "kl<=1", "fd_pca<=1"}) {
+    EXPECT_NO_THROW(check_requirement(parse_requirement(good), names)) << good;
+  }
+  for (const char* bad : {"fd<=1", "k<=1", "nl<=1", "recall<=1"}) {
+    expect_error(ErrorKind::usage, "expected one of nll, kl, fd_pca",
+                 [&] { check_requirement(parse_requirement(bad), names); });
+  }
+}
+
+TEST(Result, ADamagedLogKeepsNothingAndSaysWhere) {
+  TempFolder run;
+  keep_evaluation(run.path(), some_evaluation());
+  std::string log = slurp(run / "evaluations.jsonl");
+  log[log.find("0.") + 2] ^= 1;
+  put(run / "evaluations.jsonl", log);
+  expect_error(ErrorKind::data, "evaluations.jsonl, line 1: its checksum does not match",
+               [&] { keep_evaluation(run.path(), some_evaluation()); });
+  EXPECT_EQ(slurp(run / "evaluations.jsonl"), log);
 }
 
 TEST(Result, WhatIsNoNumberIsNotKept) {

@@ -98,7 +98,7 @@ TEST_F(Gpt2, AnImportedRunIsOneAndCanBeExportedAgain) {
   EXPECT_EQ(manifest.data.context, kContext);
   EXPECT_TRUE(manifest.data.lines);
   EXPECT_EQ(manifest.data.tokenizer->fingerprint(), text_info(kContext).tokenizer->fingerprint());
-  EXPECT_EQ(config(run), manifest.config);
+  EXPECT_EQ(read_run_config(run), manifest.config);
   for (const char* section : {"model", "data", "training"}) {
     EXPECT_TRUE(manifest.config.contains(section)) << section;
   }
@@ -146,6 +146,140 @@ TEST_F(Gpt2, BytePairsComeInGpt2sFiles) {
   EXPECT_FALSE(fs::exists(exported() / "vocab.json"));
 }
 
+/// A folder of a BPE model with the end of GPT-2's texts, as Python leaves it.
+class Gpt2Tokenizers : public Gpt2 {
+ protected:
+  /// @param rows  of the model; the tokenizer has 263 tokens, the last one the end
+  fs::path folder(int64_t rows, const std::string& end = "\n", bool padding = false) {
+    DataInfo info = text_info(kContext);
+    const auto learned = make_tokenizer(TokenizerKind::bpe, "the cat and the dog and the cow", 262);
+    vocabulary_ = Json::parse(learned->bpe()->vocabulary_file());
+    vocabulary_["<|endoftext|>"] = 262;
+    merges_ = learned->bpe()->letter_merges();
+    std::string wide;  // a model of as many rows
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t c = 0x4E00 + i;
+      wide += {static_cast<char>(0xE0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 0x3F)),
+               static_cast<char>(0x80 | (c & 0x3F))};
+    }
+    info.tokenizer = make_tokenizer(TokenizerKind::characters, wide);
+    const fs::path made = exported({{"bias", true}}, info);
+    fs::remove(made / "genai-tokenizer.json");
+    put(made / "vocab.json", vocabulary_.dump());
+    std::string lines = "#version: 0.2" + end;
+    for (const std::string& merge : merges_) lines += merge + end;
+    put(made / "merges.txt", lines + (padding ? end + end : ""));
+    change_config(made, "eos_token_id", 262);
+    return made;
+  }
+  void put_tokenizer_json(const fs::path& made, const Json& merges,
+                          const Json& added = Json::array(), const Json& changes = Json::object()) {
+    fs::remove(made / "vocab.json");
+    fs::remove(made / "merges.txt");
+    Json json{{"version", "1.0"},
+              {"added_tokens", added},
+              {"normalizer", nullptr},
+              {"pre_tokenizer",
+               {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
+              {"model", {{"type", "BPE"}, {"vocab", vocabulary_}, {"merges", merges}}}};
+    json.update(changes);
+    put(made / "tokenizer.json", json.dump());
+  }
+  static std::vector<int32_t> ids(const fs::path& made, const std::string& text) {
+    return read_gpt2(made).data.tokenizer->encode(text);
+  }
+
+  Json vocabulary_;
+  std::vector<std::string> merges_;
+};
+
+TEST_F(Gpt2Tokenizers, OfEveryFormAreTheSame) {
+  const std::string text = "the cat<|endoftext|> and the end";
+  const fs::path plain = folder(263);
+  const std::vector<int32_t> expected = ids(plain, text);
+  EXPECT_EQ(std::ranges::count(expected, 262), 1);
+  EXPECT_EQ(read_gpt2(plain).data.tokenizer->decode(expected), text);
+  EXPECT_EQ(ids(folder(263, "\r\n"), text), expected);
+  EXPECT_EQ(ids(folder(263, "\n", true), text), expected);
+  const fs::path whole = folder(263);
+  put_tokenizer_json(whole, merges_);
+  EXPECT_EQ(ids(whole, text), expected);
+  Json pairs = Json::array();
+  for (const std::string& merge : merges_) {
+    const size_t space = merge.find(' ');
+    pairs.push_back({merge.substr(0, space), merge.substr(space + 1)});
+  }
+  put_tokenizer_json(whole, pairs, {{{"id", 262}, {"content", "<|endoftext|>"}}});
+  EXPECT_EQ(ids(whole, text), expected);
+  // As OpenAI's is on the Hub.
+  put_tokenizer_json(whole, merges_, Json::array(),
+                     {{"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+                      {"model", {{"vocab", vocabulary_}, {"merges", merges_}}}});
+  EXPECT_EQ(ids(whole, text), expected);
+  put_tokenizer_json(whole, pairs, Json::array(), {{"model", {{"type", "Unigram"}}}});
+  expect_bad(whole, "expected a model of type BPE");
+  put_tokenizer_json(whole, pairs, Json::array(), {{"normalizer", {{"type", "NFC"}}}});
+  expect_bad(whole, "expected no normalizer");
+  put_tokenizer_json(whole, {{"a", "b", "c"}});
+  expect_bad(whole, "merge 0");
+  put(whole / "tokenizer.json", std::string(100, '['));
+  expect_bad(whole, "deep");
+}
+
+TEST_F(Gpt2Tokenizers, AddedTokensAndRowsWithoutOneFitTheModel) {
+  const fs::path padded = folder(320);
+  const ImportedModel model = read_gpt2(padded);
+  EXPECT_EQ(model.data.vocabulary(), 320);
+  EXPECT_EQ(model.weights.at("tokens.weight").size(0), 320);
+  EXPECT_EQ(model.data.tokenizer->token(300), "");
+  // As a file of a run, and exported again.
+  const Checkpoint loaded = load_checkpoint(find_checkpoint(imported(padded), ""), false);
+  EXPECT_EQ(loaded.manifest.data.tokenizer->fingerprint(), model.data.tokenizer->fingerprint());
+  EXPECT_EQ(loaded.manifest.data.tokenizer->end_token(), 262);
+  const fs::path again = folder_ / "again";
+  export_gpt2(loaded, again);
+  EXPECT_EQ(slurp(again / "model.safetensors"), slurp(padded / "model.safetensors"));
+  EXPECT_EQ(config(again)["eos_token_id"], 262);
+  EXPECT_EQ(Json::parse(slurp(again / "vocab.json")).size(), 263u);
+  fs::remove(again / "genai-tokenizer.json");
+  EXPECT_EQ(read_gpt2(again).data.tokenizer->fingerprint(), model.data.tokenizer->fingerprint());
+  // <pad> behind the vocabulary: in added_tokens.json, or in tokenizer.json.
+  const fs::path added = folder(264);
+  put(added / "added_tokens.json", R"({"<pad>": 263})");
+  EXPECT_EQ(ids(added, "<pad><|endoftext|><pad>"), (std::vector<int32_t>{263, 262, 263}));
+  put_tokenizer_json(added, merges_, {{{"id", 263}, {"content", "<pad>"}}});
+  EXPECT_EQ(ids(added, "<pad><|endoftext|><pad>"), (std::vector<int32_t>{263, 262, 263}));
+  put_tokenizer_json(added, merges_, {{{"id", 270}, {"content", "<pad>"}}});
+  expect_bad(added, "expected an id from 0 to 263");
+  expect_bad(folder(262), "vocab_size");
+  // The end of texts may be a token like others.
+  const fs::path newline = folder(263);
+  const int32_t id = ids(newline, "\n").at(0);
+  change_config(newline, "eos_token_id", id);
+  EXPECT_EQ(read_gpt2(newline).data.tokenizer->end_token(), id);
+  EXPECT_EQ(ids(newline, "a\n").back(), id);
+  change_config(newline, "eos_token_id", 999);
+  expect_bad(newline, "eos_token_id: expected an id from 0 to 262, found 999");
+}
+
+TEST_F(Gpt2Tokenizers, SpecialTokensOfAnExportAreTokensOfTheModel) {
+  for (const bool lines : {false, true}) {
+    DataInfo info = text_info(kContext, lines);
+    info.tokenizer = make_tokenizer(TokenizerKind::bpe, "the cat\nand the dog\n", 260);
+    const fs::path made = exported({{"bias", true}}, info);
+    const Json vocabulary = Json::parse(slurp(made / "vocab.json"));
+    const Json tokenizer = Json::parse(slurp(made / "tokenizer_config.json"));
+    for (const char* name : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
+      const std::string token = tokenizer.at(name);
+      ASSERT_TRUE(vocabulary.contains(token)) << name;
+      EXPECT_LT(vocabulary[token].get<int64_t>(), config(made)["vocab_size"].get<int64_t>());
+      if (lines) {
+        EXPECT_EQ(vocabulary[token], config(made)["eos_token_id"]);
+      }
+    }
+  }
+}
+
 TEST_F(Gpt2, TakesTheFormsThatFoldersHave) {
   const Tensors expected = read_gpt2(exported()).weights;
   const auto expect_equal = [&](const fs::path& folder) {
@@ -169,11 +303,40 @@ TEST_F(Gpt2, TakesTheFormsThatFoldersHave) {
     change_config(old, key, nullptr);
   }
   expect_equal(old);
-  const fs::path wide = exported();
-  change_tensors(wide, [](Tensors& tensors) {
-    for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kDouble);
+  // In several files.
+  const fs::path parts = exported();
+  const Tensors all = read_safetensors(slurp(parts / "model.safetensors"), "test");
+  Json map;
+  for (const bool second : {false, true}) {
+    const std::string file =
+        second ? "model-00002-of-00002.safetensors" : "model-00001-of-00002.safetensors";
+    Tensors some;
+    for (const auto& [name, tensor] : all) {
+      if ((name.size() % 2 == 1) != second) continue;
+      some[name] = tensor;
+      map[name] = file;
+    }
+    put(parts / file, write_safetensors(some));
+  }
+  fs::remove(parts / "model.safetensors");
+  const auto put_index = [&] {
+    put(parts / "model.safetensors.index.json",
+        Json{{"metadata", Json::object()}, {"weight_map", map}}.dump());
+  };
+  put_index();
+  expect_equal(parts);
+  map["transformer.ln_f.bias"] = "../model.safetensors";
+  put_index();
+  expect_bad(parts, "expected the name of a file beside it");
+  // Half the bits, where config.json says so.
+  const fs::path half = exported();
+  change_tensors(half, [](Tensors& tensors) {
+    for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kBFloat16);
   });
-  expect_equal(wide);
+  expect_bad(half, "expected Float of shape");
+  change_config(half, "torch_dtype", "bfloat16");
+  EXPECT_TRUE(at::equal(read_gpt2(half).weights.at("norm.weight"),
+                        expected.at("norm.weight").to(at::kBFloat16).to(at::kFloat)));
   change_config(old, "activation_function", nullptr);   // GPT-2's default
   EXPECT_EQ(read_gpt2(old).config["model"]["mlp"], "gelu-tanh");
   change_config(old, "activation_function", "gelu_pytorch_tanh");
@@ -196,6 +359,12 @@ TEST_F(Gpt2, RefusesSettingsThatItLacks) {
     const Checkpoint wrong = checkpoint(changes);
     expect_error(ErrorKind::usage, part, [&] { export_gpt2(wrong, folder_ / "refused"); });
   }
+  // All at once.
+  const Checkpoint several = checkpoint({{"norm", "rms"}, {"tied", false}});
+  for (const char* part : {"model.norm", "model.tied"}) {
+    expect_error(ErrorKind::usage, part, [&] { export_gpt2(several, folder_ / "refused"); });
+  }
+  EXPECT_TRUE(gpt2_obstacles(checkpoint(Json::object()).manifest.config["model"]).empty());
   Checkpoint other = checkpoint({{"kv_heads", 2}});
   other.manifest.config["model"]["family"] = "rnn";
   expect_error(ErrorKind::usage, "'rnn'", [&] { export_gpt2(other, folder_ / "refused"); });
@@ -243,6 +412,11 @@ TEST_F(Gpt2, NamesWhatIsWrongInTheTensors) {
                      "no tensor '" + name + "'; expected one of shape [16, 64]");
   expect_bad_tensors([&](Tensors& t) { t[name] = t[name].t(); }, "found Float of shape [64, 16]");
   expect_bad_tensors([&](Tensors& t) { t[name] = t[name].to(at::kInt); }, "found Int");
+  for (const double bad : {std::nan(""), HUGE_VAL}) {
+    expect_bad_tensors([&](Tensors& t) { t[name][3][5] = bad; },
+                       "tensor '" + name + "' holds numbers");
+  }
+  expect_bad_tensors([&](Tensors& t) { t[name] = t[name].to(at::kDouble); }, "found Double");
   expect_bad_tensors([&](Tensors& t) { t["transformer.h.2.ln_1.weight"] = at::ones({16}); },
                      "unexpected tensor 'transformer.h.2.ln_1.weight'");
   expect_bad_tensors([&](Tensors& t) { t["lm_head.weight"] = at::ones({9, 16}); },
@@ -257,7 +431,7 @@ TEST_F(Gpt2, NamesTheFileThatIsMissing) {
   }
   const fs::path folder = exported();
   fs::remove(folder / "genai-tokenizer.json");
-  expect_bad(folder, "no tokenizer; expected vocab.json and merges.txt");
+  expect_bad(folder, "no tokenizer; expected tokenizer.json, or vocab.json and ");
   expect_bad(folder_ / "nowhere", "config.json");
   const ImportedModel good = read_gpt2(exported());
   const fs::path used = exported();

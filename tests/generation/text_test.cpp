@@ -90,6 +90,32 @@ TEST_P(Texts, GreedyTakesTheMostLikelyOfWhatTheNetworkSays) {
   }
 }
 
+TEST(TextEnd, OfGpt2sTokenizerEndsTheTextAndIsNotShown) {
+  const Bpe plain = Bpe::train("", 256);
+  std::vector<std::string> tokens = plain.letter_tokens();
+  tokens.push_back("<|endoftext|>");
+  DataInfo info = text_info(16);
+  info.tokenizer = make_tokenizer(Bpe::from_letters(
+      tokens, {}, "test", [](size_t) { return "test"; }, {{256, "<|endoftext|>"}}));
+  ASSERT_EQ(info.tokenizer->end_token(), 256);
+  EXPECT_EQ(prompt_tokens("", info), (std::vector<int32_t>{256}));
+  EXPECT_EQ(prompt_tokens("a<|endoftext|>", info).back(), 256);
+  const auto model = random_text_model("transformer", info, {{"bias", true}});
+  {
+    // The end is by far the most likely.
+    const at::NoGradGuard no_grad;
+    for (auto& item : model->module().named_parameters()) {
+      if (item.key() == "norm.weight") item.value().zero_();
+      if (item.key() == "norm.bias") item.value().fill_(1);
+      if (item.key() == "tokens.weight") item.value()[256].fill_(9);
+    }
+  }
+  const auto samples = generate_texts(*model, {.prompt = "ab", .length = 50}, info);
+  EXPECT_EQ(samples[0].end, "end");
+  EXPECT_EQ(samples[0].text, "");
+  EXPECT_EQ(samples[0].tokens, (std::vector<int32_t>{256}));
+}
+
 TEST(TextStops, EndTheTextBeforeThemAndAreNeverShown) {
   const DataInfo info = text_info(32);
   const auto model = random_text_model("transformer", info);
@@ -107,6 +133,12 @@ TEST(TextStops, EndTheTextBeforeThemAndAreNeverShown) {
   EXPECT_EQ(samples[0].end, "stop");
   EXPECT_EQ(samples[0].text, whole.substr(0, whole.find(stop)));
   EXPECT_EQ(shown, samples[0].text);
+  // Of several what comes first counts, in any order.
+  const std::string later = whole.substr(25, 4), within = whole.substr(21, 5);
+  for (const auto& stops : {std::vector<std::string>{later, within, stop}, {stop, within, later}}) {
+    request.stops = stops;
+    EXPECT_EQ(generate_texts(*model, request, info)[0].text, samples[0].text);
+  }
   // The watch can end a text, too.
   int pieces = 0;
   generate_texts(*model, plain, info, [&](const TextSample&, std::string_view) {

@@ -166,6 +166,17 @@ TEST(Transformer, RefusesSettingsThatDoNotFit) {
   expect_error(ErrorKind::usage, "model.pairs", [&] {
     make_model(find_family("transformer"), {{"pairs", true}}, words);
   });
+  // Nobody asked: pairs only where their table is small, stored as what was decided.
+  const auto decided = [](const DataInfo& data, Json settings) {
+    decide_settings(find_family("transformer"), settings, data);
+    return settings;
+  };
+  EXPECT_EQ(decided(info, {{"family", "transformer"}, {"pairs", "auto"}})["pairs"], true);
+  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"pairs", "auto"}})["pairs"], false);
+  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"pairs", true}})["pairs"], true);
+  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"pairs", "auto"}})["family"],
+            "transformer");
+  make_model(find_family("transformer"), {{"pairs", "auto"}}, words);
 }
 
 /// Trains on sums for `steps` and returns the loss on the test lines.

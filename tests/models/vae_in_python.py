@@ -4,7 +4,7 @@
 
 Opens model.safetensors with the `safetensors` package, makes our random numbers with an
 independent NumPy Philox, and prints what `genai sample RUN -n 16 --scale 1` and
-`genai evaluate RUN --samples DRAWS --images IMAGES` must agree with. Needs numpy, torch,
+`genai evaluate RUN --draws DRAWS --images IMAGES` must agree with. Needs numpy, torch,
 safetensors, pillow. Run by hand; docs/results.md has the outcome.
 """
 import gzip

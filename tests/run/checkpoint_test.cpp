@@ -137,6 +137,82 @@ TEST(Checkpoint, EqualContentGivesEqualBytes) {
   }
 }
 
+/// A checkpoint of a text whose vocabulary is longer than a manifest may be.
+fs::path save_text(const fs::path& run) {
+  std::string text;
+  for (int i = 0; i < 60'000; ++i) {
+    for (int rest = i, k = 0; k < 80; ++k, rest /= 26) text += static_cast<char>('a' + rest % 26);
+    text += ' ';
+  }
+  Manifest manifest = some_manifest(3);
+  manifest.data = {.source = "long",
+                   .fingerprint = "f",
+                   .tokenizer = make_tokenizer(TokenizerKind::words, text),
+                   .context = 8};
+  save_checkpoint(run, manifest, some_weights(), {});
+  return find_checkpoint(run, "");
+}
+
+TEST(Checkpoint, AVocabularyIsInAFileOfItsOwn) {
+  TempFolder folder;
+  const fs::path saved = save_text(folder.path());
+  EXPECT_GT(fs::file_size(saved / "tokenizer.json"), 4u << 20);
+  EXPECT_LT(fs::file_size(saved / "manifest.json"), 10'000u);
+  const Manifest manifest = read_manifest(saved);
+  EXPECT_GT(manifest.data.vocabulary(), 60'000);
+  EXPECT_EQ(manifest.files.at("tokenizer.json").at("bytes"),
+            fs::file_size(saved / "tokenizer.json"));
+  std::string bytes = slurp(saved / "tokenizer.json");
+  bytes[bytes.size() / 2] ^= 1;
+  put(saved / "tokenizer.json", bytes);
+  expect_error(ErrorKind::data, "tokenizer.json: its SHA-256", [&] { read_manifest(saved); });
+  fs::remove(saved / "tokenizer.json");
+  expect_error(ErrorKind::data, "tokenizer.json", [&] { read_manifest(saved); });
+}
+
+TEST(Checkpoint, OfVersion01HasItsVocabularyInTheManifest) {
+  TempFolder folder;
+  Manifest manifest = some_manifest(3);
+  manifest.data = {.source = "short",
+                   .fingerprint = "f",
+                   .tokenizer = make_tokenizer(TokenizerKind::characters, "abc"),
+                   .context = 8};
+  save_checkpoint(folder.path(), manifest, some_weights(), {});
+  const fs::path saved = find_checkpoint(folder.path(), "");
+  Json json = open_sealed_json(slurp(saved / "manifest.json"), "manifest");
+  EXPECT_EQ(json["format"], 2);
+  json["format"] = 1;
+  json["data"]["tokenizer"] = manifest.data.tokenizer->to_json();
+  json["files"].erase("tokenizer.json");
+  json.erase("folder");
+  put(saved / "manifest.json", seal_json(json));
+  fs::remove(saved / "tokenizer.json");
+  const Checkpoint old = load_checkpoint(saved, true);
+  EXPECT_EQ(old.manifest.data.tokenizer->fingerprint(), manifest.data.tokenizer->fingerprint());
+  EXPECT_TRUE(old.manifest.folder.empty());
+}
+
+TEST(DataConfigOf, FindsDataFromWhereTheRunWasStarted) {
+  TempFolder folder;
+  fs::create_directories(folder / "work/runs/1");
+  put(folder / "work/t.txt", "text");
+  Manifest manifest = some_manifest(0);
+  manifest.config["data"] = {{"source", "t.txt"}, {"validation", "none.txt"}};
+  const auto source = [&](const fs::path& run) { return data_config_of(run, manifest).source; };
+  // Version 0.1 did not tell: most runs are in runs/ there.
+  EXPECT_TRUE(fs::equivalent(source(folder / "work/runs/1"), folder / "work/t.txt"));
+  EXPECT_TRUE(data_config_of(folder / "work/runs/1", manifest).raw);
+  manifest.folder = "../..";
+  EXPECT_TRUE(fs::equivalent(source(folder / "work/runs/1"), folder / "work/t.txt"));
+  fs::rename(folder / "work", folder / "moved");
+  EXPECT_TRUE(fs::equivalent(source(folder / "moved/runs/1"), folder / "moved/t.txt"));
+  const DataConfig config = data_config_of(folder / "moved/runs/1", manifest);
+  EXPECT_EQ(config.validation, "none.txt");  // errors name it as it was written
+  EXPECT_FALSE(config.raw);
+  manifest.config["data"]["source"] = "mnist";
+  EXPECT_EQ(source(folder / "moved/runs/1"), "mnist");
+}
+
 TEST(Checkpoint, SavingAStepAgainReplacesIt) {
   TempFolder run;
   save(run.path(), 3, 3);
@@ -286,7 +362,7 @@ TEST_F(DamagedCheckpoint, FilesOfAnotherCheckpointOrNoneAreDetected) {
 
 TEST_F(DamagedCheckpoint, ANewerFormatSaysSo) {
   Json content = open_sealed_json(bytes_["manifest.json"], "manifest");
-  content["format"] = 2;
+  content["format"] = 3;
   put(checkpoint_ / "manifest.json", seal_json(content));
   expect_error(ErrorKind::data, "newer genai", [&] { read_manifest(checkpoint_); });
   content["format"] = 0;

@@ -5,7 +5,10 @@
 #include <set>
 #include <thread>
 
+#include <ATen/ATen.h>
+
 #include "base/temp_folder.h"
+#include "genai/run/checkpoint.h"
 
 namespace genai {
 namespace {
@@ -17,6 +20,22 @@ fs::path make_run(const fs::path& path, const std::string& config = "") {
   fs::create_directories(path / "checkpoints");
   if (!config.empty()) put(path / "config.json", config);
   return path;
+}
+
+/// A run with one whole checkpoint.
+fs::path make_whole_run(const fs::path& path, const std::string& preset) {
+  fs::create_directories(path);
+  Manifest manifest;
+  manifest.preset = preset;
+  save_checkpoint(path, manifest, {{"w", at::zeros({1})}}, {});
+  return path;
+}
+
+/// Flips a bit in the middle of a file.
+void damage(const fs::path& file) {
+  std::string bytes = slurp(file);
+  bytes[bytes.size() / 2] ^= 1;
+  put(file, bytes);
 }
 
 std::vector<std::string> names_of(const fs::path& runs) {
@@ -95,7 +114,7 @@ class FindRun : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"008-vae-mnist", "009-gan", "010-vae", "100-vae"}) {
-      make_run(runs_ / name);
+      make_whole_run(runs_ / name, "vae");
     }
   }
   RunReference find(const std::string& reference) { return find_run(reference, runs_.path()); }
@@ -152,25 +171,80 @@ TEST_F(FindRun, RefusesFoldersThatAreNoRuns) {
   expect_error(ErrorKind::usage, "is not a run", [&] { find(runs_.path().string()); });
 }
 
-TEST(NewestRunOf, GoesByThePresetOfTheConfig) {
+TEST(NewestRunOf, GoesByTheCheckpointsPresetAndPassesOverDamage) {
   TempFolder runs;
-  const auto vae = make_run(runs / "001-vae-mnist", R"({"extends": "vae", "model": {}})");
-  make_run(runs / "002-vae", R"({"extends": "vae-conv"})");
-  make_run(runs / "003-vae-mnist", R"({"model": {}})");
+  const fs::path vae = make_whole_run(runs / "001-vae-mnist", "vae");
+  make_whole_run(runs / "002-vae", "vae-conv");
+  make_whole_run(runs / "003-vae-mnist", "");
   make_run(runs / "004-vae-mnist");
-  make_run(runs / "005-x", R"({"extends": 5})");
-  fs::create_directory(runs / "006-vae");   // claimed a moment ago
-  put(runs / "006-vae/config.json", R"({"extends": "vae"})");
-  EXPECT_EQ(newest_run_of("vae", runs.path()).folder, vae);
+  damage(make_whole_run(runs / "005-vae", "vae") / "checkpoints/step-0000000/manifest.json");
+  const RunReference found = newest_run_of("vae", runs.path());
+  EXPECT_EQ(found.folder, vae);
+  ASSERT_EQ(found.passed_over.size(), 2u);
+  EXPECT_NE(found.passed_over[0].find("005-vae"), std::string::npos);
   EXPECT_EQ(newest_run_of("vae-conv", runs.path()).folder, runs / "002-vae");
-  EXPECT_EQ(run_preset(vae), "vae");
-  EXPECT_EQ(run_preset(runs / "003-vae-mnist"), "");
-  EXPECT_EQ(run_preset(runs / "004-vae-mnist"), "");
-  EXPECT_EQ(run_preset(runs / "005-x"), "");
   expect_error(ErrorKind::usage, "genai train --model gan",
                [&] { newest_run_of("gan", runs.path()); });
-  put(vae / "config.json", "{");
-  expect_error(ErrorKind::data, "config.json", [&] { run_preset(vae); });
+}
+
+TEST(FindLastRun, PassesOverDamagedOnesAndSaysSo) {
+  TempFolder runs;
+  make_whole_run(runs / "001-a", "vae");
+  damage(make_whole_run(runs / "002-b", "vae") / "checkpoints/step-0000000/manifest.json");
+  const RunReference found = find_run("last", runs.path());
+  EXPECT_EQ(found.folder, runs / "001-a");
+  ASSERT_EQ(found.passed_over.size(), 1u);
+  EXPECT_NE(found.passed_over[0].find("manifest.json"), std::string::npos);
+}
+
+TEST(FindBegunRun, OfARunStoppedBeforeItsFirstCheckpointIsForResuming) {
+  TempFolder runs;
+  make_whole_run(runs / "001-a", "vae");
+  fs::create_directory(runs / "002-b");
+  write_run_config(runs / "002-b", {{"model", {{"family", "vae"}}}}, "vae");
+  EXPECT_EQ(find_run("last", runs.path()).folder, runs / "001-a");
+  EXPECT_EQ(find_run("last", runs.path(), true).folder, runs / "002-b");
+  expect_error(ErrorKind::usage, "genai train --resume", [&] { find_run("2", runs.path()); });
+}
+
+TEST(CreateRun, GivesANumberToAFolderThatTheUserNames) {
+  TempFolder runs, elsewhere;
+  make_whole_run(create_run(runs.path(), "vae"), "vae");
+  const fs::path mine = create_run(runs.path(), "", runs / "mine");
+  EXPECT_EQ(mine, runs / "mine");
+  make_whole_run(mine, "vae");
+  EXPECT_EQ(find_run("2", runs.path()).folder, mine);
+  EXPECT_EQ(find_run("last", runs.path()).folder, mine);
+  EXPECT_EQ(names_of(runs.path()), (std::vector<std::string>{"001-vae", "mine"}));
+  EXPECT_EQ(create_run(runs.path(), "x").filename(), "003-x");
+  const fs::path other = create_run(runs.path(), "", elsewhere / "a/b");
+  EXPECT_TRUE(fs::is_empty(other));   // no number: it is not among the runs
+  make_whole_run(other, "vae");
+  EXPECT_EQ(names_of(elsewhere / "a"), std::vector<std::string>{"b"});
+}
+
+TEST(RunConfig, IsReadBackAndItsDamageIsSeen) {
+  TempFolder run;
+  const Json config = {{"model", {{"family", "vae"}, {"latent", 20}}}};
+  write_run_config(run.path(), config, "vae");
+  EXPECT_EQ(read_run_config(run.path()), (Json{{"extends", "vae"}, {"model", config["model"]}}));
+  const std::string text = slurp(run / "config.json");
+  int seen = 0, flips = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string flipped = text;
+    flipped[i] ^= 1;
+    put(run / "config.json", flipped);
+    try {
+      const Json read = read_run_config(run.path());   // a flip in the checksum's own name
+      seen += read["extends"] == "vae" && read["model"] == config["model"] && read.size() == 3;
+    } catch (const Error&) {
+      ++seen;
+    }
+    ++flips;
+  }
+  EXPECT_EQ(seen, flips);
+  put(run / "config.json", R"({"extends": "gan", "model": {}})");   // as version 0.1 wrote it
+  EXPECT_EQ(read_run_config(run.path())["extends"], "gan");
 }
 
 TEST(RunsFolder, IsGivenOrFromTheEnvironmentOrTheDefault) {

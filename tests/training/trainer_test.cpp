@@ -653,7 +653,7 @@ TEST_F(Trainer, WritesEachStepOfTheMetricsOnce) {
   EXPECT_EQ(found, (std::vector<std::string>{"0 test", "2 train", "3 test", "4 train", "6 train",
                                              "6 test", "8 train", "9 test", "10 train",
                                              "12 train", "12 test"}));
-  EXPECT_EQ(read_metrics(run).size(), found.size());
+  EXPECT_EQ(read_metrics(run).lines.size(), found.size());
 }
 
 TEST_F(Trainer, KeepsTestItemsForReports) {
@@ -733,7 +733,7 @@ TEST_F(Trainer, RemembersTheBestValidation) {
                                              {"checkpoint_every", 0}}));
   double best = INFINITY;
   int64_t best_step = -1;
-  for (const Json& line : read_metrics(folder_ / "run")) {
+  for (const Json& line : read_metrics(folder_ / "run").lines) {
     if (!line.contains("test")) continue;
     const double value = line["test"]["distance"];
     if (value < best) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "command.h"
@@ -86,17 +87,22 @@ struct Claim {
   int64_t threads = 1;
 };
 
-/// What the picture says of the weights and threads that made it.
-Claim read_claim(const std::string& png, const std::string& name) {
+/// What the picture says of the weights and threads that made it; nothing when it makes no claim that
+/// could be checked: `why` tells.
+std::optional<Claim> read_claim(const std::string& png, const std::string& name, std::string& why) {
   const Json made = read_provenance(png, name);
   if (made.is_null()) {
-    fail(ErrorKind::data, name, ": does not say how it was made (no 'genai' text)");
+    why = "does not say how it was made (no 'genai' text)";
+    return std::nullopt;
   }
-  constexpr int64_t kMaxThreads = 1024;
+  if (made.is_object() && made.contains("request") && !made.contains("weights_sha256")) {
+    why = lacks_for_recreation(made["request"]);
+    if (!why.empty()) return std::nullopt;
+  }
   try {
     const Claim claim{.weights = made.at("weights_sha256"),
                       .threads = made.at("numerics").at("threads")};
-    if (claim.threads >= 1 && claim.threads <= kMaxThreads) return claim;
+    if (claim.threads >= 1 && claim.threads <= kMostThreads) return claim;
   } catch (const Json::exception&) {
     // Told below.
   }
@@ -114,14 +120,37 @@ Recreation make_again(const std::string& png, const std::string& name, const Loa
 }
 
 int check_verb(const CheckOptions& options) {
-  const auto pictures = pictures_of(options.path);
-  const WeightFinder finder(pictures, runs_folder(options.runs));
+  // A run's number or name stands for its folder, where nothing else is called so.
+  std::error_code error;
+  const fs::path runs = runs_folder(options.runs);
+  fs::path path = options.path;
+  if (!fs::exists(path, error)) {
+    try {
+      path = find_run(options.path, runs).folder;
+    } catch (const Error&) {
+      fail(ErrorKind::data, "no such file, folder or run: ", options.path);
+    }
+  }
+  const auto pictures = pictures_of(path);
+  const WeightFinder finder(pictures, runs);
   std::map<std::string, LoadedModel> models;
   int64_t bad = 0, skipped = 0;
   Json results = Json::array();
   for (const fs::path& path : pictures) {
     const std::string png = read_file(path, kMaxPicture);
-    const Claim claim = read_claim(png, path.string());
+    const auto skip = [&](const std::string& why) {
+      if (pictures.size() == 1) fail(ErrorKind::data, path.string(), ": cannot be made again; ", why);
+      ++skipped;
+      results.push_back({{"file", path.string()}, {"skipped", why}});
+      if (!options.json) std::cout << "skipped " << path.string() << "  (" << why << ")\n";
+    };
+    std::string why;
+    const auto claimed = read_claim(png, path.string(), why);
+    if (!claimed) {
+      skip(why);
+      continue;
+    }
+    const Claim& claim = *claimed;
     const std::string& hash = claim.weights;
     if (!models.count(hash)) {
       const RunReference reference = finder.find(hash, path.string());
@@ -133,14 +162,7 @@ int check_verb(const CheckOptions& options) {
     if (model.device != device) model = load_model(finder.find(hash, path.string()), device);
     const Recreation again = make_again(png, path.string(), model);
     if (!again.impossible.empty()) {
-      if (pictures.size() == 1) {
-        fail(ErrorKind::data, path.string(), ": cannot be made again; ", again.impossible);
-      }
-      ++skipped;
-      results.push_back({{"file", path.string()}, {"skipped", again.impossible}});
-      if (!options.json) {
-        std::cout << "skipped " << path.string() << "  (" << again.impossible << ")\n";
-      }
+      skip(again.impossible);
       continue;
     }
     bad += !again.same;
@@ -179,7 +201,7 @@ std::unique_ptr<Command> make_check(const Arguments&) {
                                "genai check goldens/ --runs goldens/runs --exact"});
   auto options = std::make_shared<CheckOptions>();
   CLI::App& app = command->app;
-  app.add_option("PATH", options->path, "a PNG file, or a folder of them")->required();
+  app.add_option("PATH", options->path, "a PNG file, a folder of them, or a run")->required();
   app.add_option("--runs", options->runs, "folder of the runs ($GENAI_RUNS, or runs)")
       ->type_name("DIR");
   app.add_flag("--exact")->description("one thread and AVX2 code, as `sample --exact`");

@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <set>
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/log.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
+#include "genai/training/config.h"
+#include "grammar.h"
 
 namespace genai::tool {
 namespace {
@@ -34,6 +38,10 @@ std::string value_hint(const Field& field) {
       return " TEXT";
     case FieldType::integers:
       return " N,N,...";
+    case FieldType::extent:
+      return " N|WxH";
+    case FieldType::classes:
+      return " CLASS,...";
     case FieldType::choice: {
       std::string hint = " ";
       for (const std::string& choice : field.choices) hint += (hint == " " ? "" : "|") + choice;
@@ -49,7 +57,7 @@ std::string typed(const Json& value) {
   if (value.is_number_float()) return number_text(value.get<double>(), 6);
   if (!value.is_array()) return value.dump();
   std::string text;
-  for (const Json& item : value) text += (text.empty() ? "" : ",") + item.dump();
+  for (const Json& item : value) text += (text.empty() ? "" : ",") + typed(item);
   return text;
 }
 
@@ -112,6 +120,21 @@ void Command::apply_fields(Settings& settings) const {
                                  : *option.text;
     settings.set(option.path, value_from_text(option.field, text), option.option);
   }
+}
+
+std::map<std::string, bool> Command::options_of_any_family() const {
+  std::map<std::string, bool> options;
+  if (fields_.empty()) return options;
+  for (const Family& family : families()) {
+    Command other("", "", {});
+    other.add_fields(fields_.front().section == "sampling"
+                         ? std::vector<Section>{{"sampling", family.sampling}}
+                         : run_sections(family));
+    for (const FieldOption& option : other.fields_) {
+      options[option.option] = option.field.type != FieldType::boolean;
+    }
+  }
+  return options;
 }
 
 std::string Command::options_between(const Json& usual, const Json& wanted) const {
@@ -190,10 +213,42 @@ std::string Command::markdown() const {
   return text + "\n";
 }
 
+namespace {
+
+/// The verb's options by name; "RUN" of those without a dash.
+std::vector<std::string> known_options(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) known.push_back("-" + name);
+    if (option->get_positional()) known.push_back(option->get_name(true));
+  }
+  return known;
+}
+
+/// Repeated options count as everywhere: the last one, or, where several values are wanted, one value
+/// each; what follows is the next argument.
+void set_repetition(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_positional()) continue;
+    if (option->get_items_expected_max() > 1) {
+      option->allow_extra_args(false);
+    } else if (option->get_items_expected_max() == 1) {
+      option->take_last();
+    }
+  }
+}
+
+}  // namespace
+
 int execute(const Verb& verb, const Arguments& arguments) {
   std::unique_ptr<Command> command;
+  const auto failed = [&](ErrorKind kind, const std::string& message) {
+    return report_error(arguments, static_cast<int>(kind), message);
+  };
   try {
     command = verb.make(arguments);
+    set_repetition(command->app);
     // CLI11 takes its arguments from the back.
     command->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
     return command->run();
@@ -201,50 +256,63 @@ int execute(const Verb& verb, const Arguments& arguments) {
     std::cout << command->help();
     return 0;
   } catch (const CLI::ExtrasError&) {
-    std::vector<std::string> known;
-    for (const CLI::Option* option : command->app.get_options()) {
-      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-    }
     const Arguments rest = command->app.remaining();
     const std::string culprit = rest.empty() ? "" : rest.front().substr(0, rest.front().find('='));
-    const std::string near = nearest(culprit, known);
-    log_error(concat("genai ", verb.name, " has no option '", culprit, "'",
-                     near.empty() ? "" : "; did you mean '" + near + "'?", " (see: genai ",
-                     verb.name, " --help)"));
-    return static_cast<int>(ErrorKind::usage);
+    if (!culprit.starts_with('-')) {
+      return failed(ErrorKind::usage, concat("genai ", verb.name, " takes no further argument '",
+                                             culprit, "' (see: genai ", verb.name, " --help)"));
+    }
+    return failed(ErrorKind::usage,
+                  unknown_option(verb.name, culprit, known_options(command->app)));
   } catch (const CLI::ParseError& error) {
-    log_error(concat(error.what(), " (see: genai ", verb.name, " --help)"));
-    return static_cast<int>(ErrorKind::usage);
+    return failed(ErrorKind::usage, concat(error.what(), " (see: genai ", verb.name, " --help)"));
   } catch (const Error& error) {
-    log_error(error.what());
-    return static_cast<int>(error.kind());
+    return failed(error.kind(), error.what());
   } catch (const c10::Error& error) {
-    log_error(error.what_without_backtrace());
-    return static_cast<int>(ErrorKind::failure);
+    return failed(ErrorKind::failure, error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
-    log_error("out of memory; a smaller --batch needs less");
-    return static_cast<int>(ErrorKind::failure);
+    return failed(ErrorKind::failure, "out of memory; a smaller --batch needs less");
   } catch (const std::exception& error) {
-    log_error(error.what());
-    return static_cast<int>(ErrorKind::failure);
+    return failed(ErrorKind::failure, error.what());
   }
 }
 
 std::string peek(const Arguments& arguments, const std::string& option) {
+  std::string value;
   for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == option && i + 1 < arguments.size()) return arguments[i + 1];
-    if (arguments[i].rfind(option + "=", 0) == 0) return arguments[i].substr(option.size() + 1);
+    if (arguments[i] == option && i + 1 < arguments.size()) value = arguments[i + 1];
+    if (arguments[i].rfind(option + "=", 0) == 0) value = arguments[i].substr(option.size() + 1);
   }
-  return "";
+  return value;
 }
 
-std::string peek_positional(const Arguments& arguments, const std::vector<std::string>& valued) {
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (std::find(valued.begin(), valued.end(), arguments[i]) != valued.end()) {
-      ++i;
-    } else if (arguments[i].empty() || arguments[i][0] != '-') {
-      return arguments[i];
+namespace {
+
+/// Does the argument after this option belong to it?
+bool takes_value(const std::string& option, const CLI::App& app) {
+  if (const CLI::Option* own = app.get_option_no_throw(option)) {
+    return own->get_items_expected_min() > 0;
+  }
+  for (const Family& family : families()) {
+    for (const FieldTable* table : {&family.sampling, &family.settings}) {
+      for (const Field& field : *table) {
+        const std::string name = field.option.empty() ? kebab(last_part(field.name)) : field.option;
+        if (option == "--" + name || option == "--" + kebab(field.name)) {
+          return field.type != FieldType::boolean;
+        }
+      }
     }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string peek_positional(const Arguments& arguments, const CLI::App& app) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument.size() < 2 || argument[0] != '-') return argument;
+    if (argument.find('=') == std::string::npos && takes_value(argument, app)) ++i;
   }
   return "";
 }
@@ -262,27 +330,59 @@ RunReference RunOption::find() const {
   if (!run.empty() && !model.empty()) {
     fail(ErrorKind::usage, "give RUN or --model, not both (RUN is '", run, "')");
   }
-  if (!model.empty()) return newest_run_of(model, runs_folder(runs));
-  return find_run(run.empty() ? "last" : run, runs_folder(runs));
+  const RunReference found = !model.empty() ? newest_run_of(model, runs_folder(runs))
+                                            : find_run(run.empty() ? "last" : run, runs_folder(runs));
+  // Once a process: the options of a verb need the run before the verb itself does.
+  static std::set<std::string> told;
+  for (const std::string& damage : found.passed_over) {
+    if (told.insert(damage).second) log_warning(damage + "; this run is passed over");
+  }
+  return found;
 }
 
-RunOption RunOption::peek_from(const Arguments& arguments) {
+RunOption RunOption::peek_from(const Arguments& arguments, const CLI::App& app) {
   RunOption option;
   option.model = peek(arguments, "--model");
   option.runs = peek(arguments, "--runs");
-  if (!arguments.empty() && !arguments[0].empty() && arguments[0][0] != '-') {
-    option.run = arguments[0];
-  }
+  if (option.model.empty()) option.run = peek_positional(arguments, app);
   return option;
 }
 
-const FieldTable& sampling_table(const Arguments& arguments) {
-  const RunOption run = RunOption::peek_from(arguments);
-  if (!run.given()) return families().front().sampling;
+void ClassOption::add(Command& command, const std::string& doc) {
+  option_ = command.app.add_option("--class", text, doc)->type_name("CLASS");
+}
+
+void ClassOption::name_classes(const RunOption& run) {
+  if (!run.given()) return;
   const RunReference reference = run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
-  return find_family(manifest.config.at("model").at("family")).sampling;
+  const std::string classes =
+      class_list(read_manifest(find_checkpoint(reference.folder, reference.checkpoint)).data);
+  if (!classes.empty()) option_->description(option_->get_description() + "; one of " + classes);
+}
+
+int64_t ClassOption::find(const DataInfo& info) const {
+  if (text.empty()) return -1;
+  if (info.classes.empty())
+    fail(ErrorKind::usage, "--class: this model was not trained with classes");
+  return find_label(info, text, "--class");
+}
+
+const FieldTable& sampling_table(const RunOption& run, const Arguments& arguments) {
+  // Without arguments a page of help is made; with --help the options of the newest run are shown,
+  // if there is one.
+  const bool asked_for_help = std::any_of(arguments.begin(), arguments.end(), [](const auto& word) {
+    return word == "--help" || word == "-h";
+  });
+  if (arguments.empty()) return families().front().sampling;
+  try {
+    const RunReference reference = run.find();
+    const Manifest manifest =
+        read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+    return find_family(manifest.config.at("model").at("family")).sampling;
+  } catch (const Error&) {
+    if (run.given() && !asked_for_help) throw;
+    return families().front().sampling;
+  }
 }
 
 void ComputeOption::add(Command& command) {
@@ -310,7 +410,10 @@ at::Device ComputeOption::resolve(int64_t stored_threads) const {
 
 Json read_config(const std::string& path) {
   constexpr uint64_t kMaxConfig = 1 << 20;
-  return parse_json(read_file(path, kMaxConfig), path, ErrorKind::usage);
+  // Looked at before the command line is parsed and after: a pipe can be read once alone.
+  static std::map<std::string, std::string> texts;
+  if (!texts.count(path)) texts[path] = read_input(path, kMaxConfig);
+  return parse_json(texts[path], path == "-" ? "standard input" : path, ErrorKind::usage);
 }
 
 void print_json(const Json& json) {

@@ -34,6 +34,9 @@ class Command {
   /// " --latent 2 --seed 3": what to type to get from one resolved configuration to another.
   std::string options_between(const Json& usual, const Json& wanted) const;
 
+  /// The options that fields become for any of the families, and whether a value follows them.
+  std::map<std::string, bool> options_of_any_family() const;
+
   std::string help() const;
   std::string markdown() const;
 
@@ -54,24 +57,40 @@ class Command {
 };
 
 /// The value of an option before the command line is parsed: the fields that a verb has depend on
-/// the model, the model on an option.
+/// the model, the model on an option. As in parsing, the last one counts.
 std::string peek(const Arguments& arguments, const std::string& option);
-/// The first argument that is neither an option nor the value of one of `valued`.
-std::string peek_positional(const Arguments& arguments, const std::vector<std::string>& valued);
+/// The first argument that is neither an option nor the value of one: of the verb's own options, or of
+/// any family's settings and sampling options.
+std::string peek_positional(const Arguments& arguments, const CLI::App& app);
 
 /// RUN, or --model NAME for the newest run of a preset; as most verbs take it.
 struct RunOption {
   std::string run, model, runs;
   void add(Command& command);
   RunReference find() const;
-  /// From raw arguments, or nothing when they name no run.
-  static RunOption peek_from(const Arguments& arguments);
+  /// From raw arguments, or nothing when they name no run. With --model the first word is not RUN.
+  /// @param app  with the verb's own options
+  static RunOption peek_from(const Arguments& arguments, const CLI::App& app);
   bool given() const { return !run.empty() || !model.empty(); }
 };
 
-/// The sampling options of the family of the run that the arguments name; of the first family when
-/// they name none (help).
-const FieldTable& sampling_table(const Arguments& arguments);
+/// --class: a class by its name or number.
+class ClassOption {
+ public:
+  std::string text;
+  void add(Command& command, const std::string& doc);
+  /// The help names the classes of the run that the arguments name.
+  void name_classes(const RunOption& run);
+  /// -1 when it was not given. Throws what find_label does.
+  int64_t find(const DataInfo& info) const;
+
+ private:
+  CLI::Option* option_ = nullptr;
+};
+
+/// The sampling options of the family of the run, the newest one if none is named; of the first family
+/// where no run can be found (help).
+const FieldTable& sampling_table(const RunOption& run, const Arguments& arguments);
 
 /// Settings that options go over: of a series paths are drawn as the model has them, temperature 1;
 /// pictures and texts begin with the defaults of their family.

@@ -113,8 +113,17 @@ int config_verb(const ConfigOptions& options) {
     std::cout << table(rows);
   } else if (options.action == "diff") {
     need(options.second, "config diff: name two presets, .json files or runs");
-    const auto lines = settings_diff(resolved(read_settings(options.first, options.runs)),
-                                     resolved(read_settings(options.second, options.runs)));
+    const Json before = resolved(read_settings(options.first, options.runs));
+    const Json after = resolved(read_settings(options.second, options.runs));
+    if (options.json) {
+      Json differences = Json::object();
+      for (const auto& [path, values] : setting_differences(before, after)) {
+        differences[path] = {values.first, values.second};
+      }
+      print_json(differences);
+      return 0;
+    }
+    const auto lines = settings_diff(before, after);
     for (const std::string& line : lines) std::cout << line << "\n";
   } else if (options.action == "schema") {
     need(options.first, "config schema: name a family");

@@ -24,16 +24,18 @@ namespace {
 
 struct DataOptions {
   std::string action = "list", source, dir;
-  int64_t size = 0, channels = 0;
+  Extent size;
+  int64_t channels = 0;
+  std::string ground = "white";
   bool json = false;
   // of texts
-  std::string tokenizer, validation, text, out, column;
+  std::string tokenizer, validation, text, out, column, missing = "fill";
   int64_t vocabulary = 0, season = 0;
   bool lines = false;
 
   bool about_text() const {
-    return lines || vocabulary != 0 || !tokenizer.empty() || !validation.empty() ||
-           !text.empty() || !out.empty() || !column.empty() || season != 0;
+    return lines || vocabulary != 0 || !tokenizer.empty() || !validation.empty() || !text.empty() ||
+           !out.empty() || !column.empty() || season != 0 || missing != "fill";
   }
 };
 
@@ -69,7 +71,8 @@ int list_data(const DataOptions& options) {
     print_json(json);
   } else {
     std::cout << table(rows) << "\nfolder: " << data_folder(options.dir).string()
-              << "   (--data-dir, $GENAI_DATA)\nany folder of PNG, JPEG or BMP files is a data set "
+              << "   (--data-dir, $GENAI_DATA)\nany folder or ZIP of PNG, JPEG, WebP or BMP files "
+                 "is a data set "
                  "too: --data PATH\nany text file can be shown: genai data show FILE\n";
   }
   return 0;
@@ -98,7 +101,11 @@ int fetch_data(const DataOptions& options) {
          options.source, "'");
   }
   if (terminal) std::cerr << "\r\x1b[K" << std::flush;
-  std::cout << (folder / options.source).string() << "\n";
+  if (options.json) {
+    print_json({{"name", options.source}, {"folder", (folder / options.source).string()}});
+  } else {
+    std::cout << (folder / options.source).string() << "\n";
+  }
   return 0;
 }
 
@@ -185,9 +192,9 @@ void write_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
     fail(ErrorKind::usage, "data show: --out writes vocab.json and merges.txt of --tokenizer bpe; ",
          tokenizer.name(), " has no merges");
   const auto path = std::filesystem::path(folder);
-  check_writable(path / "vocab.json");
-  write_file(path / "vocab.json", tokenizer.bpe()->vocabulary_file());
-  write_file(path / "merges.txt", tokenizer.bpe()->merges_file());
+  check_writable(path / "vocab.json", ".json");
+  write_output(path / "vocab.json", tokenizer.bpe()->vocabulary_file());
+  write_output(path / "merges.txt", tokenizer.bpe()->merges_file());
   say("wrote " + (path / "vocab.json").string() + " and merges.txt");
 }
 
@@ -273,7 +280,7 @@ void print(const TextView& view) {
 }
 
 int show_text(const DataOptions& options) {
-  if (options.size != 0 || options.channels != 0)
+  if (options.size.given() || options.channels != 0)
     fail(ErrorKind::usage, "data show: --size and --channels are for images; ", options.source,
          " is a text");
   TextView view;
@@ -282,7 +289,8 @@ int show_text(const DataOptions& options) {
                          .lines = options.lines,
                          .series = is_series_tokenizer(options.tokenizer),
                          .column = options.column,
-                         .season = options.season},
+                         .season = options.season,
+                         .missing = options.missing == "refuse" ? Missing::refuse : Missing::fill},
                         data_folder(options.dir));
   if (view.data.series) {
     if (!options.text.empty() || !options.out.empty())
@@ -312,11 +320,13 @@ int show_text(const DataOptions& options) {
 int show_images(const DataOptions& options) {
   if (options.about_text())
     fail(ErrorKind::usage, "data show: --tokenizer, --vocabulary, --lines, --validation, --text, "
-         "--out, --column and --season are for texts and series; ", options.source, " is none");
-  const Dataset data = load_dataset({.source = options.source,
-                                     .dir = options.dir,
-                                     .size = options.size,
-                                     .channels = options.channels});
+         "--out, --column, --season and --missing are for texts and series; ", options.source, " is none");
+  const Dataset data =
+      load_dataset({.source = options.source,
+                    .dir = options.dir,
+                    .size = options.size,
+                    .channels = options.channels,
+                    .ground = options.ground == "black" ? Ground::black : Ground::white});
   const DataInfo& info = data.info;
   std::vector<int64_t> counts(info.classes.size());
   if (data.train.labels.defined()) {
@@ -330,12 +340,9 @@ int show_images(const DataOptions& options) {
     print_json(json);
     return 0;
   }
-  std::cout << info.source << ": " << info.width << "x" << info.height
-            << (info.channels == 1 ? " grey" : " colour") << ", " << info.train_count
-            << " for training, " << info.test_count << " for testing\n";
-  for (const std::string& note : data.notes) std::cout << "note: " << note << "\n";
+  std::cout << describe_images(data) << "\n";
   for (size_t i = 0; i < counts.size(); ++i) {
-    std::cout << "  " << i << "  " << info.classes[i] << ": " << counts[i] << "\n";
+    std::cout << "  " << i << "  " << inert(info.classes[i]) << ": " << counts[i] << "\n";
   }
   const int64_t columns = std::max<int64_t>(
       1, (terminal_columns(STDOUT_FILENO) - 2) / (info.width + 2));
@@ -353,12 +360,6 @@ int show_data(const DataOptions& options) {
     fail(ErrorKind::usage, "data show: name a data set, a folder of images or a text file");
   }
   if (is_text_source(options.source)) return show_text(options);
-  std::vector<std::string> known = known_datasets();
-  for (const std::string& name : known_texts()) known.push_back(name);
-  const std::string near = nearest(options.source, known);
-  if (!near.empty() && is_text_source(near) && !std::filesystem::exists(options.source)) {
-    fail(ErrorKind::data, "no data set or file '", options.source, "'; did you mean '", near, "'?");
-  }
   return show_images(options);
 }
 
@@ -373,15 +374,31 @@ std::unique_ptr<Command> make_data(const Arguments&) {
   CLI::App& app = command->app;
   app.add_option("ACTION", options->action, "list, fetch or show")
       ->check(CLI::IsMember({"list", "fetch", "show"}));
-  app.add_option("DATA", options->source, 
-                 "digits, mnist, fashion-mnist, shakespeare, sums, a folder, a text or CSV file");
+  app.add_option(
+      "DATA", options->source,
+      "digits, mnist, fashion-mnist, shakespeare, sums, a folder of pictures or texts, a text "
+      "or CSV file");
   app.add_option("--data-dir", options->dir, "folder of the data sets ($GENAI_DATA, or data)")
       ->type_name("DIR");
-  app.add_option("--size", options->size, "image folders: width and height")->type_name("N");
-  app.add_option("--channels", options->channels, "image folders: 1 grey, 3 colour")
-      ->type_name("N");
+  app.add_option_function<std::string>(
+         "--size",
+         [options](const std::string& text) {
+           const auto size = extent_from_text(text);
+           if (!size || size->width < 1 || size->height < 1)
+             fail(ErrorKind::usage, "--size: expected a side or WIDTHxHEIGHT (64, 64x48), found '",
+                  text, "'");
+           options->size = *size;
+         },
+         "images: width and height, 64 or 64x48")
+      ->type_name("N|WxH");
+  app.add_option("--channels", options->channels, "images: 1 grey, 3 colour")->type_name("N");
+  app.add_option("--ground", options->ground,
+                 "image folders: what shows through where pictures are transparent (white)")
+      ->type_name("white|black")
+      ->check(CLI::IsMember({"white", "black"}));
   app.add_option("--tokenizer", options->tokenizer,
-                 "texts: characters, bytes, bpe, words, or a folder with vocab.json and merges.txt; "
+                 "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or vocab.json and "
+                 "merges.txt; "
                  "series of numbers: differences, returns")
       ->type_name("NAME");
   app.add_option("--vocabulary", options->vocabulary,
@@ -396,6 +413,10 @@ std::unique_ptr<Command> make_data(const Arguments&) {
   app.add_option("--season", options->season, "series: values of a season; 0: none")
       ->type_name("N")
       ->check(CLI::Range(0, 100'000));
+  app.add_option("--missing", options->missing,
+                 "series: fill missing values, or refuse them (fill)")
+      ->type_name("fill|refuse")
+      ->check(CLI::IsMember({"fill", "refuse"}));
   app.add_option("--text", options->text, "texts: what to encode as the example")
       ->type_name("TEXT");
   app.add_option("--out", options->out, "bpe: write vocab.json and merges.txt into this folder")

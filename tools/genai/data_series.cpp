@@ -25,7 +25,7 @@ struct SeriesPart {
 };
 
 SeriesPart part_of(const std::string& name, const std::string& text, const Changes& changes) {
-  SeriesPart part{name, read_column(text, "", name), {}};
+  SeriesPart part{name, read_column(text, name), {}};
   part.ids = changes.encode(part.values);
   return part;
 }
@@ -57,7 +57,9 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
                 {"validation", validation.to_json()}, {"levels", levels}, {"notes", data.notes}});
     return 0;
   }
-  std::cout << data.source << ": a series of numbers; tokenizer " << tokenizer->name() << "\n\n";
+  std::cout << data.source << ": a series of numbers; tokenizer " << tokenizer->name() << "\n";
+  for (const std::string& note : data.notes) std::cout << "note: " << note << "\n";
+  std::cout << "\n";
   std::vector<std::vector<std::string>> rows{
       {"", "values", "lowest", "highest", "first", "last", "tokens"}};
   for (const SeriesPart* part : std::initializer_list<const SeriesPart*>{&train, &validation}) {

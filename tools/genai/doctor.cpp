@@ -9,6 +9,7 @@
 #include "genai/base/terminal.h"
 #include "genai/core/numerics.h"
 #include "genai/data/dataset.h"
+#include "genai/data/text_data.h"
 
 namespace genai::tool {
 namespace {
@@ -26,6 +27,10 @@ std::string writable(const fs::path& folder) {
 
 std::string data_state(const std::string& source) {
   try {
+    if (source == shakespeare().name) {
+      const auto text = load_known_text(shakespeare(), data_folder(""), {.download = false});
+      return concat(text.size(), " bytes");
+    }
     const Dataset data = load_dataset({.source = source}, false);
     return concat(data.info.train_count, " + ", data.info.test_count, " images");
   } catch (const Error& error) {
@@ -49,11 +54,13 @@ int doctor_verb(bool json) {
       {"data", data_folder("").string() + "/ " + writable(data_folder(""))},
       {"mnist", data_state("mnist")},
       {"fashion-mnist", data_state("fashion-mnist")},
+      {"shakespeare", data_state("shakespeare")},
       {"terminal", concat(terminal_columns(STDOUT_FILENO), " columns, ",
                           colour_allowed(STDOUT_FILENO) ? "colour" : "no colour")}};
   if (json) {
     Json object = Json::object();
     for (const auto& row : rows) object[row[0]] = row[1];
+    object["cores"] = std::thread::hardware_concurrency();
     print_json(object);
   } else {
     std::cout << table(rows);

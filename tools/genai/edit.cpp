@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <iostream>
 #include <map>
@@ -14,6 +15,7 @@
 #include "genai/base/terminal.h"
 #include "genai/models/registry.h"
 #include "output.h"
+#include "own_picture.h"
 
 namespace genai::tool {
 namespace {
@@ -23,11 +25,12 @@ namespace fs = std::filesystem;
 struct EditOptions {
   RunOption run;
   ComputeOption compute;
+  ClassOption of_class;
   EditRequest request;
   std::string what, mask, out;
   std::vector<std::string> files;
   int64_t count = 0, scale = 0;
-  bool json = false, preview = false;
+  bool json = false, preview = false, as_is = false;
 };
 
 Edit parse_edit(const std::string& text) {
@@ -39,25 +42,40 @@ Edit parse_edit(const std::string& text) {
   fail(ErrorKind::usage, "edit: no edit '", text, "'; expected one of: ", known);
 }
 
-/// White where to fill: a picture of the model's size, or the name of a part of it.
-Image load_mask(const std::string& mask, const DataInfo& info) {
+/// Top, left, height and width of the parts that have names.
+std::map<std::string, std::array<int64_t, 4>> mask_parts(const DataInfo& info) {
   const int64_t h = info.height, w = info.width;
-  Image made{.width = w, .height = h, .channels = 1, .pixels = {}};
-  made.pixels.resize(static_cast<size_t>(h * w));
-  const std::map<std::string, std::array<int64_t, 4>> parts = {   // top, left, height, width
-      {"lower", {h / 2, 0, h - h / 2, w}}, {"upper", {0, 0, h / 2, w}},
-      {"left", {0, 0, h, w / 2}},          {"right", {0, w / 2, h, w - w / 2}},
-      {"middle", {h / 4, w / 4, h / 2, w / 2}}};
-  if (const auto part = parts.find(mask); part != parts.end()) {
-    const auto [top, left, height, width] = part->second;
-    for (int64_t y = top; y < top + height; ++y) {
-      for (int64_t x = left; x < left + width; ++x) {
-        made.pixels[static_cast<size_t>(y * w + x)] = 255;
-      }
-    }
+  return {{"lower", {h / 2, 0, h - h / 2, w}},
+          {"upper", {0, 0, h / 2, w}},
+          {"left", {0, 0, h, w / 2}},
+          {"right", {0, w / 2, h, w - w / 2}},
+          {"middle", {h / 4, w / 4, h / 2, w / 2}}};
+}
+
+/// White where to fill: a picture of the model's size (see read_mask), or the name of a part of it.
+Image load_mask(const std::string& mask, const DataInfo& info) {
+  const auto parts = mask_parts(info);
+  const auto part = parts.find(mask);
+  if (part == parts.end()) {
+    const Image made = read_mask(load_picture(mask), info);
+    say(concat(mask, " fills ", std::ranges::count(made.pixels, 255), " of ", made.pixels.size(),
+               " pixels"));
     return made;
   }
-  return read_picture(mask);
+  Image made{.width = info.width, .height = info.height, .channels = 1, .pixels = {}};
+  made.pixels.resize(static_cast<size_t>(info.height * info.width));
+  const auto [top, left, height, width] = part->second;
+  for (int64_t y = top; y < top + height; ++y) {
+    for (int64_t x = left; x < left + width; ++x) {
+      made.pixels[static_cast<size_t>(y * info.width + x)] = 255;
+    }
+  }
+  return made;
+}
+
+/// A picture with a hole needs no mask beside it.
+bool has_hole(const std::string& path) {
+  return !load_picture(path).alpha.pixels.empty();
 }
 
 void check_files(const EditOptions& options, Edit edit) {
@@ -68,25 +86,38 @@ void check_files(const EditOptions& options, Edit edit) {
   }
   if (edit == Edit::inpaint && options.mask.empty()) {
     fail(ErrorKind::usage,
-         "edit inpaint: --mask: expected a picture that is white where to fill, or ",
-         "one of lower, upper, left, right, middle");
+         "edit inpaint: --mask: expected a picture that is not black (or transparent) where to ",
+         "fill, or one of lower, upper, left, right, middle");
   }
   if (edit != Edit::inpaint && !options.mask.empty()) {
     fail(ErrorKind::usage, "--mask: only inpaint has one, not ", options.what);
   }
 }
 
-/// A picture in the size the model makes; for upscale and inpaint every pixel counts as it is.
-Tensor prepare(const std::string& path, Edit edit, const DataInfo& info) {
-  const Image picture = read_picture(path);
-  const bool exact = edit == Edit::inpaint || edit == Edit::upscale;
-  return from_images({exact ? picture : resize_to_fit(picture, info.width, info.height)},
-                     info.channels);
+/// A picture in the size the model makes; for upscale and beside a mask of the user's every pixel
+/// stays where it is.
+Image prepare(const std::string& path, const EditOptions& options, Edit edit,
+              const DataInfo& info) {
+  const bool movable =
+      has_pen_convention(info) && !options.as_is && mask_parts(info).contains(options.mask);
+  const bool fixed = edit == Edit::upscale || (edit == Edit::inpaint && !movable);
+  return own_picture(path, info, options.as_is, fixed ? Placing::fixed : Placing::free);
 }
 
-int edit_verb(const Command& command, const EditOptions& options) {
+/// A picture and a mask of its size, both in the model's.
+void fit_together(const DataInfo& info, Image& picture, Image& mask) {
+  picture = resize_to_fit(picture, info.width, info.height);
+  mask = resize_to_fit(mask, info.width, info.height);
+  for (uint8_t& value : mask.pixels) value = value > 0 ? 255 : 0;
+}
+
+int edit_verb(const Command& command, EditOptions options) {
   EditRequest request = options.request;
   request.edit = parse_edit(options.what);
+  if (request.edit == Edit::inpaint && options.mask.empty() && options.files.size() == 1 &&
+      has_hole(options.files[0])) {
+    options.mask = options.files[0];
+  }
   check_files(options, request.edit);
   const int64_t usual = request.edit == Edit::blend || request.edit == Edit::vary ? 8 : 4;
   const int64_t count = options.count > 0 ? options.count : usual;
@@ -103,12 +134,24 @@ int edit_verb(const Command& command, const EditOptions& options) {
     }
   }
   const DataInfo& info = manifest.data;
-  const Tensor pictures = prepare(options.files[0], request.edit, info);
+  request.label = options.of_class.find(info);
+  Image picture = prepare(options.files[0], options, request.edit, info), filled;
+  if (request.edit == Edit::inpaint) {
+    filled = load_mask(options.mask, info);
+    const bool together = picture.width == filled.width && picture.height == filled.height;
+    const bool fits = filled.width == info.width && filled.height == info.height;
+    if (together && !fits && !options.as_is) {
+      say(concat(options.files[0], ": scaled to ", info.width, "x", info.height,
+                 " together with its mask"));
+      fit_together(info, picture, filled);
+    }
+  }
+  const Tensor pictures = from_images({picture}, info.channels);
   const Tensor others =
-      request.edit == Edit::blend ? prepare(options.files[1], request.edit, info) : Tensor();
-  const Tensor mask = request.edit == Edit::inpaint
-                          ? from_images({load_mask(options.mask, info)}, 1)[0][0]
-                          : Tensor();
+      request.edit == Edit::blend
+          ? from_images({prepare(options.files[1], options, request.edit, info)}, info.channels)
+          : Tensor();
+  const Tensor mask = request.edit == Edit::inpaint ? from_images({filled}, 1)[0][0] : Tensor();
   std::string words = concat("step-", manifest.step, "-", options.what);
   for (const std::string& file : options.files) words += "-" + fs::path(file).stem().string();
   if (request.edit == Edit::inpaint) words += "-mask-" + fs::path(options.mask).stem().string();
@@ -119,9 +162,9 @@ int edit_verb(const Command& command, const EditOptions& options) {
   const fs::path out =
       !options.out.empty()
           ? fs::path(options.out)
-          : reference.folder / "out" /
-                (request_name(words + options_name(request.options, defaults)) + ".png");
-  check_writable(out);
+          : run_output(reference.folder,
+                       request_name(words + options_name(request.options, defaults)) + ".png");
+  check_writable(out, ".png");
   const LoadedModel loaded =
       load_model(reference, options.compute.resolve(manifest.numerics.threads));
   const auto images = to_images(edit_pixels(loaded, request, count, pictures, others, mask));
@@ -133,7 +176,7 @@ int edit_verb(const Command& command, const EditOptions& options) {
                      {"count", count},                {"class", request.label},
                      {"strength", request.strength},
                      {"options", request.options}};
-  write_file(out, encode_png(large, provenance(loaded, made, large, Origin::mixed)));
+  write_output(out, encode_png(large, provenance(loaded, made, large, Origin::mixed)));
   if (options.preview || (is_terminal(STDOUT_FILENO) && !options.json)) {
     std::cout << half_blocks(sheet, colour_allowed(STDOUT_FILENO));
   }
@@ -165,8 +208,10 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments) {
   CLI::App& app = command->app;
   app.add_option("what", options->what, "inpaint, upscale, vary or blend")->required();
   app.add_option("files", options->files, "the picture; blend: two of them");
-  app.add_option("--mask", options->mask,
-                 "inpaint: a picture, white where to fill; or lower, upper, left, right, middle")
+  app.add_option(
+         "--mask", options->mask,
+         "inpaint: a picture, not black or transparent where to fill; or lower, upper, left, "
+         "right, middle (the picture's own transparent parts)")
       ->type_name("FILE");
   app.add_option("-n", options->count, "versions; blend: steps from one to the other (4 or 8)")
       ->type_name("N")
@@ -174,9 +219,7 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments) {
   app.add_option("--seed", options->request.first, "number of the first version (0)")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--class", options->request.label, "class to keep to (none)")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+  options->of_class.add(*command, "class to keep to, by name or number (none)");
   app.add_option("--strength", options->request.strength,
                  "vary: share of the way from noise that is gone again (0.5)")
       ->type_name("X");
@@ -184,10 +227,13 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments) {
       ->type_name("N")
       ->check(CLI::Range(0, 64));
   app.add_option("--out", options->out, "PNG file (RUN/out/...)")->type_name("FILE");
+  app.add_flag("--as-is", options->as_is, "your pictures as they are, neither inverted nor moved");
   app.add_flag("--preview", options->preview, "shows pictures as text even without a terminal");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
-  command->add_fields({{"sampling", sampling_table(arguments)}});
+  const RunOption run = RunOption::peek_from(arguments, app);
+  options->of_class.name_classes(run);
+  command->add_fields({{"sampling", sampling_table(run, arguments)}});
   command->run = [c = command.get(), options] {
     // With --model the first word is already the edit.
     if (!options->run.model.empty() && !options->run.run.empty()) {

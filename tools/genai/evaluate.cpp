@@ -1,13 +1,18 @@
 #include "genai/evaluation/evaluate.h"
+#include "genai/generation/generate.h"
 
 #include <algorithm>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "command.h"
 #include "genai/base/error.h"
+#include "genai/base/log.h"
+#include "genai/base/picture.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
+#include "genai/data/picture_files.h"
 #include "genai/data/unicode.h"
 #include "genai/models/registry.h"
 #include "measured.h"
@@ -24,7 +29,7 @@ struct EvaluateOptions {
   ComputeOption compute;
   EvaluationRequest request;
   std::string data, data_dir, only, weights = "float32";
-  bool json = false;
+  bool json = false, no_keep = false;
   std::vector<std::string> require;
 };
 
@@ -33,6 +38,14 @@ bool is_picture_folder(const std::string& path) {
   std::error_code error;
   return fs::is_directory(path, error) && !fs::exists(fs::path(path) / "checkpoints", error) &&
          !fs::exists(fs::path(path) / "config.json", error);
+}
+
+Extent size_of_pictures(const fs::path& folder) {
+  const auto files = open_picture_files(folder);
+  if (files->pictures.empty()) return {};   // told later
+  const std::string& first = files->pictures.front();
+  const Image image = decode_picture(files->read(first), files->where(first)).image;
+  return Extent(image.width, image.height);
 }
 
 std::set<Part> parse_parts(const std::string& text) {
@@ -56,7 +69,7 @@ std::string details_text(const Json& details) {
   if (details.contains("class_shares")) {
     text += "\nclasses of the samples, as the classifier sees them\n";
     for (const auto& [name, share] : details["class_shares"].items()) {
-      text += concat("  ", padded(name, 12), bar(share, 40), " ",
+      text += concat("  ", padded(inert(name), 12), bar(share, 40), " ",
                      number_text(100 * share.get<double>(), 3), " %\n");
     }
   }
@@ -94,6 +107,17 @@ std::string details_text(const Json& details) {
   return text;
 }
 
+/// What was measured is not lost where it cannot be kept: a run that one may not write to, a log that is
+/// damaged.
+std::optional<Evaluation> keep(const fs::path& run, const Evaluation& result) {
+  try {
+    return keep_evaluation(run, result);
+  } catch (const std::exception& error) {
+    log_warning(concat("measured, but not kept with the run: ", error.what()));
+    return std::nullopt;
+  }
+}
+
 /// Bars met and missed; true when all are met.
 bool judge(const std::vector<Requirement>& requirements, const std::vector<Metric>& metrics,
            Json& json, std::string& text) {
@@ -110,12 +134,14 @@ bool judge(const std::vector<Requirement>& requirements, const std::vector<Metri
 }
 
 /// The data to measure on: the run's own unless another is named.
-EvaluationData load_data(const EvaluateOptions& options, const Manifest& manifest) {
-  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
+EvaluationData load_data(const EvaluateOptions& options, const fs::path& run,
+                         const Manifest& manifest) {
+  DataConfig config = data_config_of(run, manifest);
   if (!options.data.empty()) config.source = options.data;
   if (!options.data_dir.empty()) config.dir = options.data_dir;
   if (manifest.data.is_text() && !options.data.empty()) config.context = manifest.data.context;
-  EvaluationData data = load_evaluation_data(config, manifest.data.tokenizer);
+  EvaluationData data = load_evaluation_data(config, manifest.data.tokenizer,
+                                             options.data.empty() ? &manifest.data : nullptr);
   if (options.data.empty() && data.own.info.fingerprint != manifest.data.fingerprint) {
     fail(ErrorKind::data, "the data set '", data.own.info.source,
          "' is not the one this run was trained on; name it with --data to measure on it all the ",
@@ -136,30 +162,39 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
   ProgressPrinter printer(quiet);
   Evaluation result;
   std::string subject;
+  std::optional<Evaluation> kept;
   if (is_picture_folder(options.run.run)) {
     if (options.data.empty()) {
       fail(ErrorKind::usage, "--data: name the data set to measure the pictures in ",
            options.run.run, " against");
     }
     subject = options.run.run;
-    const EvaluationData data =
-        load_evaluation_data({.source = options.data, .dir = options.data_dir});
+    DataConfig config{.source = options.data, .dir = options.data_dir};
+    // Pictures of a model that was trained on a folder in another size than its pictures have.
+    if (fs::is_directory(options.data)) config.size = size_of_pictures(subject);
+    const EvaluationData data = load_evaluation_data(config);
     options.compute.resolve(0);
+    const auto names = planned_picture_metrics(data, request);
+    for (const Requirement& requirement : requirements) check_requirement(requirement, names);
     result = evaluate_pictures(subject, data, request, printer, progress);
   } else {
     const RunReference reference = options.run.find();
-    const Manifest manifest =
-        read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+    Checkpoint checkpoint = open_checkpoint(reference);
+    const Manifest manifest = checkpoint.manifest;
     const Family& family = find_family(manifest.config.at("model").at("family"));
     Settings settings = usual_sampling(manifest.data);
     command.apply_fields(settings);
     request.options = settings.resolve({{"sampling", family.sampling}})["sampling"];
-    const EvaluationData data = load_data(options, manifest);
+    const EvaluationData data = load_data(options, reference.folder, manifest);
     const LoadedModel loaded =
-        load_model(reference, options.compute.resolve(manifest.numerics.threads));
+        load_model(reference, std::move(checkpoint),
+                   options.compute.resolve(manifest.numerics.threads));
+    const auto names = planned_metrics(loaded, data, request);
+    for (const Requirement& requirement : requirements) check_requirement(requirement, names);
     result = evaluate_model(loaded, data, request, printer, progress);
-    keep_evaluation(reference.folder, result);
+    add_provenance(result.pictures, loaded, result.sampling);
     subject = reference.folder.string();
+    if (!options.no_keep) kept = keep(reference.folder, result);
   }
   printer.close_line();
   line.clear();
@@ -176,16 +211,16 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
     std::cout << metrics_table(result.metrics) << details_text(result.details);
     for (const std::string& note : result.notes) std::cout << "note: " << note << "\n";
     std::cout << bar_lines;
-    if (result.step > 0) say("kept; see: genai report " + subject);
+    if (kept) say("kept; see: genai report " + subject);
   }
   return met ? 0 : static_cast<int>(ErrorKind::bar);
 }
 
 /// The sampling options of the run's family; none for a folder of pictures.
-FieldTable evaluation_fields(const Arguments& arguments) {
-  const RunOption run = RunOption::peek_from(arguments);
+FieldTable evaluation_fields(const Arguments& arguments, const CLI::App& app) {
+  const RunOption run = RunOption::peek_from(arguments, app);
   if (is_picture_folder(run.run)) return {};
-  return sampling_table(arguments);
+  return sampling_table(run, arguments);
 }
 
 }  // namespace
@@ -226,9 +261,10 @@ std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
       ->type_name("BAR");
   app.add_option("--data", options->data, "another data set than the run's")->type_name("DATA");
   app.add_option("--data-dir", options->data_dir, "folder of the data sets")->type_name("DIR");
+  app.add_flag("--no-keep", options->no_keep, "writes nothing into the run");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
-  command->add_fields({{"sampling", evaluation_fields(arguments)}});
+  command->add_fields({{"sampling", evaluation_fields(arguments, app)}});
   command->run = [c = command.get(), options] { return evaluate_verb(*c, *options); };
   return command;
 }

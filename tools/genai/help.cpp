@@ -25,14 +25,13 @@ std::string overview() {
       "  genai sample last -n 64                  a sheet of samples, shown and saved\n"
       "  genai evaluate last                      how good is it?\n\n"
       "verbs (genai VERB --help):\n";
+  constexpr size_t kNames = 13;
   for (const Verb& verb : verbs()) {
-    const auto command = verb.make({});
-    text += "  " + std::string(verb.name) + std::string(11 - std::string(verb.name).size(), ' ') +
-            command->app.get_description() + "\n";
+    text += "  " + padded(verb.name, kNames) + verb.make({})->app.get_description() + "\n";
   }
   text += "\nfamilies:\n";
   for (const Family& family : families()) {
-    text += "  " + family.name + std::string(11 - family.name.size(), ' ') + family.summary + "\n";
+    text += "  " + padded(family.name, kNames) + family.summary + "\n";
   }
   return text +
          "\nexit codes: 0 ok, 1 failed while running, 2 usage or settings, 3 data, 4 device,\n"
@@ -40,6 +39,25 @@ std::string overview() {
 }
 
 namespace {
+
+/// grammar.h: with the options of any family.
+Json grammar() {
+  Json described = Json::object();
+  for (const Verb& verb : verbs()) {
+    const auto command = verb.make({});
+    Json options = Json::object();
+    for (const CLI::Option* option : command->app.get_options()) {
+      const bool valued = option->get_items_expected_min() > 0;
+      for (const std::string& name : option->get_lnames()) options["--" + name] = valued;
+      for (const std::string& name : option->get_snames()) options["-" + name] = valued;
+    }
+    for (const auto& [name, valued] : command->options_of_any_family()) options[name] = valued;
+    described[verb.name] = {{"about", command->app.get_description()},
+                            {"page", command->help()},
+                            {"options", options}};
+  }
+  return {{"version", GENAI_VERSION}, {"overview", overview()}, {"verbs", described}};
+}
 
 /// docs/cli.md
 std::string command_page() {
@@ -62,9 +80,15 @@ std::unique_ptr<Command> make_help(const Arguments&) {
       std::vector<std::string>{"genai help", "genai help train", "genai help --markdown"});
   auto name = std::make_shared<std::string>();
   auto markdown = std::make_shared<bool>(false);
+  auto json = std::make_shared<bool>(false);
   command->app.add_option("VERB", *name, "what to explain");
   command->app.add_flag("--markdown", *markdown, "all verbs (docs/cli.md)");
-  command->run = [name, markdown] {
+  command->app.add_flag("--json", *json, "verbs, their pages and options as one JSON object");
+  command->run = [name, markdown, json] {
+    if (*json) {
+      print_json(grammar());
+      return 0;
+    }
     if (*markdown) {
       std::cout << command_page();
       return 0;

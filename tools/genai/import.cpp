@@ -17,9 +17,7 @@ int import_verb(const ImportOptions& options) {
   const ImportedModel model = read_gpt2(options.folder);
   const Numerics numerics = resolve_numerics({.device = "cpu", .precision = Precision::float32});
   const fs::path run =
-      options.out.empty()
-          ? create_run(runs_folder(options.runs), "imported-" + model.data.source)
-          : fs::path(options.out);
+      create_run(runs_folder(options.runs), "imported-" + model.data.source, options.out);
   save_run(model, run, numerics);
   if (options.json) {
     const Manifest manifest = read_manifest(find_checkpoint(run, ""));
@@ -45,8 +43,10 @@ std::unique_ptr<Command> make_import(const Arguments&) {
                                "genai import gpt2 --json"});
   auto options = std::make_shared<ImportOptions>();
   CLI::App& app = command->app;
-  app.add_option("DIR", options->folder,
-                 "a folder with config.json, model.safetensors, vocab.json and merges.txt")
+  app.add_option(
+         "DIR", options->folder,
+         "a folder with config.json, model.safetensors and tokenizer.json (or vocab.json and "
+         "merges.txt)")
       ->required();
   app.add_option("--out", options->out, "the run's folder, instead of the next in runs/")
       ->type_name("RUN");

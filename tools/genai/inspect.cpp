@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/png.h"
@@ -11,12 +12,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A PNG, or of a GIF the size and the text that ours hold.
+Png read_told(const fs::path& path) {
+  const std::string bytes = read_file(path, kMaxPicture);
+  if (!bytes.starts_with("GIF8") || bytes.size() < 10) return decode_png(bytes, path.string());
+  const auto side = [&](size_t at) {
+    return static_cast<uint8_t>(bytes[at]) | static_cast<uint8_t>(bytes[at + 1]) << 8;
+  };
+  Png told;
+  told.image = {.width = side(6), .height = side(8), .channels = 3, .pixels = {}};
+  if (std::string text = read_gif_comment(bytes); !text.empty()) {
+    told.text.push_back({"genai", std::move(text), true});
+  }
+  return told;
+}
+
 int inspect_picture(const fs::path& path, bool json) {
-  const Png png = decode_png(read_file(path, kMaxPicture), path.string());
+  const Png png = read_told(path);
   Json list = Json::object();
   for (const PngText& text : png.text) {
-    const Json parsed = Json::parse(text.text, nullptr, false);
-    list[text.keyword] = parsed.is_discarded() ? Json(text.text) : parsed;
+    list[text.keyword] = text.text;
+    try {
+      list[text.keyword] = parse_json(text.text, text.keyword, ErrorKind::data, {.bytes = kMaxPicture});
+    } catch (const Error&) {
+      // A text that is not JSON is shown as it is.
+    }
   }
   if (json) {
     print_json({{"file", path.string()},
@@ -71,16 +91,17 @@ int inspect_run(const RunReference& reference, bool json) {
   std::cout << folder.string() << ": whole, all hashes verified\n\n";
   std::vector<std::vector<std::string>> rows{
       {"step", concat(m.step, " of ", m.steps, "; checkpoints: ", steps)},
-      {"data", m.data.is_text()
-                   ? concat(m.data.source, ", ", m.data.tokenizer->name(), ", ",
-                            m.data.lines ? "lines" : "running text", ", context ", m.data.context)
-                   : concat(m.data.source, ", ", m.data.width, "x", m.data.height, "x",
-                            m.data.channels)},
+      {"data",
+       m.data.is_text()
+           ? concat(m.data.source, ", ", m.data.tokenizer->name(), ", ",
+                    m.data.lines ? "lines" : "running text", ", context ", m.data.context)
+           : concat(m.data.source, ", ", m.data.width, "x", m.data.height, "x", m.data.channels,
+                    m.data.classes.empty() ? "" : ", classes ", class_list(m.data))},
       {"weights", concat(parameters, " numbers, SHA-256 ", m.weights_sha256())},
-      {"computed on", concat(m.numerics.device, ", ",
-                             enum_name(kPrecisionNames, m.numerics.precision), ", ",
-                             m.numerics.threads, " threads, ", m.numerics.cpu, ", LibTorch ",
-                             m.numerics.libtorch)},
+      {"computed on",
+       concat(m.numerics.device, ", ", enum_name(kPrecisionNames, m.numerics.precision), ", ",
+              m.numerics.threads, " threads, ", m.numerics.cpu, ", LibTorch ",
+              m.numerics.libtorch)},
       {"test", m.validation.is_null() ? "-" : m.validation.dump()}};
   if (m.best_step >= 0) {
     rows.push_back({"best", concat(m.objective, " ", m.best_value, " at step ", m.best_step)});
@@ -101,7 +122,7 @@ std::unique_ptr<Command> make_inspect(const Arguments&) {
   auto what = std::make_shared<std::string>();
   auto runs = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  command->app.add_option("WHAT", *what, "a PNG file, or a run")->required();
+  command->app.add_option("WHAT", *what, "a PNG or GIF file, or a run")->required();
   command->app.add_option("--runs", *runs, "folder of the runs ($GENAI_RUNS, or runs)")
       ->type_name("DIR");
   command->app.add_flag("--json", *json, "one JSON object as the result");

@@ -1,19 +1,24 @@
-// genai VERB [RUN] [options]: parse, call one library function, print, map to an exit code.
+// genai VERB [RUN] [options]: sets up the process, then loads the verbs. Loading LibTorch takes a
+// third of a second, so what can be answered without it is: the version, pages of help, an option that
+// no model has. And some settings count only when they are made before it is loaded.
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <malloc.h>
 
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
-#include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/log.h"
-#include "genai/base/signals.h"
+#include "grammar.h"
 
 namespace genai::tool {
 namespace {
+
+namespace fs = std::filesystem;
 
 /// LibTorch's CPU allocator does not cache: without this every large temporary is a new mapping
 /// whose pages fault in one by one (measured in docs/results.md).
@@ -23,8 +28,23 @@ void tune_malloc() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
+/// How long threads look in a loop for work before they give the core away. By default libgomp's look
+/// some milliseconds, which is too long beside another busy program: it cannot run, and neither can
+/// the thread that is waited for (measured in docs/results.md).
+void limit_spinning() {
+  if (std::getenv("OMP_WAIT_POLICY")) return;
+  setenv("GOMP_SPINCOUNT", "300", /*replace=*/0);
+}
+
 /// --exact: code paths that every x86-64 CPU of the last decade has, and one thread.
+/// Throws Error{device} on a CPU that is older than that.
 void pin_code_paths() {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    fail(ErrorKind::device, "--exact: its code needs a CPU with AVX2 and FMA (x86-64 from 2013 on), ",
+         "which this one is not; leave --exact out: pixels may then differ by a grey value or two");
+  }
+#endif
   for (const char* setting : {"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX2",
                               "MKL_CBWR=AVX2"}) {
     putenv(const_cast<char*>(setting));
@@ -41,36 +61,39 @@ void fill_closed_streams() {
   }
 }
 
-/// Training and downloads end in order after a signal; all else may end at once.
-void handle_signals(const Arguments& arguments) {
-  const bool orderly = !arguments.empty() && (arguments[0] == "train" || arguments[0] == "data");
-  if (orderly) {
-    install_signal_handlers();
-  } else {
-    ignore_write_signals();
-  }
+/// bin/../lib of this program.
+fs::path library_folder() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  return error ? fs::path() : program.parent_path().parent_path() / "lib";
 }
 
-int main_of(Arguments arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
-    std::cout << overview();
-    return 0;
+int run_verbs(const fs::path& folder, int argc, char** argv) {
+  const fs::path library = folder / "libgenai_verbs.so";
+  void* verbs = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  const auto run =
+      verbs ? reinterpret_cast<int (*)(int, char**)>(dlsym(verbs, "genai_verbs_main")) : nullptr;
+  if (!run) {
+    log_error(concat("cannot load ", library.string(), ": ", dlerror(),
+                     "; build genai again, or set it beside its lib folder"));
+    return static_cast<int>(ErrorKind::failure);
   }
-  if (arguments[0] == "--version") {
-    std::cout << "genai " << GENAI_VERSION << "\n";
-    return 0;
+  return run(argc, argv);
+}
+
+int main_of(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const fs::path folder = library_folder();
+  if (const auto code = answer_at_once(arguments, folder / "genai-grammar.json")) return *code;
+  try {
+    for (const std::string& argument : arguments) {
+      if (argument == "--exact") pin_code_paths();
+    }
+  } catch (const Error& error) {
+    return report_error(arguments, static_cast<int>(error.kind()), error.what());
   }
-  const std::string name = arguments[0];
-  arguments.erase(arguments.begin());
-  std::vector<std::string> names;
-  for (const Verb& verb : verbs()) {
-    if (verb.name == name) return execute(verb, arguments);
-    names.push_back(verb.name);
-  }
-  const std::string near = nearest(name, names);
-  log_error(concat("no verb '", name, "'", near.empty() ? "" : "; did you mean '" + near + "'?",
-                   " (see: genai help)"));
-  return static_cast<int>(ErrorKind::usage);
+  limit_spinning();
+  return run_verbs(folder, argc, argv);
 }
 
 }  // namespace
@@ -79,16 +102,5 @@ int main_of(Arguments arguments) {
 int main(int argc, char** argv) {
   genai::tool::fill_closed_streams();
   genai::tool::tune_malloc();
-  const genai::tool::Arguments arguments(argv + 1, argv + argc);
-  for (const std::string& argument : arguments) {
-    if (argument == "--exact") genai::tool::pin_code_paths();
-  }
-  genai::tool::handle_signals(arguments);
-  const int code = genai::tool::main_of(arguments);
-  // A result that did not arrive is a failure: the reader went away, the disk is full.
-  if (!std::cout.flush() && code == 0) {
-    genai::log_error("cannot write to standard output");
-    return static_cast<int>(genai::ErrorKind::failure);
-  }
-  return code;
+  return genai::tool::main_of(argc, argv);
 }

@@ -52,8 +52,8 @@ std::string error_text(const Metric& metric) {
 std::string metrics_table(const std::vector<Metric>& metrics) {
   bool samples = false;
   for (const Metric& metric : metrics) samples |= metric.real.has_value();
-  std::vector<std::vector<std::string>> rows{{"metric", "value", "", ""}};
-  if (samples) rows[0] = {"metric", "value", "", "perfect", "real", ""};
+  std::vector<std::vector<std::string>> rows{{"metric", "value", "", "better", ""}};
+  if (samples) rows[0] = {"metric", "value", "", "better", "perfect", "real", ""};
   for (const Metric& metric : metrics) {
     const auto optional = [](const std::optional<double>& value) {
       return value ? number_text(*value, 4) : std::string();
@@ -63,7 +63,9 @@ std::string metrics_table(const std::vector<Metric>& metrics) {
                                   : number_text(metric.value, 4);
     std::vector<std::string> row{metric.short_name(), value,
                                  error_text(metric) +
-                                     (metric.unit.empty() ? "" : " " + metric.unit)};
+                                     (metric.unit.empty() ? "" : " " + metric.unit),
+                                 metric.better == Better::neither
+                                     ? "" : enum_name(kBetterNames, metric.better)};
     if (samples) row.insert(row.end(), {optional(metric.floor), optional(metric.real)});
     row.push_back(metric.protocol());
     rows.push_back(row);

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/hash.h"
@@ -26,16 +28,48 @@ std::string request_name(const std::string& words) {
   return start + "-" + sha256(words).substr(0, kHash);
 }
 
-void check_writable(const fs::path& path) {
+fs::path run_output(const fs::path& run, const std::string& name) {
+  refuse_links(run);
+  return run / "out" / name;
+}
+
+namespace {
+
+/// What the ending of a name promises: "png", "jpg", "text"; empty for endings that promise nothing.
+std::string kind_of(const fs::path& path) {
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (ending == ".apng") return "png";   // it is one
+  for (const char* text : {".txt", ".csv", ".json", ".jsonl", ".md", ".html"}) {
+    if (ending == text) return "text";
+  }
+  for (const char* kind : {".png", ".gif", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".svg",
+                           ".pdf", ".mp4", ".webm", ".zip", ".gz"}) {
+    if (ending == kind) return ending.substr(1);
+  }
+  return "";
+}
+
+}  // namespace
+
+void check_writable(const fs::path& path, const std::string& ending) {
+  const std::string promised = kind_of(path);
+  if (!promised.empty() && promised != kind_of("x" + ending)) {
+    fail(ErrorKind::usage, "--out: expected a name that ends in ", ending, ", found ", path.string());
+  }
   std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (fs::is_directory(status)) {
+    fail(ErrorKind::usage, "--out: ", path.string(), " is a folder; name a file in it");
+  }
+  // Devices, pipes and what a link names are written to where they are.
+  if ((fs::exists(status) && !fs::is_regular_file(status)) || fs::is_symlink(path, error)) return;
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   fs::create_directories(parent, error);
   if (error || !fs::is_directory(parent) || ::access(parent.c_str(), W_OK) != 0) {
     fail(ErrorKind::failure, "--out: cannot write into ", parent.string(), "/",
          error ? ": " + error.message() : std::string());
-  }
-  if (fs::is_directory(path, error)) {
-    fail(ErrorKind::usage, "--out: ", path.string(), " is a folder; name a file in it");
   }
 }
 

@@ -16,6 +16,7 @@
 #include "genai/base/signals.h"
 #include "genai/base/terminal.h"
 #include "genai/data/unicode.h"
+#include "genai/generation/generate.h"
 
 namespace genai::tool {
 namespace {
@@ -40,6 +41,7 @@ ProgressPrinter::ProgressPrinter(bool quiet)
 void ProgressPrinter::started(const TrainStart& start) {
   run_ = start.run;
   unit_ = start.unit;
+  maker_ = start.maker;
   say(concat(start.run.string(), ": ", start.parameters, " parameters, ", start.numerics.device,
              ", ", enum_name(kPrecisionNames, start.numerics.precision), ", ",
              start.numerics.threads, " threads",
@@ -76,8 +78,9 @@ void ProgressPrinter::validated(int64_t step, const Json& values, bool best) {
   block_lines_ = 1;
 }
 
-void ProgressPrinter::sampled(int64_t step, const std::vector<Image>& images) {
-  save_picture(step, images);
+void ProgressPrinter::sampled(int64_t step, const std::vector<Image>& images,
+                              const Json& request) {
+  save_picture(step, images, request);
   if (!terminal_ || !colour_ || images.empty()) return;
   const int64_t columns = (terminal_columns(STDERR_FILENO) - 2) / (images[0].width + 2);
   if (columns < 1) return;
@@ -155,13 +158,18 @@ std::string ProgressPrinter::progress_line(const StepReport& r) const {
   return text;
 }
 
-void ProgressPrinter::save_picture(int64_t step, const std::vector<Image>& images) const {
+void ProgressPrinter::save_picture(int64_t step, const std::vector<Image>& images,
+                                   const Json& request) const {
   char name[40];
   std::snprintf(name, sizeof name, "step-%07lld.png", static_cast<long long>(step));
   const auto columns =
       static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(images.size()))));
   std::filesystem::create_directories(run_ / "samples");
-  write_file(run_ / "samples" / name, encode_png(scale_up(sheet_of(images, columns), 2)));
+  const Image sheet = scale_up(sheet_of(images, columns), 2);
+  Json maker = maker_, made = request;
+  maker["step"] = step;
+  made["training"] = true;
+  write_file(run_ / "samples" / name, encode_png(sheet, provenance(maker, made, sheet, Origin::model)));
 }
 
 }  // namespace genai::tool

@@ -18,7 +18,7 @@ class ProgressPrinter : public TrainObserver {
   void progress(const StepReport& report) override;
   void validated(int64_t step, const Json& values, bool best) override;
   void wrote(int64_t step, const std::vector<std::string>& texts) override;
-  void sampled(int64_t step, const std::vector<Image>& images) override;
+  void sampled(int64_t step, const std::vector<Image>& images, const Json& request) override;
   void warned(const std::string& text) override;
   int stop_requested() override;
   bool save_requested() override;
@@ -30,7 +30,7 @@ class ProgressPrinter : public TrainObserver {
   using Clock = std::chrono::steady_clock;
 
   std::string progress_line(const StepReport& report) const;
-  void save_picture(int64_t step, const std::vector<Image>& images) const;
+  void save_picture(int64_t step, const std::vector<Image>& images, const Json& request) const;
   void rewind_block();
   static bool due(Clock::time_point& last, double seconds);
 
@@ -39,6 +39,7 @@ class ProgressPrinter : public TrainObserver {
   int block_lines_ = 0;   // test values and pictures at the end of the screen, to be written over
   std::filesystem::path run_;
   std::string unit_;   // "images"
+  Json maker_;
   Clock::time_point printed_ = Clock::now(), validated_{};
 };
 

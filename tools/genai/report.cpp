@@ -53,10 +53,10 @@ int report_verb(const ReportOptions& options) {
                    : formatted(report, options.format);
   std::filesystem::path out = options.out;
   if (html && out.empty()) out = find_run(options.references[0], runs).folder / "report.html";
-  if (out.empty() || out == "-") {
+  if (out.empty() || is_standard_output(out)) {
     std::cout << text;
   } else {
-    write_file(out, text);
+    write_output(out, text);
     std::cout << out.string() << "\n";
   }
   for (size_t i = 0; i < report.runs.size(); ++i) {

@@ -24,7 +24,8 @@ struct SampleOptions {
   RunOption run;
   ComputeOption compute;
   TextOptions text;
-  int64_t count = 16, seed = 0, label = -1, scale = 0;
+  ClassOption of_class;
+  int64_t count = 16, seed = 0, scale = 0;
   std::string grid, out, metadata = "full";
   bool separate = false, json = false, preview = false;
 };
@@ -58,8 +59,9 @@ constexpr int64_t kForecastPaths = 200, kForecastLength = 50;
 
 /// Options of pictures are refused; lines and paths come in numbers, running text comes alone.
 int sample_text_verb(const Command& command, const SampleOptions& options,
-                     const RunReference& reference, const Manifest& manifest,
+                     const RunReference& reference, const Checkpoint& checkpoint,
                      const ImageRequest& request) {
+  const Manifest& manifest = checkpoint.manifest;
   for (const char* option : {"--class", "--grid", "--scale", "--separate", "--preview",
                              "--metadata"}) {
     if (command.app.count(option) > 0) {
@@ -71,63 +73,64 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
   if (series && command.app.count("--length") == 0) text.length = kForecastLength;
   const int64_t usual = series ? kForecastPaths : manifest.data.lines ? options.count : 1;
   const TextJob job{.reference = reference,
+                    .checkpoint = checkpoint,
                     .manifest = manifest,
                     .text = text,
                     .compute = options.compute,
                     .sampling = request.options,
                     .first = options.seed,
                     .count = counted ? options.count : usual,
-                    .out = options.out,
+                    .out = is_standard_output(options.out) ? "-" : options.out,
                     .json = options.json};
   return series ? sample_series(job) : sample_texts(job);
 }
 
 int sample_verb(const Command& command, const SampleOptions& options) {
   const RunReference reference = options.run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  Checkpoint checkpoint = open_checkpoint(reference);
+  const Manifest manifest = checkpoint.manifest;
   Settings settings = usual_sampling(manifest.data);
   command.apply_fields(settings);
   const Family& family = find_family(manifest.config.at("model").at("family"));
   ImageRequest request{.first = options.seed,
                        .count = options.count,
-                       .label = options.label,
+                       .label = manifest.data.is_text() ? -1 : options.of_class.find(manifest.data),
                        .options = settings.resolve({{"sampling", family.sampling}})["sampling"]};
-  if (manifest.data.is_text()) return sample_text_verb(command, options, reference, manifest, request);
+  if (manifest.data.is_text()) return sample_text_verb(command, options, reference, checkpoint, request);
   TextOptions::refuse(command);
+  if (options.separate && is_standard_output(options.out)) {
+    fail(ErrorKind::usage, "--separate: expected a folder as --out, found standard output");
+  }
   const SheetLayout layout = parse_grid(options.grid, options.scale);
   if (command.app.count("-n") == 0 && layout.rows > 0) request.count = layout.rows * layout.columns;
+  if (!options.separate) check_sheet(layout, request.count, manifest.data);   // before all is computed
   const Json defaults = Settings().resolve({{"sampling", family.sampling}})["sampling"];
-  const bool to_stdout = options.out == "-";
+  const bool to_stdout = is_standard_output(options.out);
   const fs::path out = !options.out.empty()
                            ? fs::path(options.out)
-                           : reference.folder / "out" /
-                                 (sheet_name(manifest.step, request, layout, defaults) +
-                                  (options.separate ? "" : ".png"));
-  if (!to_stdout) check_writable(options.separate ? out / "x" : out);
+                           : run_output(reference.folder, (sheet_name(manifest.step, request, layout, defaults) +
+                                  (options.separate ? "" : ".png")));
+  if (!to_stdout) check_writable(options.separate ? out / "0.png" : out, ".png");
   const at::Device device = options.compute.resolve(manifest.numerics.threads);
-  const LoadedModel loaded = load_model(reference, device);
+  const LoadedModel loaded = load_model(reference, std::move(checkpoint), device);
   loaded.as<Generator>("sample");
   const Metadata metadata = options.metadata == "none" ? Metadata::none : Metadata::full;
 
   Json files = Json::array();
   if (options.separate) {
-    for (int64_t i = 0; i < request.count; ++i) {
-      ImageRequest one = request;
-      one.first += i;
-      one.count = 1;
-      const fs::path file = out / concat(one.first, ".png");
-      write_file(file, render_sheet(loaded, one, {.rows = 1, .columns = 1, .scale = options.scale
-                                                  ? options.scale : 1}, metadata));
-      files.push_back(file.string());
-    }
+    render_separate(loaded, request, std::max<int64_t>(1, options.scale), metadata,
+                    [&](int64_t number, const std::string& png) {
+                      const fs::path file = out / concat(number, ".png");
+                      write_output(file, png);
+                      files.push_back(file.string());
+                    });
   } else {
     const std::string png = render_sheet(loaded, request, layout, metadata);
     if (to_stdout) {
       std::cout << png;
       return 0;
     }
-    write_file(out, png);
+    write_output(out, png);
     files.push_back(out.string());
   }
   const bool preview = options.preview || (is_terminal(STDOUT_FILENO) && !options.json);
@@ -137,6 +140,9 @@ int sample_verb(const Command& command, const SampleOptions& options) {
         1, std::min<int64_t>(8, (terminal_columns(STDOUT_FILENO) - 2) / (info.width + 2)));
     ImageRequest first = request;
     first.count = std::min(request.count, 2 * columns);
+    if (first.count < request.count) {
+      say(concat("the first ", first.count, " of ", request.count, "; all are in ", out.string()));
+    }
     const auto images =
         to_images(generate_pixels(*loaded.model, first, info, device));
     std::cout << half_blocks(grid(images, (first.count + columns - 1) / columns, columns),
@@ -173,8 +179,7 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
       ->type_name("N")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");
-  app.add_option("--class", options->label, "class of all samples (default: one after the other)")
-      ->type_name("N");
+  options->of_class.add(*command, "class of all samples, by name or number (one after the other)");
   app.add_option("--grid", options->grid, "rows x columns of the sheet")->type_name("RxC");
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
       ->type_name("N")
@@ -191,7 +196,9 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->text.add(*command);
   options->compute.add(*command);
-  command->add_fields({{"sampling", sampling_table(arguments)}});
+  const RunOption run = RunOption::peek_from(arguments, app);
+  options->of_class.name_classes(run);
+  command->add_fields({{"sampling", sampling_table(run, arguments)}});
   command->run = [c = command.get(), options] {
     if (c->app.count("--exact")) options->compute.threads = 1;
     return sample_verb(*c, *options);

@@ -45,7 +45,11 @@ int sample_series(const TextJob& job) {
                       .weights = weight_format(job.text.weights),
                       .options = job.sampling};
   check_request(request, info);
-  const auto past = read_column(request.prompt, info.tokenizer->changes()->column(), "--prompt");
+  std::vector<std::string> notes;
+  const auto past =
+      read_column(request.prompt, "--prompt",
+                  {.column = info.tokenizer->changes()->column(), .lone = true, .notes = &notes});
+  for (const std::string& note : notes) say("note: " + note);
   const Json usual =
       usual_sampling(info).resolve({{"sampling", token_sampling_fields()}})["sampling"];
   const std::string words =
@@ -53,20 +57,24 @@ int sample_series(const TextJob& job) {
              "-n", request.count, options_name(request.options, usual));
   const fs::path picture = !job.out.empty()
                                ? fs::path(job.out)
-                               : job.reference.folder / "out" / (request_name(words) + ".png");
+                               : run_output(job.reference.folder, request_name(words) + ".png");
   if (job.out == "-" || picture.extension() != ".png") {
     fail(ErrorKind::usage, "--out: expected the name of a PNG (the numbers go beside it, as CSV), ",
          "found '", job.out, "'");
   }
   const fs::path numbers = fs::path(picture).replace_extension(".csv");
-  check_writable(picture);
-  check_writable(numbers);
+  check_writable(picture, ".png");
+  check_writable(numbers, ".csv");
   job.compute.resolve(job.manifest.numerics.threads);
-  const LoadedModel loaded = load_model(job.reference, at::kCPU);
+  const LoadedModel loaded = load_model(job.reference, job.checkpoint, at::kCPU);
   loaded.as<NextToken>("sample");
   const Forecast fan = forecast(*loaded.model, request, past, info);
-  write_file(numbers, forecast_csv(fan));
-  write_file(picture, encode_png(draw_forecast(fan)));
+  write_output(numbers, forecast_csv(fan));
+  const Image drawn = draw_forecast(fan);
+  const Json made = {{"forecast", request.length}, {"first", request.first},
+                     {"count", request.count}, {"past_sha256", sha256(request.prompt)},
+                     {"options", request.options}};
+  write_output(picture, encode_png(drawn, provenance(loaded, made, drawn, Origin::mixed)));
   if (job.json) {
     Json json{{"files", {picture.string(), numbers.string()}},
               {"run", job.reference.folder.string()},

@@ -1,5 +1,6 @@
 #include "sample_text.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -8,6 +9,9 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/signals.h"
+#include "genai/base/terminal.h"
+#include "genai/base/text.h"
+#include "genai/data/text_file.h"
 #include "genai/data/unicode.h"
 #include "genai/generation/text.h"
 #include "output.h"
@@ -31,28 +35,49 @@ Json to_json(const TextSample& sample, const DataInfo& info) {
           {"tokens", tokens}};
 }
 
+/// Whether to go on: nobody asked to stop, and somebody reads.
+bool wanted() {
+  pollfd output{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+  const bool gone = ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+  if (gone) std::cout.setstate(std::ios::badbit);
+  return !stop_signal() && std::cout.good();
+}
+
+/// "\n", "\t" and "\\" as a line end, a tab and a backslash; any other backslash is one.
+std::string unescaped(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char next = text[i] == '\\' && i + 1 < text.size() ? text[i + 1] : '\0';
+    plain += next == 'n' ? '\n' : next == 't' ? '\t' : text[i];
+    if (next == 'n' || next == 't' || next == '\\') ++i;
+  }
+  return plain;
+}
+
 /// Reads prompts, a line each, and answers them, until the end of the input.
 int converse(const TextJob& job, const LoadedModel& loaded, TextRequest request) {
   const bool terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   if (terminal) say("a line is a prompt; Ctrl-D ends");
   for (std::string line;;) {
     if (terminal) std::cerr << "> " << std::flush;
-    if (!std::getline(std::cin, line) || stop_signal()) break;
+    if (!wanted() || !std::getline(std::cin, line)) break;
+    line = plain_text(line, "the input");
+    if (line.ends_with('\r')) line.pop_back();
     request.prompt = request.prompt.empty() ? line : request.prompt + line;
     try {
       const auto samples = generate_texts(
           *loaded.model, request, job.manifest.data,
           [&](const TextSample&, std::string_view piece) {
             if (!job.json) std::cout << piece << std::flush;
-            return !stop_signal();
+            return wanted();
           });
       for (const TextSample& sample : samples) {
         if (job.json) print_json(to_json(sample, job.manifest.data));
       }
       if (!job.json) std::cout << "\n" << std::flush;
     } catch (const Error& error) {
-      // A character that the model never saw: the next line may do.
-      if (error.kind() != ErrorKind::data) throw;
+      // A character that the model never saw, too long a line: the next one may do.
+      if (error.kind() != ErrorKind::data && error.kind() != ErrorKind::usage) throw;
       say(std::string("error: ") + error.what());
     }
     request.prompt = job.text.prompt_text();
@@ -78,13 +103,16 @@ void add_weights_option(CLI::App& app, std::string& weights) {
 
 void TextOptions::add(Command& command) {
   CLI::App& app = command.app;
-  app.add_option("--prompt", prompt,
-                 "what to go on from: a text, or @FILE for what is in it (of series: CSV)")
+  app.add_option(
+         "--prompt", prompt,
+         "what to go on from: a text (\\n, \\t and \\\\ are a line end, a tab, a backslash), or "
+         "@FILE for what is in it (of series: CSV); @@ begins a text with @")
       ->type_name("TEXT|@FILE");
   app.add_option("--length", length, "tokens at most (500), or values of a forecast (50)")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000'000));
-  app.add_option("--stop", stops, "texts: end before this text; may be given several times")
+  app.add_option("--stop", stops,
+                 "texts: end before this text (\\n as in --prompt); may be given several times")
       ->type_name("TEXT");
   add_weights_option(app, weights);
   app.add_flag("--interactive", interactive, "texts: each line of the input is a prompt");
@@ -99,10 +127,23 @@ void TextOptions::refuse(const Command& command) {
 }
 
 std::string TextOptions::prompt_text() const {
-  if (!prompt.starts_with('@')) return prompt;
-  std::string text = read_file(prompt.substr(1), kMaxPrompt);
+  if (!prompt.starts_with('@')) return plain_text(unescaped(prompt), "--prompt");
+  if (prompt.starts_with("@@")) return plain_text(unescaped(prompt.substr(1)), "--prompt");
+  const std::string file = prompt.substr(1);
+  std::error_code error;
+  if (!std::filesystem::exists(file, error)) {
+    fail(ErrorKind::data, "--prompt: no such file '", file,
+         "'; a text that begins with @ is given ", "as @", prompt);
+  }
+  std::string text = plain_text(read_file(file, kMaxPrompt), file);
   if (text.ends_with('\n')) text.pop_back();
   return text;
+}
+
+std::vector<std::string> TextOptions::stop_texts() const {
+  std::vector<std::string> texts;
+  for (const std::string& stop : stops) texts.push_back(plain_text(unescaped(stop), "--stop"));
+  return texts;
 }
 
 int sample_texts(const TextJob& job) {
@@ -111,25 +152,30 @@ int sample_texts(const TextJob& job) {
                       .count = job.count,
                       .prompt = job.text.prompt_text(),
                       .length = job.text.length,
-                      .stops = job.text.stops,
+                      .stops = job.text.stop_texts(),
                       .weights = weight_format(job.text.weights),
                       .options = job.sampling};
   check_request(request, info);
   const bool to_file = !job.out.empty() && job.out != "-";
-  if (to_file) check_writable(job.out);
+  if (to_file) check_writable(job.out, ".txt");
   job.compute.resolve(job.manifest.numerics.threads);
   // Texts are written on the CPU, wherever the model was trained.
-  const LoadedModel loaded = load_model(job.reference, at::kCPU);
+  const LoadedModel loaded = load_model(job.reference, job.checkpoint, at::kCPU);
   loaded.as<NextToken>("sample");
   if (job.text.interactive) return converse(job, loaded, request);
 
   const bool stream = job.count == 1 && !to_file && !job.json;
   const auto start = std::chrono::steady_clock::now();
-  if (stream) std::cout << request.prompt << std::flush;
+  // A model may have learned control characters: raw into files and pipes alone.
+  const bool terminal = is_terminal(STDOUT_FILENO);
+  const auto shown = [&](std::string_view text) {
+    return terminal ? inert(text, /*keep_lines=*/true) : std::string(text);
+  };
+  if (stream) std::cout << shown(request.prompt) << std::flush;
   const auto samples = generate_texts(
       *loaded.model, request, info, [&](const TextSample&, std::string_view piece) {
-        if (stream) std::cout << piece << std::flush;
-        return !stop_signal();
+        if (stream) std::cout << shown(piece) << std::flush;
+        return to_file ? !stop_signal() : wanted();
       });
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -141,17 +187,19 @@ int sample_texts(const TextJob& job) {
       Json line = to_json(sample, info);
       line["prompt"] = valid_utf8(request.prompt);
       line["weights_sha256"] = job.manifest.weights_sha256();
-      all += line.dump() + "\n";
+      all += (all.empty() ? "" : ",\n") + line.dump();
     } else {
       if (samples.size() > 1 && !info.lines) all += concat("---- ", sample.number, "\n");
       all += request.prompt + sample.text + "\n";
     }
   }
+  // One text is an object, several are a list.
+  if (job.json) all = samples.size() == 1 ? all + "\n" : "[" + all + "]\n";
   if (to_file) {
-    write_file(job.out, all);
+    write_output(job.out, all);
     std::cout << job.out << "\n";
   } else {
-    std::cout << (stream ? "\n" : all) << std::flush;
+    std::cout << (stream ? "\n" : shown(all)) << std::flush;
   }
   say(concat(tokens, " tokens in ", duration_text(seconds), ", ",
              number_text(static_cast<double>(tokens) / std::max(1e-9, seconds), 3), " a second"));

@@ -16,12 +16,15 @@ struct TextOptions {
   void add(Command& command);
   /// Those given although the run makes pictures: a usage error.
   static void refuse(const Command& command);
-  /// The prompt itself, or what is in the file of "@FILE", without the line end behind it.
+  /// The prompt itself, or what is in the file of "@FILE" without the line end behind it, as
+  /// plain_text has it (data/text_file.h).
   std::string prompt_text() const;
+  std::vector<std::string> stop_texts() const;
 };
 
 struct TextJob {
   const RunReference& reference;
+  const Checkpoint& checkpoint;
   const Manifest& manifest;
   const TextOptions& text;
   const ComputeOption& compute;

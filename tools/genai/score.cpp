@@ -6,15 +6,17 @@
 
 #include "command.h"
 #include "genai/base/error.h"
+#include "genai/base/log.h"
 #include "genai/base/files.h"
-#include "genai/base/picture.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
+#include "genai/data/text_file.h"
 #include "genai/data/unicode.h"
 #include "genai/evaluation/outliers.h"
 #include "genai/evaluation/text.h"
 #include "genai/generation/generate.h"
 #include "measured.h"
+#include "own_picture.h"
 
 namespace genai::tool {
 namespace {
@@ -29,7 +31,7 @@ struct ScoreOptions {
   std::vector<std::string> what;
   std::string against, data_dir;
   int64_t draws = 10, images = 0;
-  bool json = false;
+  bool json = false, as_is = false;
 };
 
 bool is_file(const std::string& path) {
@@ -37,21 +39,21 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, error);
 }
 
-/// "9" or "0,1,2" after "mnist:"
-std::vector<int64_t> parse_labels(const std::string& source, const std::string& text) {
-  const Field field{.name = "labels", .type = FieldType::integers, .range = at_least(0)};
-  const Json value = value_from_text(field, text);
-  if (const std::string problem = check_value(field, value); !problem.empty()) {
-    fail(ErrorKind::usage, source, ": expected DATA:LABEL,LABEL (mnist:9), found labels '", text,
-         "'");
+/// "9", "cat" or "0,1,2" after "mnist:"
+std::vector<int64_t> parse_labels(const std::string& source, const DataInfo& info,
+                                  const std::string& text) {
+  std::vector<int64_t> labels;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    labels.push_back(find_label(info, word, source));
   }
-  return value.get<std::vector<int64_t>>();
+  return labels;
 }
 
 /// The test images of "mnist", "mnist:9", or a folder; empty: of the run's own data.
 ScoredSet load_set(const std::string& source, const ScoreOptions& options,
-                   const Manifest& manifest) {
-  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
+                   const LoadedModel& loaded) {
+  DataConfig config = data_config_of(loaded.run, loaded.manifest);
   if (!options.data_dir.empty()) config.dir = options.data_dir;
   std::string labels;
   if (!source.empty()) {
@@ -64,11 +66,14 @@ ScoredSet load_set(const std::string& source, const ScoreOptions& options,
       labels = source.substr(colon + 1);
     }
   }
-  Dataset data = load_dataset(config);
+  Dataset data = load_dataset(config, true, nullptr, source.empty() ? &loaded.manifest.data : nullptr);
   Split test = data.test;
   if (!labels.empty()) {
     if (!test.labels.defined()) fail(ErrorKind::data, "'", config.source, "' has no labels");
-    test = test.with_labels(parse_labels(source, labels));
+    test = test.with_labels(parse_labels(source, data.info, labels));
+    if (test.size() == 0) {
+      fail(ErrorKind::data, source, ": no test image is of ", labels);
+    }
   }
   if (options.images > 0 && options.images < test.size()) test = test.first(options.images);
   const std::string name =
@@ -77,11 +82,9 @@ ScoredSet load_set(const std::string& source, const ScoreOptions& options,
 }
 
 /// The user's pictures as the model takes them.
-ScoredSet load_pictures(const std::vector<std::string>& files, const DataInfo& info) {
+ScoredSet load_pictures(const std::vector<std::string>& files, const DataInfo& info, bool as_is) {
   std::vector<Image> pictures;
-  for (const std::string& file : files) {
-    pictures.push_back(resize_to_fit(read_picture(file), info.width, info.height));
-  }
+  for (const std::string& file : files) pictures.push_back(own_picture(file, info, as_is));
   DataInfo own = info;
   own.source = "pictures";
   return {.name = "pictures",
@@ -110,7 +113,7 @@ Json print_classes(const LoadedModel& loaded, const ScoredSet& set,
     std::cout << files[i] << "\n";
     show_picture(set, static_cast<int64_t>(i));
     for (const auto& [name, share] : shares.items()) {
-      std::cout << "  " << padded(name, 12) << padded(bar(share, 40), 40) << " "
+      std::cout << "  " << padded(inert(name), 12) << padded(bar(share, 40), 40) << " "
                 << number_text(100 * share.get<double>(), 3) << " %\n";
     }
   }
@@ -155,7 +158,7 @@ int score_pictures(const LoadedModel& loaded, const ScoreOptions& options) {
       fail(ErrorKind::usage, file, ": no such picture (give pictures or one DATA)");
     }
   }
-  const ScoredSet set = load_pictures(options.what, loaded.manifest.data);
+  const ScoredSet set = load_pictures(options.what, loaded.manifest.data, options.as_is);
   const bool classifier = dynamic_cast<Classifier*>(loaded.model.get()) != nullptr;
   const Json results = classifier ? print_classes(loaded, set, options.what, options.json)
                                   : print_likelihoods(loaded, set, options);
@@ -164,40 +167,50 @@ int score_pictures(const LoadedModel& loaded, const ScoreOptions& options) {
 }
 
 int score_data(const Command& command, const LoadedModel& loaded, const ScoreOptions& options) {
+  if (options.as_is) fail(ErrorKind::usage, "--as-is: is for single pictures, not for data sets");
   if (options.what.size() > 1) {
     fail(ErrorKind::usage, "score: expected one DATA or some picture files, found '",
          options.what[0], "' and '", options.what[1], "'");
   }
   const std::string source = options.what.empty() ? "" : options.what[0];
-  const ScoredSet set = load_set(source, options, loaded.manifest);
+  const ScoredSet set = load_set(source, options, loaded);
   std::optional<ScoredSet> against;
-  if (!options.against.empty()) against = load_set(options.against, options, loaded.manifest);
+  if (!options.against.empty()) against = load_set(options.against, options, loaded);
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
   StageLine line(command.app.count("--quiet") > 0);
   measure_scores(loaded, set, against ? &*against : nullptr, options.draws, result,
                  line.progress());
   line.clear();
-  const fs::path picture = loaded.run / keep_evaluation(loaded.run, result).pictures.at("worst");
+  add_provenance(result.pictures, loaded, {});
+  std::string picture = "not kept";
+  try {
+    picture = (loaded.run / keep_evaluation(loaded.run, result).pictures.at("worst")).string();
+  } catch (const std::exception& error) {
+    log_warning(concat("measured, but not kept with the run: ", error.what()));
+  }
   if (options.json) {
-    Json json = {{"run", loaded.run.string()}, {"worst", picture.string()}};
+    Json json = {{"run", loaded.run.string()}, {"worst", picture}};
     json.update(to_json(result));
     print_json(json);
     return 0;
   }
-  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture.string()
+  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture
             << "\n";
   return 0;
 }
 
 /// The lines of a text file that are not empty: nats and bits a character of each.
 int score_text(const LoadedModel& loaded, const ScoreOptions& options) {
+  if (options.what.size() == 1 && !fs::exists(options.what[0])) {
+    fail(ErrorKind::data, "score: no such file '", options.what[0], "'");
+  }
   if (options.what.size() != 1 || !is_file(options.what[0])) {
     fail(ErrorKind::usage, "score: expected a text file whose lines to score");
   }
   if (!options.against.empty()) fail(ErrorKind::usage, "--against: is for images");
   std::vector<std::string> lines;
-  std::istringstream text(read_file(options.what[0], kMaxText));
+  std::istringstream text(plain_text(read_file(options.what[0], kMaxText), options.what[0]));
   for (std::string line; std::getline(text, line);) {
     if (!line.empty()) lines.push_back(line);
   }
@@ -223,10 +236,10 @@ int score_text(const LoadedModel& loaded, const ScoreOptions& options) {
 
 int score_verb(const Command& command, const ScoreOptions& options) {
   const RunReference reference = options.run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  Checkpoint checkpoint = open_checkpoint(reference);
+  const Manifest manifest = checkpoint.manifest;
   const LoadedModel loaded =
-      load_model(reference, options.compute.resolve(manifest.numerics.threads));
+      load_model(reference, std::move(checkpoint), options.compute.resolve(manifest.numerics.threads));
   if (manifest.data.is_series()) {
     fail(ErrorKind::usage, "score: series have no lines to score; `genai evaluate` measures "
          "forecasts");
@@ -248,8 +261,8 @@ std::unique_ptr<Command> make_score(const Arguments&) {
   options->run.add(*command);
   CLI::App& app = command->app;
   app.add_option("WHAT", options->what,
-                 "picture files; a text file, line by line; or a data set, perhaps with labels "
-                 "(mnist:9): its test images (the run's own)");
+                 "picture files; a text file, line by line; or a data set, perhaps with classes "
+                 "(mnist:9, pets:cat,dog): its test images (the run's own)");
   app.add_option("--against", options->against,
                  "outliers: how well is this data set told from the first? (AUROC)")
       ->type_name("DATA");
@@ -260,6 +273,7 @@ std::unique_ptr<Command> make_score(const Arguments&) {
       ->type_name("N")
       ->check(CLI::Range(0, 100000000));
   app.add_option("--data-dir", options->data_dir, "folder of the data sets")->type_name("DIR");
+  app.add_flag("--as-is", options->as_is, "pictures as they are, neither inverted nor moved");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
   command->run = [c = command.get(), options] {

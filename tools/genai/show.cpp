@@ -32,10 +32,16 @@ struct Sight {
 
 const std::vector<Sight>& sights() {
   static const std::vector<Sight> all = {
-      {"path", offers<Denoiser>, families_with<Denoiser>, show_path,
-       {"--test", "--forward", "-n", "--view", "--moments", "--preview"}},
+      {"path",
+       offers<Denoiser>,
+       families_with<Denoiser>,
+       show_path,
+       {"--test", "--forward", "--as-is", "-n", "--view", "--moments", "--preview"}},
       {"mix", offers<StyleSpace>, families_with<StyleSpace>, show_mix, {"-n", "--from"}},
-      {"directions", offers<StyleSpace>, families_with<StyleSpace>, show_directions,
+      {"directions",
+       offers<StyleSpace>,
+       families_with<StyleSpace>,
+       show_directions,
        {"--moments", "--directions", "--strength", "--layers"}},
       {"next", offers<NextToken>, families_with<NextToken>, show_next, {"--prompt", "--top"}}};
   return all;
@@ -132,8 +138,8 @@ std::string ending(Format format) {
 
 int show_verb(const Command& command, const ShowOptions& options) {
   const RunReference reference = options.run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  const Checkpoint checkpoint = open_checkpoint(reference);
+  const Manifest& manifest = checkpoint.manifest;
   const Family& family = find_family(manifest.config.at("model").at("family"));
   const Sight& sight = check_sight(options.what, family);
   check_options(command, sight);
@@ -142,9 +148,12 @@ int show_verb(const Command& command, const ShowOptions& options) {
   Settings settings;
   command.apply_fields(settings);
   const std::vector<Section> sections{{"sampling", family.sampling}};
+  ShowOptions chosen = options;
+  if (!manifest.data.is_text()) chosen.label = options.of_class.find(manifest.data);
   return sight.show({.command = command,
-                     .options = options,
+                     .options = chosen,
                      .reference = reference,
+                     .checkpoint = checkpoint,
                      .manifest = manifest,
                      .family = family,
                      .format = format,
@@ -152,47 +161,50 @@ int show_verb(const Command& command, const ShowOptions& options) {
                      .usual = Settings().resolve(sections)["sampling"]});
 }
 
-/// "show path" is "show last path".
-Arguments with_run(Arguments arguments) {
-  if (arguments.empty() || !find_sight(arguments[0])) return arguments;
-  if (peek(arguments, "--model").empty()) {
-    arguments[0] = "last";
-  } else {
-    arguments.erase(arguments.begin());
-  }
-  return arguments;
-}
-
 /// The sampling options of the run's family; for help of the first that has something to show.
-const FieldTable& shown_fields(const Arguments& arguments) {
-  const Arguments all = with_run(arguments);
-  if (RunOption::peek_from(all).given()) return sampling_table(all);
+const FieldTable& shown_fields(const RunOption& run, const Arguments& arguments) {
+  if (!arguments.empty()) return sampling_table(run, arguments);
   for (const Family& family : families()) {
     for (const Sight& sight : sights()) {
       if (sight.offered(family)) return family.sampling;
     }
   }
-  return sampling_table(all);
+  return families().front().sampling;
 }
 
 }  // namespace
 
 fs::path Show::out(const std::string& words) const {
-  if (!options.out.empty()) return options.out;
+  if (!options.out.empty()) return is_standard_output(options.out) ? "-" : options.out;
   std::string name = concat("step-", manifest.step, "-", options.what, words);
   if (options.scale > 0) name += concat("-scale-", options.scale);
   if (options.label >= 0) name += concat("-class", options.label);
-  return reference.folder / "out" /
-         (request_name(name + options_name(sampling, usual)) + ending(format));
+  return run_output(reference.folder,
+                    request_name(name + options_name(sampling, usual)) + ending(format));
 }
 
 void Show::check_writable(const fs::path& out) const {
-  if (out != "-") tool::check_writable(format == Format::frames ? out / "x" : out);
+  if (out != "-") {
+    tool::check_writable(format == Format::frames ? out / "0.png" : out,
+                         format == Format::gif ? ".gif" : ".png");
+  }
 }
 
 LoadedModel Show::load() const {
-  return load_model(reference, options.compute.resolve(manifest.numerics.threads));
+  return load_model(reference, checkpoint, options.compute.resolve(manifest.numerics.threads));
 }
+
+namespace {
+
+/// A GIF has room for one text: the request.
+std::string comment_of(const std::vector<PngText>& texts) {
+  for (const PngText& text : texts) {
+    if (text.keyword == "genai") return text.text;
+  }
+  return "";
+}
+
+}  // namespace
 
 int deliver(const Show& show, const LoadedModel& loaded, const fs::path& out, const Shown& shown) {
   const ShowOptions& options = show.options;
@@ -205,20 +217,20 @@ int deliver(const Show& show, const LoadedModel& loaded, const fs::path& out, co
     for (size_t i = 0; i < shown.frames.size(); ++i) {
       char name[32];
       std::snprintf(name, sizeof name, "%03zu.png", i);
-      write_file(out / name,
+      write_output(out / name,
                  encode_png(shown.frames[i].image, texts(static_cast<int64_t>(i))));
       files.push_back((out / name).string());
     }
   } else {
     const std::string bytes =
         show.format == Format::strip ? encode_png(shown.frames[0].image, texts(-1))
-        : show.format == Format::gif ? encode_gif(shown.frames)
+        : show.format == Format::gif ? encode_gif(shown.frames, comment_of(texts(-1)))
                                      : encode_apng(shown.frames, texts(-1));
     if (out == "-") {
       std::cout << bytes;
       return 0;
     }
-    write_file(out, bytes);
+    write_output(out, bytes);
     files.push_back(out.string());
   }
   if (!options.json) {
@@ -253,6 +265,8 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--forward", options->forward, "path: the way of your picture")->type_name("FILE");
+  app.add_flag("--as-is", options->as_is,
+               "--forward: the picture as it is, neither inverted nor moved");
   app.add_option("-n", options->count,
                  "path: samples (4), or test images (1); mix: rows and columns (4)")
       ->type_name("N")
@@ -260,8 +274,7 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
   app.add_option("--seed", options->seed, "number of the first sample (0)")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--class", options->label, "class of all of them (default: one after the other)")
-      ->type_name("N");
+  options->of_class.add(*command, "class of all of them, by name or number (one after the other)");
   app.add_option("--view", options->view,
                  "path: the mixtures of image and noise, the images predicted behind them (both)")
       ->type_name("noisy|clean|both")
@@ -306,7 +319,10 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
       ->description("one thread and AVX2 code: equal pixels on any x86-64 machine");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
-  command->add_fields({{"sampling", shown_fields(arguments)}});
+  RunOption shown = RunOption::peek_from(arguments, app);
+  if (find_sight(shown.run)) shown.run.clear();   // "show path" is "show last path"
+  options->of_class.name_classes(shown);
+  command->add_fields({{"sampling", shown_fields(shown, arguments)}});
   command->run = [c = command.get(), options] {
     if (c->app.count("--exact")) options->compute.threads = 1;
     // "show path", "show --model diffusion path": the first word is already what to show.

@@ -15,12 +15,13 @@ extern const EnumNames<Format> kFormatNames;
 struct ShowOptions {
   RunOption run;
   ComputeOption compute;
+  ClassOption of_class;
   std::string what;
   std::string prompt, forward, view = "both", layers, format, out, metadata = "full";
   int64_t test = -1, count = 4, seed = 0, label = -1, moments = 0, scale = 0;
   int64_t from = -1, directions = 5, top = 10;
   double strength = 3;
-  bool preview = false, json = false;
+  bool preview = false, json = false, as_is = false;
 };
 
 /// A run, and what was asked for.
@@ -28,6 +29,7 @@ struct Show {
   const Command& command;
   const ShowOptions& options;
   RunReference reference;
+  Checkpoint checkpoint;
   Manifest manifest;
   const Family& family;
   Format format;

@@ -1,6 +1,6 @@
 #include "genai/base/error.h"
-#include "genai/base/picture.h"
 #include "genai/generation/path.h"
+#include "own_picture.h"
 #include "player.h"
 #include "show.h"
 
@@ -100,8 +100,8 @@ int show_path(const Show& show) {
   const DataInfo& info = show.manifest.data;
   PathRequest request = path_request(show);
   if (!options.forward.empty()) {
-    request.pictures = from_images(
-        {resize_to_fit(read_picture(options.forward), info.width, info.height)}, info.channels);
+    request.pictures =
+        from_images({own_picture(options.forward, info, options.as_is)}, info.channels);
   }
   const fs::path out = show.out(path_words(options, request.images));
   show.check_writable(out);

@@ -3,11 +3,14 @@
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
+#include "genai/base/log.h"
 #include "genai/base/presets.h"
 #include "genai/base/signals.h"
 #include "genai/data/dataset.h"
 #include "genai/data/text_set.h"
+#include "genai/generation/gpt2.h"
 #include "genai/models/registry.h"
+#include "genai/training/metrics_log.h"
 #include "genai/training/trainer.h"
 #include "progress.h"
 
@@ -26,7 +29,8 @@ struct Plan {
   const Family* family = nullptr;
   Settings settings;
   RunReference resumed;     // set when resuming
-  bool resume = false;
+  bool resume = false;      // from a checkpoint
+  std::string preset;       // of the run that is resumed or made
 };
 
 /// The manifest that a resumed run's settings come from: as load_newest_checkpoint, it passes over
@@ -46,20 +50,35 @@ Manifest stored_manifest(const RunReference& run) {
 }
 
 Plan make_plan(const TrainOptions& options, bool resume) {
-  Plan plan{.family = nullptr, .settings = {}, .resumed = {}, .resume = resume};
+  Plan plan{.family = nullptr, .settings = {}, .resumed = {}, .resume = resume,
+            .preset = options.model};
   const fs::path runs = runs_folder(options.runs);
   if (resume) {
-    if (!options.out.empty()) {
-      plan.resumed = find_run(options.out, runs);
-    } else if (!options.resume.empty()) {
-      plan.resumed = find_run(options.resume, runs);
-    } else if (!options.model.empty()) {
+    if (options.out.empty() && options.resume.empty() && !options.model.empty()) {
       plan.resumed = newest_run_of(options.model, runs);
     } else {
-      plan.resumed = find_run("last", runs);
+      const std::string& named = !options.out.empty() ? options.out : options.resume;
+      plan.resumed = find_run(named.empty() ? "last" : named, runs, /*begun=*/true);
     }
-    plan.settings.merge(stored_manifest(plan.resumed).config,
-                        "run " + plan.resumed.folder.filename().string());
+    const std::string origin = "run " + plan.resumed.folder.filename().string();
+    plan.resume = !list_checkpoints(plan.resumed.folder).empty();
+    if (plan.resume) {
+      const Manifest stored = stored_manifest(plan.resumed);
+      plan.settings.merge(stored.config, origin);
+      plan.preset = stored.preset;
+    } else {
+      // Stopped before its first checkpoint: it starts from the settings it was made with.
+      for (const Json& line : read_metrics(plan.resumed.folder).lines) {
+        if (line["step"] == 0) continue;
+        fail(ErrorKind::data, plan.resumed.folder.string(), " has no checkpoint left, though it was ",
+             "trained to step ", line["step"].get<int64_t>(), " at least; train a new run with --config ",
+             (plan.resumed.folder / "config.json").string());
+      }
+      Json document = read_run_config(plan.resumed.folder);
+      plan.preset = document.value("extends", "");
+      document.erase("extends");
+      plan.settings.merge(document, origin);
+    }
   } else {
     if (options.model.empty() && options.config.empty()) {
       fail(ErrorKind::usage, "train: give --model PRESET or --config FILE (`genai config` lists ",
@@ -71,7 +90,7 @@ Plan make_plan(const TrainOptions& options, bool resume) {
   }
   if (!options.config.empty()) {
     plan.settings.merge_document(
-        read_config(options.config), options.config);
+read_config(options.config), options.config);
   }
   const Json* family = plan.settings.find("model.family");
   if (!family || !family->is_string()) {
@@ -91,8 +110,12 @@ void replace_length(const CLI::App& app, Settings& settings) {
   if (!steps && (epochs || budget)) settings.set("training.steps", 0, "--epochs or --budget");
 }
 
-/// Only what a resumed run may change is changed.
-void check_resumable(const Json& stored, const Json& wanted, const std::vector<Section>& sections) {
+/// Only what a resumed run may change is changed. A setting that was not there yet when the run was
+/// made has its default, which means "as before".
+void check_resumable(const Json& made, const Json& wanted, const std::vector<Section>& sections) {
+  Settings settings;
+  settings.merge(made, "the run");
+  const Json stored = settings.resolve(sections);
   Json allowed = wanted;
   for (const Section& section : sections) {
     for (const Field& field : section.table) {
@@ -119,9 +142,25 @@ std::string expected_text(const Settings& settings, const Manifest& manifest) {
   Json usual = preset.resolve(run_sections(find_family(manifest.config.at("model").at("family"))));
   usual["data"]["source"] = manifest.data.source;
   usual["data"]["dir"] = manifest.config.at("data").at("dir");
+  decide_settings(find_family(manifest.config.at("model").at("family")), usual["model"],
+                  manifest.data);
   if (usual != manifest.config) return "";
   return concat(" (this preset usually reaches ", (*range)[0].dump(), " to ", (*range)[1].dump(),
                 ")");
+}
+
+/// Whether other programs can have the model.
+std::string export_line(const Manifest& manifest, const std::string& run) {
+  const Json& model = manifest.config.at("model");
+  if (model.at("family") != "transformer") return "";
+  const auto obstacles = gpt2_obstacles(model);
+  if (obstacles.empty())
+    return concat("for transformers (Python): genai export ", run, " --out DIR\n");
+  std::string settings;
+  for (const std::string& obstacle : obstacles) {
+    settings += (settings.empty() ? "" : ", ") + obstacle.substr(0, obstacle.find(':'));
+  }
+  return concat("cannot be exported to GPT-2's form, which lacks its ", settings, "\n");
 }
 
 /// What the run came to and what to do next.
@@ -143,24 +182,25 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
     }
   }
   if (!result.health.empty()) text += result.health + "\n";
+  if (manifest.data.is_text() && !manifest.data.is_series()) text += export_line(manifest, name);
   const Json& training = manifest.config.at("training");
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
-  const std::string sample = manifest.data.is_series()
-                                 ? " --prompt @" + manifest.config["data"]["source"].get<std::string>()
-                                 : " -n 64";
-  text += concat("\nnext:\n  genai sample ", name, sample, "\n  genai evaluate ", name,
+  const DataInfo& data = manifest.data;
+  const Family& family = find_family(manifest.config.at("model").at("family"));
+  const auto model = make_model(family, manifest.config.at("model"), data);
+  const std::string look =
+      data.is_series() ? concat("sample ", name, " --prompt @",
+                                manifest.config["data"]["source"].get<std::string>())
+      : dynamic_cast<NextToken*>(model.get())
+          ? concat("sample ", name, data.lines ? " -n 20" : " --length 500")
+      : dynamic_cast<Generator*>(model.get()) ? concat("sample ", name, " -n 64")
+                                              : concat("score ", name, " picture.png");
+  text += concat("\nnext:\n  genai ", look, "\n  genai evaluate ", name,
                  "\n  genai train --resume ", name,
                  by_epochs
                      ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(), 6))
                      : concat(" --steps ", 2 * result.step));
   say(text);
-}
-
-void write_config(const fs::path& run, const Json& config, const std::string& preset) {
-  Json document = Json::object();
-  if (!preset.empty()) document["extends"] = preset;
-  document.update(config);
-  write_file(run / "config.json", document.dump(2) + "\n");
 }
 
 /// --out must be new or empty, whatever --dry-run says.
@@ -182,42 +222,66 @@ fs::path make_run_folder(const TrainOptions& options, const std::string& source)
   const std::string data = fs::path(source).filename().string();
   const std::string model =
       !options.model.empty() ? options.model : fs::path(options.config).stem().string();
-  if (options.out.empty()) {
-    return create_run(runs_folder(options.runs), model + "-" + (data.empty() ? "data" : data));
-  }
-  const fs::path folder = options.out;
-  check_out(folder);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    fail(ErrorKind::failure, "cannot make the folder ", folder.string(), ": ", error.message());
-  }
-  return folder;
+  if (!options.out.empty()) check_out(options.out);
+  return create_run(runs_folder(options.runs), model + "-" + (data.empty() ? "data" : data),
+                    options.out);
+}
+
+/// The data settings of a resumed run. Paths that are given anew start from here; stored are all of
+/// them from where the run was started.
+DataConfig resumed_data(const fs::path& run, const Manifest& stored, Json& config) {
+  DataConfig data = data_config_of(run, stored);
+  const DataConfig before = from_json<DataConfig>(data_fields(), stored.config.at("data"), "data"),
+                   wanted = from_json<DataConfig>(data_fields(), config.at("data"), "data");
+  const fs::path start = fs::weakly_canonical(run) / stored.folder;
+  const auto renew = [&](std::string DataConfig::*path, const char* name) {
+    if (wanted.*path == before.*path) return;
+    data.*path = wanted.*path;
+    if (stored.folder.empty() || (wanted.*path).empty() || is_known_dataset(wanted.*path)) return;
+    config["data"][name] = fs::proximate(wanted.*path, start).string();
+  };
+  renew(&DataConfig::source, "source");
+  renew(&DataConfig::dir, "dir");
+  renew(&DataConfig::validation, "validation");
+  return data;
+}
+
+/// A batch that nobody asked for is no larger than the set.
+void fit_batch(const Settings& settings, const Dataset& data, Json& training) {
+  const std::string origin = settings.origin("training.batch");
+  const int64_t batch = training.at("batch"), accumulate = training.at("accumulate");
+  const int64_t fitting = data.train.size() / accumulate * accumulate;
+  const bool usual = origin == "default" || origin.starts_with("preset ");
+  if (!usual || batch <= data.train.size() || fitting == 0) return;
+  training["batch"] = fitting;
+  say(concat("note: batches of ", fitting, ", all there is, instead of ", batch));
 }
 
 int train_verb(const Command& command, const TrainOptions& options) {
-  const bool resume = command.app.count("--resume") > 0;
-  Plan plan = make_plan(options, resume);
+  const bool resumed = command.app.count("--resume") > 0;
+  Plan plan = make_plan(options, resumed);
+  const bool resume = plan.resume;
+  for (const std::string& damage : plan.resumed.passed_over) {
+    log_warning(damage + "; this run is passed over");
+  }
   command.apply_fields(plan.settings);
   replace_length(command.app, plan.settings);
-  if (!resume && !options.out.empty()) check_out(options.out);
+  if (!resumed && !options.out.empty()) check_out(options.out);
   const std::vector<Section> sections = run_sections(*plan.family);
-  const Json config = plan.settings.resolve(sections);
+  Json config = plan.settings.resolve(sections);
   std::string warning;
   TrainRequest request{.family = *plan.family,
                        .config = config,
                        .data = {},
-                       .run = {},
-                       .preset = options.model,
+                       .run = plan.resumed.folder,
+                       .preset = plan.preset,
                        .resume = std::nullopt,
                        .init = std::nullopt};
   if (resume) {
-    request.run = plan.resumed.folder;
     request.resume = plan.resumed.checkpoint.empty()
                          ? load_newest_checkpoint(request.run, warning)
                          : load_checkpoint(find_checkpoint(request.run, plan.resumed.checkpoint),
                                            true);
-    request.preset = request.resume->manifest.preset;
     check_resumable(request.resume->manifest.config, config, sections);
   }
   if (!options.init.empty()) {
@@ -226,16 +290,27 @@ int train_verb(const Command& command, const TrainOptions& options) {
   }
   if (!warning.empty()) say("warning: " + warning);
 
-  const auto data_config = from_json<DataConfig>(data_fields(), config.at("data"), "data");
-  const auto training =
-      from_json<TrainingConfig>(training_fields(), config.at("training"), "training");
+  const DataConfig data_config =
+      resume ? resumed_data(request.run, request.resume->manifest, config)
+             : from_json<DataConfig>(data_fields(), config.at("data"), "data");
   check_data_kind(*plan.family, is_text_source(data_config.source), data_config.source);
+  if (!is_text_source(data_config.source)) refuse_settings_of_folders(data_config);
   // A text is read with the tokens that the weights know.
   const auto& known = request.resume ? request.resume : request.init;
   const Dataset data =
-      load_dataset(data_config, true, known ? known->manifest.data.tokenizer : nullptr);
-  for (const std::string& note : data.notes) say("note: " + note);
+      load_dataset(data_config, true, known ? known->manifest.data.tokenizer : nullptr,
+                   request.resume ? &request.resume->manifest.data : nullptr);
+  if (!data.info.is_text()) {
+    say("data: " + describe_images(data));
+  } else {
+    for (const std::string& note : data.notes) say("note: " + note);
+  }
   request.data = &data;
+  decide_settings(*plan.family, config.at("model"), data.info);
+  if (!resume) fit_batch(plan.settings, data, config.at("training"));
+  const auto training =
+      from_json<TrainingConfig>(training_fields(), config.at("training"), "training");
+  request.config = config;
   check_request(request);
   if (options.dry_run) {
     say(concat("all settings are good: ", planned_steps(training, data.train.size()), " steps on ",
@@ -245,9 +320,10 @@ int train_verb(const Command& command, const TrainOptions& options) {
     std::cout << config.dump(2) << "\n";
     return 0;
   }
+  if (!resumed) request.run = make_run_folder(options, data_config.source);
   if (!resume) {
-    request.run = make_run_folder(options, data_config.source);
-    write_config(request.run, config, options.model);
+    refuse_links(request.run);
+    write_run_config(request.run, config, plan.preset);
   }
 
   if (resume) {
@@ -267,7 +343,7 @@ int train_verb(const Command& command, const TrainOptions& options) {
                request.run.string()));
     return 128 + result.signal;
   }
-  print_summary(request.run, result, plan.settings, options.out.empty() && !resume);
+  print_summary(request.run, result, plan.settings, options.out.empty() && !resumed);
   if (options.json) {
     const Manifest manifest = read_manifest(find_checkpoint(request.run, ""));
     print_json({{"run", request.run.string()},

@@ -19,9 +19,14 @@ std::string encode_apng(const std::vector<Frame>& frames, const std::vector<PngT
 std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
                                int64_t max_pixels = 256 << 20);
 
-/// A GIF89a that plays for ever. Grey pictures keep their 256 values. Colours become the nearest of
-/// 6 x 7 x 6 (red, green, blue), equally spaced, whatever the frames hold: use encode_apng where
-/// that is too coarse. Throws ErrorKind::usage as encode_apng does, or beyond 65,535 pixels a side.
-std::string encode_gif(const std::vector<Frame>& frames);
+/// A GIF89a that plays for ever. Frames of up to 256 colours together keep them, as grey ones do.
+/// Else each frame has a palette of its own: its colours, or, of more than 256, the means of a
+/// median cut; greys stay grey. Equal frames give equal bytes. Throws ErrorKind::usage as
+/// encode_apng does, or beyond 65,535 pixels a side.
+/// @param comment  what the file tells of itself
+std::string encode_gif(const std::vector<Frame>& frames, const std::string& comment = "");
+
+/// The comments of a GIF, one after the other; empty for what has none or is no GIF.
+std::string read_gif_comment(std::string_view gif);
 
 }  // namespace genai

@@ -5,17 +5,38 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "genai/base/error.h"
+#include "genai/base/extent.h"
 #include "genai/base/json.h"
 
 namespace genai {
 
-enum class FieldType { boolean, integer, number, text, choice, integers };
+enum class FieldType {
+  boolean,
+  integer,
+  number,
+  text,
+  choice,
+  integers,
+  extent,   ///< a side, 64, or "64x48"
+  classes,  ///< a list of classes by name, "cat", or by label, 3
+};
+
+/// A class of a data set as a user names it.
+struct ClassChoice {
+  std::string name{};  ///< where not empty: see find_label (data/dataset.h)
+  int64_t label = -1;  ///< else its label
+
+  bool operator==(const ClassChoice&) const = default;
+};
+Json to_json(const ClassChoice& choice);
+ClassChoice class_choice_from_json(const Json& json);
 
 /// The numbers a field may take; both ends belong to it unless open.
 struct Range {
@@ -54,6 +75,7 @@ struct Field {
   Json default_value{};
   Range range{};                       ///< numbers, and each element of a list
   std::vector<std::string> choices{};  ///< of a choice
+  bool automatic = false;              ///< of a boolean: "auto" is a value too
   bool resumable = false;              ///< a resumed run may change it
   std::string option{};                ///< command-line name where the last part of `name` is unapt
   std::function<Json(const void*)> get{};
@@ -85,6 +107,28 @@ class Describe {
   Describe& field(std::string name, bool T::*member, std::string doc) {
     return add(std::move(name), std::move(doc), FieldType::boolean, member, {});
   }
+  /// A boolean that is decided where what it depends on is known: none stands for "auto".
+  Describe& field(std::string name, std::optional<bool> T::*member, std::string doc) {
+    const auto to_json = [](std::optional<bool> value) {
+      return value ? Json(*value) : Json("auto");
+    };
+    Field field{.name = std::move(name), .doc = std::move(doc), .type = FieldType::boolean};
+    field.default_value = to_json(T{}.*member);
+    field.automatic = true;
+    field.get = [member, to_json](const void* object) {
+      return to_json(static_cast<const T*>(object)->*member);
+    };
+    field.set = [member](void* object, const Json& json) {
+      std::optional<bool>& value = static_cast<T*>(object)->*member;
+      if (json.is_boolean()) {
+        value = json.get<bool>();
+      } else {
+        value.reset();
+      }
+    };
+    table_.push_back(std::move(field));
+    return *this;
+  }
   Describe& field(std::string name, int64_t T::*member, std::string doc, Range range = {}) {
     return add(std::move(name), std::move(doc), FieldType::integer, member, range);
   }
@@ -97,6 +141,37 @@ class Describe {
   Describe& field(std::string name, std::vector<int64_t> T::*member, std::string doc,
                   Range range = {}) {
     return add(std::move(name), std::move(doc), FieldType::integers, member, range);
+  }
+  /// The range is that of either side.
+  Describe& field(std::string name, Extent T::*member, std::string doc, Range range = {}) {
+    Field field{.name = std::move(name), .doc = std::move(doc), .type = FieldType::extent};
+    field.range = range;
+    field.get = [member](const void* object) {
+      return extent_json(static_cast<const T*>(object)->*member);
+    };
+    field.set = [member](void* object, const Json& json) {
+      static_cast<T*>(object)->*member = json.is_string()
+                                             ? *extent_from_text(json.get<std::string>())
+                                             : Extent(json.get<int64_t>());
+    };
+    return add_with_default(std::move(field));
+  }
+  Describe& field(std::string name, std::vector<ClassChoice> T::*member, std::string doc) {
+    Field field{.name = std::move(name), .doc = std::move(doc), .type = FieldType::classes};
+    field.range = at_least(0);
+    field.get = [member](const void* object) {
+      Json list = Json::array();
+      for (const auto& choice : static_cast<const T*>(object)->*member) {
+        list.push_back(to_json(choice));
+      }
+      return list;
+    };
+    field.set = [member](void* object, const Json& json) {
+      auto& choices = static_cast<T*>(object)->*member;
+      choices.clear();
+      for (const Json& choice : json) choices.push_back(class_choice_from_json(choice));
+    };
+    return add_with_default(std::move(field));
   }
   template <class E>
   Describe& field(std::string name, E T::*member, std::string doc, const EnumNames<E>& names) {
@@ -145,6 +220,16 @@ class Describe {
   FieldTable table() { return std::move(table_); }
 
  private:
+  Describe& add_with_default(Field field) {
+    const T defaults{};
+    field.default_value = field.get(&defaults);
+    table_.push_back(std::move(field));
+    return *this;
+  }
+  static Json extent_json(const Extent& extent) {
+    return extent.width == extent.height ? Json(extent.width) : Json(extent_text(extent));
+  }
+
   template <class V>
   Describe& add(std::string name, std::string doc, FieldType type, V T::*member, Range range) {
     Field field{.name = std::move(name), .doc = std::move(doc), .type = type};

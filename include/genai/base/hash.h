@@ -1,4 +1,5 @@
-// SHA-256 (FIPS 180-4, by OpenSSL) for files, CRC-32C (Castagnoli, RFC 3720) for TensorBoard.
+// SHA-256 (FIPS 180-4, by OpenSSL) for files, CRC-32C (Castagnoli, RFC 3720) for TensorBoard and
+// lines of logs.
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "genai/base/error.h"
 
@@ -23,6 +24,32 @@ struct JsonLimits {
 /// than limits.depth, or holds an integer beyond int64 or a number beyond double.
 Json parse_json(std::string_view text, const std::string& name, ErrorKind kind,
                 JsonLimits limits = {});
+
+/// The last member of a line or small document that says what its bytes were.
+inline constexpr const char* kChecksumKey = "crc32c";
+
+/// Of some bytes: "0123abcd".
+std::string checksum_text(std::string_view bytes);
+
+/// An object as one line (without its end) whose last member is a checksum of the others.
+std::string checked_line(const Json& object);
+
+/// Without its checksum; `checked` is false for a line that has none, as genai 0.1 wrote them.
+struct CheckedLine {
+  Json object;
+  bool checked = false;
+};
+/// Throws Error{data} with `name` when the line is damaged.
+CheckedLine read_checked_line(std::string_view line, const std::string& name, JsonLimits limits = {});
+
+/// The objects of a file of such lines. One without a checksum is taken when no line has one.
+struct CheckedLines {
+  std::vector<Json> lines;
+  std::vector<std::string> damaged;   ///< a message for each line that cannot be used
+  bool torn = false;                  ///< the last one has no end: the process that wrote it was killed
+};
+CheckedLines read_checked_lines(std::string_view text, const std::string& name,
+                                JsonLimits limits = {});
 
 /// A document that detects any change to its bytes: {"content": ..., "sha256": hash of content}.
 std::string seal_json(const Json& content);

@@ -2,17 +2,48 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "genai/base/image.h"
+#include "genai/base/png.h"
 
 namespace genai {
 
-/// A PNG (see decode_png), JPEG (grey or RGB, turned upright by its EXIF orientation) or BMP (RGB,
-/// alpha ignored), told by its first bytes and not by its name. Throws ErrorKind::data for anything
-/// else (saying what it is), a damaged or truncated file, or more than `max_pixels` pixels (checked
-/// before decoding).
-Image read_picture(const std::filesystem::path& path, int64_t max_pixels = 64 << 20);
+/// A picture as it was read, and what reading it had to decide.
+struct Picture {
+  Image image;           ///< upright
+  Image alpha;           ///< 1 channel, 0 for transparent; without pixels when all is opaque
+  int64_t highest = -1;  ///< of a PNG of 16 bits: the largest value of a colour, up to 65,535
+  bool lossy = false;    ///< JPEG: values near those that were meant
+};
+
+/// A PNG (see decode_png), JPEG (see decode_jpeg), WebP (no animation) or BMP (RGB, alpha ignored),
+/// told by its first bytes and not by its name; turned upright by its EXIF orientation (PNG, JPEG),
+/// alpha blended over the ground. Throws ErrorKind::data for anything else (saying what it is), a
+/// damaged or truncated file, or more than `max_pixels` pixels (checked before decoding).
+Picture decode_picture(std::string_view bytes, const std::string& name,
+                       int64_t max_pixels = 64 << 20, Ground ground = Ground::white);
+
+/// decode_picture of a file.
+Picture load_picture(const std::filesystem::path& path, int64_t max_pixels = 64 << 20,
+                     Ground ground = Ground::white);
+Image read_picture(const std::filesystem::path& path, int64_t max_pixels = 64 << 20,
+                   Ground ground = Ground::white);
+
+/// Width and height as the header of a PNG, JPEG, WebP or BMP says, without decoding; nothing when
+/// it says none. Not turned upright.
+std::optional<std::pair<int64_t, int64_t>> picture_size(std::string_view bytes);
+
+/// "a PNG", "a ZIP", "a GIF", ...: what a file starts like that is a picture, a document or an
+/// archive and no text; empty for anything else.
+std::string binary_kind(std::string_view bytes);
+
+/// The first bytes of a file, `most` at most; empty when it cannot be read.
+std::string read_start(const std::filesystem::path& path, size_t most);
 
 /// Exactly width x height: the largest centred part of that aspect ratio (fractions of a pixel
 /// count by their area), averaged over each target pixel's area when shrinking, bilinear when

@@ -17,9 +17,15 @@ struct PngText {
   bool operator==(const PngText&) const = default;
 };
 
+/// What shows through where a picture is transparent.
+enum class Ground { white, black };
+
 struct Png {
   Image image;
+  Image alpha;  ///< 1 channel, 0 for transparent; without pixels when all is opaque
   std::vector<PngText> text;     ///< in the file's order; compressed or malformed ones are left out
+  int orientation = 1;           ///< 1 to 8, of eXIf; the image is as stored
+  int64_t highest = -1;          ///< of 16 bits: the largest value of a colour, up to 65,535
 };
 
 /// Throws ErrorKind::usage unless width and height are 1 to 2^31 - 1, channels 1 or 3 and pixels as
@@ -31,12 +37,13 @@ void check_image(const Image& image, const char* where);
 std::string encode_png(const Image& image, const std::vector<PngText>& text = {});
 
 /// 8-bit grey (from grey) or RGB (from RGB and palette). 16 bits are scaled to 8, 1, 2 and 4 bits
-/// expanded; alpha is blended over black: value * alpha / 255, rounded. Interlaced files are read;
-/// of an animation the default image. Colour profiles and gamma are ignored; colours that the
+/// expanded; alpha is blended over the ground, rounded. Interlaced files are read; of an animation
+/// the default image. Colour profiles and gamma are ignored; colours that the
 /// palette lacks are black.
 /// Throws ErrorKind::data, naming `name`, unless signature, chunk structure, the CRC of every chunk
 /// (ancillary too) and the pixel stream with its Adler sum are right and nothing follows IEND; the
 /// size is checked against `max_pixels` before anything is allocated.
-Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixels = 64 << 20);
+Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixels = 64 << 20,
+               Ground ground = Ground::white);
 
 }  // namespace genai

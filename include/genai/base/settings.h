@@ -45,7 +45,11 @@ class Settings {
   Json expected_;
 };
 
-/// Values that differ between two configurations, one line each: "  training.seed: 1 -> 2".
+/// The values that differ between two configurations, by path: before and after; null where there is
+/// none.
+std::map<std::string, std::pair<Json, Json>> setting_differences(const Json& before,
+                                                                 const Json& after);
+/// The same, one line each: "  training.seed: 1 -> 2".
 std::vector<std::string> settings_diff(const Json& before, const Json& after);
 
 }  // namespace genai

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,10 +21,14 @@ std::pair<std::string, std::string> measured_text(double value, double error);
 /// "1.3 s", "4 min 10 s"
 std::string duration_text(double seconds);
 
+/// Without control characters, which move a terminal's cursor or worse: each is shown as \x1B. Line ends
+/// and tabs stay where `keep_lines` says so. For what comes from files: names, labels, texts.
+std::string inert(std::string_view text, bool keep_lines = false);
+
 /// Filled with spaces up to `width` characters (not bytes).
 std::string padded(const std::string& text, size_t width);
 
 /// A table with aligned columns; the first row is the head. A row of one cell is a line across all.
-std::string table(const std::vector<std::vector<std::string>>& rows);
+std::string table(std::vector<std::vector<std::string>> rows);
 
 }  // namespace genai

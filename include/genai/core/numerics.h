@@ -17,6 +17,8 @@ extern const EnumNames<Precision> kPrecisionNames;
 enum class Layout { automatic, contiguous, channels_last };
 extern const EnumNames<Layout> kLayoutNames;
 
+inline constexpr int64_t kMostThreads = 1024;
+
 /// What a user asks for.
 struct NumericsRequest {
   std::string device = "auto";
@@ -49,6 +51,7 @@ std::string check_device(const std::string& name);
 std::string adopt_numerics(const Numerics& numerics);
 
 Json to_json(const Numerics& numerics);
+/// Throws Error{data} for what no run of ours stores.
 Numerics numerics_from_json(const Json& json);
 
 /// "cpu", "cuda:0 (NVIDIA H200)", ...

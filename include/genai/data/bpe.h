@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -54,24 +55,38 @@ class Bpe {
   /// Throws Error{usage} unless 256 <= vocabulary <= 1,000,000 and least >= 1.
   static Bpe train(std::string_view text, int64_t vocabulary, int64_t least = 2);
 
-  /// @param tokens  of each id, in byte letters
-  /// @param merges  "LEFT RIGHT" in byte letters, by rank
+  /// Special tokens stand for themselves, whatever merges say: in a text that holds one, it is cut
+  /// out before all else. An empty one is none, but an id that a model has beyond its tokens.
+  using Specials = std::map<int32_t, std::string>;
+
+  /// @param tokens    of each id, in byte letters
+  /// @param merges    "LEFT RIGHT" in byte letters, by rank
+  /// @param specials  by id; what `tokens` has there does not count
   /// The names are for messages: of the tokens, of merge i. Throws Error{data}: an empty or a
   /// repeated token, a byte without a token, a merge of another form, whose left, right or result
   /// is no token, or given twice.
   static Bpe from_letters(const std::vector<std::string>& tokens,
                           const std::vector<std::string>& merges, const std::string& tokens_name,
-                          const std::function<std::string(size_t)>& merge_name);
+                          const std::function<std::string(size_t)>& merge_name,
+                          const Specials& specials = {});
   /// What from_letters takes.
   std::vector<std::string> letter_tokens() const;
   std::vector<std::string> letter_merges() const;
 
+  /// The tokenizer of a folder: tokenizer.json, as transformers 5 writes it, or GPT-2's vocab.json
+  /// and merges.txt with the special tokens of added_tokens.json and tokenizer_config.json.
+  /// "<|endoftext|>" is special, and the end of a text. Throws Error{data}: what `read` throws, no
+  /// such files, a tokenizer.json that is no byte-level BPE in GPT-2's form.
+  static Bpe read_folder(const std::filesystem::path& folder);
+
   /// GPT-2's files. vocab.json: an object from token (in byte letters) to id, the ids 0 to n-1;
-  /// merges.txt: an optional line "#version: ...", then a line "LEFT RIGHT" for each merge. Tokens
-  /// that no merge makes, as "<|endoftext|>", decode but never come out of encode. Throws
-  /// Error{data} naming file and line (of merges) or token, where a file is missing, of another
-  /// form, has ids twice or holes in them, or the two do not fit.
-  static Bpe read(const std::filesystem::path& vocabulary, const std::filesystem::path& merges);
+  /// merges.txt: an optional line "#version: ...", then a line "LEFT RIGHT" for each merge; line
+  /// ends may be those of Windows, and empty lines follow. Other tokens that no merge makes decode
+  /// but never come out of encode. Throws Error{data} naming file and line (of merges) or token,
+  /// where a file is missing, of another form, has ids twice or holes in them, or the two do not
+  /// fit.
+  static Bpe read(const std::filesystem::path& vocabulary, const std::filesystem::path& merges,
+                  const Specials& specials = {});
   /// The content of these files, byte for byte as Hugging Face's tokenizers write them.
   std::string vocabulary_file() const;
   std::string merges_file() const;
@@ -80,15 +95,26 @@ class Bpe {
 
   const std::vector<std::string>& tokens() const { return tokens_; }
   const std::vector<Merge>& merges() const { return merges_; }
+  const Specials& specials() const { return specials_; }
+
+  /// The token that ends a text; -1: none.
+  int32_t end() const { return end_; }
+  /// Makes it special unless it is of a byte or a merge. Throws Error{data} where `id` is no token.
+  void set_end(int32_t id);
+  /// Ids up to `size` - 1 that no token has, as of models whose tables are rounded up.
+  void pad(int64_t size);
 
  private:
   Bpe() = default;
   std::vector<int32_t> encode_piece(std::string_view piece) const;
+  void encode_plain(std::string_view text, std::vector<int32_t>& ids) const;
 
   std::vector<std::string> tokens_;
   std::vector<Merge> merges_;
   std::array<int32_t, 256> byte_ids_{};
   std::unordered_map<uint64_t, int32_t> ranks_;   // by pair_key of left and right
+  Specials specials_;
+  int32_t end_ = -1;
 };
 
 }  // namespace genai

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "genai/base/fields.h"
+#include "genai/base/png.h"
 #include "genai/core/tensors.h"
 #include "genai/data/image_set.h"
+#include "genai/data/series.h"
 #include "genai/data/tokenizer.h"
 
 namespace genai {
@@ -29,15 +31,17 @@ enum class Windows {
                 ///< carry their state along (truncated backpropagation through time)
 };
 extern const EnumNames<Windows> kWindowsNames;
+extern const EnumNames<Ground> kGroundNames;
 
 struct DataConfig {
   std::string source = "mnist";
   std::string dir;
-  int64_t size = 0;
+  Extent size;
   int64_t channels = 0;
+  Ground ground = Ground::white;
   double test_share = 0.1;
   int64_t limit = 0;
-  std::vector<int64_t> leave_out;
+  std::vector<ClassChoice> leave_out;
   Binarize binarize = Binarize::none;
   std::string tokenizer = "characters";
   int64_t vocabulary = 0;
@@ -47,6 +51,9 @@ struct DataConfig {
   Windows windows = Windows::shuffled;
   std::string column;
   int64_t season = 0;
+  Missing missing = Missing::fill;
+  /// No setting: runs of version 0.1 read the bytes of texts as they are (data/text_file.h).
+  bool raw = false;
 };
 const FieldTable& data_fields();
 
@@ -72,10 +79,17 @@ struct DataInfo {
   int64_t pixels() const { return channels * height * width; }
   int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
 };
+/// The label of a class: the one of that name, else (also in another case) the number of a label.
+/// Throws Error{usage} naming `option` and the classes.
+int64_t find_label(const DataInfo& info, const std::string& text, const std::string& option);
+/// "cat, dog": the names, or the first dozen and how many there are.
+std::string class_list(const DataInfo& info);
 /// Throws Error{data} unless images of `found` have the shape that a model of `expected` takes.
 void check_same_shape(const DataInfo& expected, const DataInfo& found);
 Json to_json(const DataInfo& info);
-DataInfo data_info_from_json(const Json& json);
+/// @param tokenizer  the one that `json` only names; null: it is in `json`, where there is one
+DataInfo data_info_from_json(const Json& json,
+                             std::shared_ptr<const Tokenizer> tokenizer = nullptr);
 
 struct Split {
   Tensor images{};  ///< uint8 [N, C, H, W]
@@ -99,13 +113,29 @@ struct Dataset {
 };
 
 /// Finds, reads and checks the set that config names: a built-in or known set, a folder of images
-/// or a text file. `download` allows fetching a known set. Throws Error{data} when it is missing or damaged.
+/// or a text file. `download` allows fetching a known set. Throws Error{data} when it is missing or
+/// damaged.
 /// @param tokenizer  of texts: the one to use; null: made as config says
+/// @param known      of images: the set that this is to be, read in its shape and with its order of
+///                   classes where config leaves them open; null: as config says
 Dataset load_dataset(const DataConfig& config, bool download = true,
-                     std::shared_ptr<const Tokenizer> tokenizer = nullptr);
+                     std::shared_ptr<const Tokenizer> tokenizer = nullptr,
+                     const DataInfo* known = nullptr);
+
+/// Throws Error{usage} where a setting of image folders is given for a set that comes with its own
+/// test images.
+void refuse_settings_of_folders(const DataConfig& config);
+
+/// What was read of images, in one line: size, channels, splits, classes and all notes.
+std::string describe_images(const Dataset& data);
 
 /// Names that load_dataset knows, for help and errors.
 std::vector<std::string> known_datasets();
+
+/// One of those, or of known_texts()?
+bool is_known_dataset(const std::string& name);
+/// Throws Error{data}: neither a data set nor a path, and what there is.
+[[noreturn]] void fail_no_dataset(const std::string& source);
 
 /// The folder that data sets are looked for in: `dir` if given, $GENAI_DATA, or "data".
 std::filesystem::path data_folder(const std::string& dir);

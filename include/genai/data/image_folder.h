@@ -2,31 +2,37 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <vector>
 
+#include "genai/base/extent.h"
+#include "genai/base/png.h"
 #include "genai/data/image_set.h"
 
 namespace genai {
 
 struct FolderOptions {
-  int64_t size = 0;          ///< side in pixels; 0: shorter side of the first picture, at most 64
+  Extent size{};             ///< in pixels; not given: a square, see below
   int64_t channels = 0;      ///< 1 or 3; 0: 1 if all pictures are grey, else 3
   double test_share = 0.1;   ///< about this share goes to the test split, 0 < share < 1
+  Ground ground = Ground::white;       ///< behind what is transparent
+  std::vector<std::string> classes{};  ///< an order that the same classes are to have
 };
 
-/// Reads every .png, .jpg, .jpeg and .bmp (any case) below `folder`, in bytewise order of relative
-/// paths; hidden names and links to folders are skipped.
+/// Reads the pictures of a folder or ZIP (data/picture_files.h); splits and classes are those of
+/// data/picture_layout.h, classes sorted as people count.
 ///
-/// Labels: pictures right in the folder have none; in sub-folders, the name of the first sub-folder
-/// is the class, classes sorted by name. Splits: sub-folders train and test if there are both (each
-/// laid out as above), else a picture goes to test by a hash of its relative path, so that it stays
+/// Without given splits a picture goes to test by a hash of its relative path, so that it stays
 /// where it is when others are added (of a small set, one picture is moved if a split is empty).
-/// Size: resize_to_fit, that is, the middle is cropped to a square, then scaled to size x size, up
-/// or down. A picture with r = g = b everywhere counts as grey.
+/// Size: resize_to_fit, that is, the middle is cropped to the shape, then scaled, up or down; by
+/// itself a square of the shorter side of the most frequent size, at most 64. A picture with
+/// r = g = b everywhere counts as grey.
 ///
-/// Pictures that cannot be read are left out; notes say how many, which and why, what other files
-/// were skipped, and whether the set is small. Throws Error{usage} for options out of range,
-/// Error{data} when fewer than two pictures can be read, a given split is empty, pictures lie
-/// beside the class folders, or the pixels would take more than 8 GiB.
+/// Pictures that cannot be read are left out. The notes say what was decided and what was left out,
+/// and why: splits, other sizes, transparency, 12-bit values in 16 bits, classes without training
+/// pictures, a small set. Throws Error{usage} for options out of range, Error{data} when fewer than
+/// two pictures can be read, a given split is empty, the pixels would take more than 8 GiB, or as
+/// open_picture_files and arrange_pictures do.
 ImageSet read_image_folder(const std::filesystem::path& folder, const FolderOptions& options = {});
 
 /// What a picture must be to be measured beside a data set.

@@ -25,7 +25,8 @@ struct IdxSource {
   std::string name;                        ///< "mnist": its folder below the data folder
   std::vector<std::string> classes;
   std::vector<std::string> mirrors;        ///< base URLs, ending in "/"
-  std::vector<std::filesystem::path> system_folders;   ///< also looked in
+  std::vector<std::filesystem::path>
+      other_folders;  ///< also looked in; relative: to the data folder
   IdxFile train_images, train_labels, test_images, test_labels;
   std::string advice;                      ///< what to do without files and without network
 };
@@ -37,12 +38,20 @@ struct FetchOptions {
 };
 
 /// Loads the four files of `source`, each NAME.gz or NAME (also with a dot before "idx", as some
-/// tools unpack it), from data_dir/source.name, data_dir or the system folders, whichever has it
-/// first. A missing file is downloaded as NAME.gz into data_dir/source.name when allowed. Throws
-/// Error{data}: a file without the expected content (damaged, a subset, another set), a missing
-/// file, a failed download; the message says what to do.
+/// tools unpack it), from data_dir/source.name, data_dir or the other folders, whichever has the
+/// right content first: sets give their files equal names. A missing file is downloaded as NAME.gz
+/// into data_dir/source.name when allowed. Throws Error{data}: a file without the expected content
+/// (damaged, a subset, another set), a missing file, a failed download; the message says what to
+/// do.
 ImageSet load_idx_set(const IdxSource& source, const std::filesystem::path& data_dir,
                       const FetchOptions& options = {});
+
+/// IDX files of any set, as KMNIST and EMNIST come and torchvision unpacks them: *train-images*,
+/// *train-labels* and the same of t10k or test, packed or not, in the folder, its raw/ or */raw/.
+/// Classes are the labels from 0 to the largest; what holds the files of a known set is that set.
+bool has_idx_files(const std::filesystem::path& folder);
+/// Throws Error{data}: files of several sets, a missing or a damaged one.
+ImageSet load_idx_folder(const std::filesystem::path& folder);
 
 const IdxSource& mnist_source();
 const IdxSource& fashion_mnist_source();

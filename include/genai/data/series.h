@@ -9,14 +9,31 @@
 
 namespace genai {
 
-/// The numbers of one column of a text as RFC 4180 has it, parted by commas, or by semicolons or
-/// tabs where the first line has those; empty lines and lines that begin with '#' are passed over.
-/// A first line without a number in that column holds the names.
-/// @param column  a name of the first line, or a number from 1 on; empty: the last column
-/// @param name    of the text, for errors
-/// Throws Error{data}: no such column, a cell that is no finite number (naming its line), no values.
-std::vector<double> read_column(std::string_view text, const std::string& column,
-                                const std::string& name);
+/// What becomes of values that are missing: "", NaN, NA, N/A, null, None, "-".
+enum class Missing {
+  fill,  ///< put on the line between their neighbours; those at the ends are left out
+  refuse,
+};
+extern const EnumNames<Missing> kMissingNames;
+
+struct ColumnRequest {
+  std::string column{};  ///< a name of the first line, or a number from 1 on; empty: the last
+  Missing missing = Missing::fill;
+  bool lone = false;  ///< a file of numbers alone is the column, whatever it is called
+  std::vector<std::string>* notes = nullptr;  ///< what was done and chosen, a line each
+};
+
+/// The numbers of one column of a table (data/csv.h). The first line holds the names unless a
+/// number or a missing value stands there in that column. Numbers may have thousands and decimals
+/// parted as 1,234.5 or 1.234,5, all in the same way. Where the newest line comes first, they are
+/// turned around.
+/// @param name  of the text, for errors
+/// Throws Error{data}, naming the line: what read_csv throws, no such column, a cell that is no
+/// number or one beyond 1e100, numbers that can be read in two ways, more than a quarter missing,
+/// no values, several series in one table (times that come again, names of series), times in no
+/// order.
+std::vector<double> read_column(std::string_view text, const std::string& name,
+                                const ColumnRequest& request = {});
 
 /// One number a line, each with all its digits: what read_column reads as the same numbers.
 std::string series_text(std::span<const double> values);
@@ -33,6 +50,8 @@ bool is_series_tokenizer(const std::string& name);
 /// then go on with season and trend.
 class Changes : public Tokenizer {
  public:
+  static constexpr int64_t kLongestSeason = 100'000;
+
   struct Levels {
     TokenizerKind kind;             ///< differences: y[t] - y[t-1]; returns: log(y[t] / y[t-1])
     int64_t season;                 ///< s; 0: none

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "genai/data/mnist.h"
+#include "genai/data/series.h"
 #include "genai/data/tokenizer.h"
 
 namespace genai {
 
 struct TextOptions {
-  std::string source = "shakespeare";   ///< "shakespeare", "sums" or the path of a text file
+  std::string source = "shakespeare";   ///< "shakespeare", "sums", or the path of a text file or
+                                        ///< of a folder of them
   std::string validation;               ///< path of the validation text; empty: a part of source
   bool lines = false;                   ///< each line is an item of its own (names, say)
   double validation_share = 0.1;        ///< of the bytes or items, 0 < share < 1
@@ -21,10 +23,12 @@ struct TextOptions {
   bool series = false;                  ///< numbers in a column (data/series.h)
   std::string column;                   ///< which one; empty: the last
   int64_t season = 0;                   ///< values of a season; 0: none
+  Missing missing = Missing::fill;      ///< values of a series
+  bool raw = false;                     ///< bytes as they are in the files (data/text_file.h)
 };
 
 struct TextData {
-  std::string source;                ///< "shakespeare", "sums", or the file's name without ending
+  std::string source;  ///< "shakespeare", "sums", or the name of file or folder without ending
   std::string train, validation;     ///< of items: each with '\n' behind it
   bool items = false;                ///< lines are items of their own; else running text
   bool series = false;               ///< a number a line
@@ -37,18 +41,20 @@ struct TextData {
 /// Running text is cut once, as in nanoGPT: the first floor((1 - share) bytes) are for training
 /// (tinyshakespeare: 1,003,854 and 111,540), fewer where the cut would part a UTF-8 sequence.
 ///
-/// Items (`lines`, and "sums" always) are the lines that are not empty, a '\r' at their ends taken
-/// off, in an order from (seed); the first floor((1 - share) items) are for training. With a
-/// validation file there is no cut and no new order.
+/// Items (`lines`, and "sums" always) are the lines that are not empty, in an order from (seed);
+/// the first floor((1 - share) items) are for training. With a validation file there is no cut and
+/// no new order.
 ///
 /// Of a series the first floor((1 - share) values) are for training; what is for validation begins
 /// with the last season + 1 of them, so that each value after these has a change before it.
 ///
+/// Files are read as read_text says (data/text_file.h).
+///
 /// "shakespeare" is looked for in `data_dir` and fetched if allowed, see load_known_text.
 ///
 /// Throws Error{usage}: a share out of range, a validation file beside a known text, `column`,
-/// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file that
-/// is missing, empty, larger than 1 GiB, or too small to be cut in two.
+/// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file
+/// that is missing, empty, larger than 1 GiB, or too small to be cut in two.
 TextData load_text(const TextOptions& options, const std::filesystem::path& data_dir,
                    const FetchOptions& fetch = {});
 

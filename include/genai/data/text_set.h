@@ -5,7 +5,8 @@
 
 namespace genai {
 
-/// A known text or the path of a file: what load_dataset reads as a text.
+/// A known text or the path of a file or of a folder of texts: what load_dataset reads as a text.
+/// Throws Error{data} where there is no such data set, file or folder.
 bool is_text_source(const std::string& source);
 
 /// Reads, cuts in two and tokenizes the text that config names (data/text_data.h). Throws what
@@ -17,6 +18,10 @@ Dataset load_text_set(const DataConfig& config, bool download,
 
 /// The token that stands before a text or line: the end of a line, or id 0 where there is none.
 int32_t start_token(const Tokenizer& tokenizer);
+
+/// Windows or lines whose logits are computed at once where nothing is learned from them: 16,384
+/// tokens, fewer where those logits would take more than 64 MiB, one at least.
+int64_t windows_at_once(const DataInfo& info);
 
 /// The values of a series that have a token; with `lead` also those before them.
 std::vector<double> values_of(const Split& split, bool lead = false);

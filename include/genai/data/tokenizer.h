@@ -41,6 +41,8 @@ class Tokenizer {
   virtual std::string token(int32_t id) const = 0;
   /// What from_json takes.
   virtual Json to_json() const = 0;
+  /// The token that ends a text, where training texts are parted by it (GPT-2's); -1: none.
+  virtual int32_t end_token() const { return -1; }
   /// The merges, for bpe; else null.
   virtual const Bpe* bpe() const { return nullptr; }
   /// Itself, for the tokens of a series of numbers; else null.

@@ -43,8 +43,19 @@ struct EvaluationData {
   Dataset whole;   ///< the same set without limit or left-out classes: trains the extractor
 };
 /// @param tokenizer  of models of text: the model's
+/// @param known      of images: the set that this is to be, see load_dataset
 EvaluationData load_evaluation_data(const DataConfig& config,
-                                    std::shared_ptr<const Tokenizer> tokenizer = nullptr);
+                                    std::shared_ptr<const Tokenizer> tokenizer = nullptr,
+                                    const DataInfo* known = nullptr);
+
+/// Short names of the metrics that evaluate_model will measure (samples may turn out too few for some
+/// of them); those that end in "_" go on with an estimator. Throws what evaluate_model throws for
+/// parts that do not apply.
+std::vector<std::string> planned_metrics(const LoadedModel& loaded, const EvaluationData& data,
+                                         const EvaluationRequest& request);
+/// The same of evaluate_pictures.
+std::vector<std::string> planned_picture_metrics(const EvaluationData& data,
+                                                 const EvaluationRequest& request);
 
 /// Pictures: "samples", "neighbours", "mistakes", "editing".
 /// @param observer   of the trainings that are needed: the extractor, once; classification scores

@@ -10,6 +10,14 @@
 
 namespace genai {
 
+/// The items as the model knows them: labels of a set whose classes are not the model's say nothing
+/// to it and go. `unlabelled` tells whether a class-conditional model has to do without.
+struct KnownItems {
+  Split items;
+  bool unlabelled = false;
+};
+KnownItems known_items(const LoadedModel& loaded, const Split& items, const DataInfo& info);
+
 struct LikelihoodRequest {
   int64_t samples = 100;   ///< draws per image (Likelihood::estimator)
   int64_t images = 0;      ///< the first N of the split; 0: all

@@ -93,7 +93,11 @@ struct Requirement {
 /// Throws Error{usage} unless the text is METRIC<=NUMBER or METRIC>=NUMBER.
 Requirement parse_requirement(const std::string& text);
 
-/// The metric whose name, short name, or beginning of the short name ("nll" of "nll_iw100") is the
+/// Throws Error{usage} when none of the metrics that will be measured can be the one required.
+/// @param names  short names; one that ends in "_" goes on with an estimator: "nll_"
+void check_requirement(const Requirement& requirement, const std::vector<std::string>& names);
+
+/// The metric whose name, short name, or short name without its estimator ("nll" of "nll_iw100") is the
 /// requirement's; throws Error{usage} naming those measured when none or several are.
 const Metric& required_metric(const Requirement& requirement, const std::vector<Metric>& metrics);
 

@@ -6,6 +6,7 @@
 
 #include "genai/base/image.h"
 #include "genai/base/png.h"
+#include "genai/generation/provenance.h"
 #include "genai/run/load_model.h"
 
 namespace genai {
@@ -64,6 +65,9 @@ struct SheetLayout {
 /// Rows, columns and scale filled in for `count` pictures of this size.
 SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int64_t height);
 
+/// Throws Error{usage} for a sheet of more bytes than pictures of ours have (1 GiB).
+void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info);
+
 enum class Metadata { full, none };
 
 /// The sheet itself, and as a PNG that says how it was made (docs/cli.md, `inspect`).
@@ -72,6 +76,11 @@ Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
                  const SheetLayout& layout);
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, Metadata metadata);
+
+/// One PNG a sample, each as render_sheet makes it alone; computed together.
+void render_separate(const LoadedModel& loaded, const ImageRequest& request, int64_t scale,
+                     Metadata metadata,
+                     const std::function<void(int64_t number, const std::string& png)>& use);
 
 /// Where the pixels of a picture come from.
 enum class Origin {
@@ -84,10 +93,18 @@ enum class Origin {
 std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
                                 const Image& picture, Origin origin = Origin::model);
 
+/// The same of what is still being trained.
+/// @param maker  {"genai", "family", "preset", "run", "step", "numerics"}, of trained weights
+///               "weights_sha256" too
+std::vector<PngText> provenance(const Json& maker, const Json& request, const Image& picture,
+                                Origin origin);
+
+/// Makes pictures of a measurement say so, those that do not yet say how they were made.
+/// @param sampling  of Evaluation
+void add_provenance(std::map<std::string, std::string>& pictures, const LoadedModel& loaded,
+                    const Json& sampling);
+
 /// Numerics without what tells of the machine: the kind of device, not its number.
 Json numerics_provenance(const LoadedModel& loaded);
-
-/// The "genai" text of a PNG of ours; null when it has none.
-Json read_provenance(const std::string& png, const std::string& name);
 
 }  // namespace genai

@@ -12,6 +12,9 @@ struct Recreation {
   std::string tolerance;  ///< "equal bytes", or what was allowed and why
 };
 
+/// Why the request of a picture alone cannot make it again; empty when it can.
+std::string lacks_for_recreation(const Json& request);
+
 /// Makes a picture of `sample` or `show` again from its own provenance, every frame of an
 /// animation, and compares the pixels: exactly where device kind, CPU code, threads, precision and
 /// LibTorch are those of the file; else up to kTolerance.

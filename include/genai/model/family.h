@@ -21,6 +21,8 @@ struct Family {
   ///                  the data or each other.
   std::function<std::unique_ptr<Model>(const Json& settings, const DataInfo& info)> make;
   Json tiny;             ///< smallest sensible settings, for the tests that every family passes
+  /// Settings that are "auto" become what they mean for this data; null: the family has none.
+  std::function<void(Json& settings, const DataInfo& info)> decide = nullptr;
 };
 
 }  // namespace genai

@@ -169,7 +169,8 @@ struct NextToken {
 struct Likelihood {
   virtual ~Likelihood() = default;
   /// An unbiased-in-expectation bound of log p(x) in nats for each image, [B], by `samples` draws:
-  /// the evidence lower bound for 1, tighter for more.
+  /// the evidence lower bound for 1, tighter for more. A class-conditional model takes images without
+  /// labels too.
   virtual Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) = 0;
   /// The estimate by so many draws, for the name of a metric: "iw100".
   virtual std::string estimator(int64_t samples) const = 0;

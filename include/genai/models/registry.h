@@ -15,6 +15,10 @@ const Family& find_family(const std::string& name);
 /// The fields of "model" in a configuration: the family's settings and "family" itself.
 FieldTable model_fields(const Family& family);
 
+/// Settings that are "auto" become what they mean for this data: a run stores what was decided.
+/// @param settings  the "model" object of a resolved configuration
+void decide_settings(const Family& family, Json& settings, const DataInfo& info);
+
 /// @param settings  the "model" object of a resolved configuration
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info);
 

@@ -1,6 +1,8 @@
 // A decoder-only transformer that learns to write: p(text) = product of p(token | tokens before).
 // The network is nn/transformer_network.h.
 #pragma once
+#include <optional>
+
 #include "genai/model/family.h"
 #include "genai/nn/language_shapes.h"
 
@@ -19,7 +21,7 @@ struct TransformerConfig {
   bool qk_norm = false;
   bool tied = true;
   bool bias = false;
-  bool pairs = false;
+  std::optional<bool> pairs = false;  ///< none: where its table is small
   double soft_cap = 0;
   double dropout = 0;
   int64_t lora_rank = 0;

@@ -28,7 +28,7 @@ class Team {
   void run(int64_t cost, void (*work)(const void* self, Worker& worker), const void* self);
 
   int threads_;
-  alignas(64) std::atomic<int64_t> arrived_ = 0;   // at all barriers of the run
+  alignas(64) std::atomic<int32_t> arrived_ = 0;   // at all barriers of the run
 };
 
 /// One of the threads of a run.
@@ -52,7 +52,7 @@ class Worker {
       : team_(team), number_(number), workers_(workers) {}
   Team& team_;
   int number_, workers_;
-  int64_t expected_ = 0;   // arrivals at the barriers so far
+  int32_t expected_ = 0;   // arrivals at the barriers so far
 };
 
 }  // namespace genai::decode

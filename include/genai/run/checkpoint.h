@@ -2,7 +2,8 @@
 //
 //   RUN/checkpoints/step-0002000/model.safetensors      the weights that sample
 //                                training.safetensors   what else a bit-exact resume needs
-//                                manifest.json          written last; hashes of both
+//                                tokenizer.json         of texts (version 0.1: in the manifest)
+//                                manifest.json          written last; hashes of all
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -31,6 +32,7 @@ struct Manifest {
   int64_t best_step = -1;  ///< of the best validation so far; -1: none
   double best_value = 0;
   std::string kept_sha256; ///< of RUN/kept.safetensors
+  std::string folder;  ///< where paths in config.data start, as a path from RUN; empty: not told
   Json files;              ///< {"model.safetensors": {"sha256": ..., "bytes": ...}, ...}
 
   std::string weights_sha256() const { return files.at("model.safetensors").at("sha256"); }
@@ -45,10 +47,10 @@ struct Checkpoint {
 
 /// Writes RUN/checkpoints/step-N: files, manifest and folder are synced, then renamed into place.
 /// On an error (disk full) nothing of it remains and older checkpoints are untouched.
-/// Sets manifest.files. Afterwards only the newest two and the best checkpoint are kept, and none
+/// Sets manifest.files. Afterwards only the newest `keep` and the best checkpoint are kept, and none
 /// of a later step (a run that was resumed from an older checkpoint leaves them).
 void save_checkpoint(const std::filesystem::path& run, Manifest& manifest, const Tensors& weights,
-                     const Tensors& training);
+                     const Tensors& training, size_t keep = 2);
 
 /// Folders of whole checkpoints, oldest first. (A checkpoint appears by one rename, so the newest
 /// is the one with the highest step; no pointer to it is stored that could disagree.)
@@ -66,6 +68,10 @@ Checkpoint load_checkpoint(const std::filesystem::path& checkpoint, bool with_tr
 /// The newest checkpoint that verifies; `warning` tells of those passed over.
 Checkpoint load_newest_checkpoint(const std::filesystem::path& run, std::string& warning);
 
+/// The data settings of a run, their paths from where the training was started: found from any
+/// folder, and when run and data are moved together. What is not there is left as it was written.
+DataConfig data_config_of(const std::filesystem::path& run, const Manifest& manifest);
+
 /// Removes what an interrupted save left behind. Call with the run's lock held.
 void remove_stale_saves(const std::filesystem::path& run);
 
@@ -73,7 +79,7 @@ void remove_stale_saves(const std::filesystem::path& run);
 Tensors module_tensors(const torch::nn::Module& module);
 
 /// Copies weights into the module's parameters and buffers.
-/// Throws Error{data} that lists every missing, unexpected and misshaped name.
+/// Throws Error{data} that lists every missing and unexpected name, other shapes and types.
 void load_weights(torch::nn::Module& module, const Tensors& weights, const std::string& name);
 
 /// For training on top of `weights`, where they may lack what is trained in a module that holds the

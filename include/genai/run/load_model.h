@@ -26,7 +26,12 @@ struct LoadedModel {
   }
 };
 
+/// The checkpoint that is referred to, read once: its manifest and weights belong together, whatever a
+/// training that goes on saves and removes meanwhile.
+Checkpoint open_checkpoint(const RunReference& reference);
+
 /// @param device  where to compute
 LoadedModel load_model(const RunReference& reference, at::Device device);
+LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at::Device device);
 
 }  // namespace genai

@@ -35,6 +35,7 @@ struct TrainingConfig {
   int64_t validate_every = 0;
   int64_t checkpoint_every = 0;
   int64_t sample_every = 0;
+  std::string keep = "2";
   int64_t log_every = 50;
   NumericsRequest numerics;
 };
@@ -50,6 +51,9 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
 
 /// Seconds of "90s", "3m", "1.5h"; throws Error{usage}.
 double parse_duration(const std::string& text);
+
+/// Newest checkpoints that are kept, from TrainingConfig::keep; throws Error{usage}.
+size_t kept_checkpoints(const TrainingConfig& config);
 
 /// Steps that the settings ask for; 0 for a time budget.
 int64_t planned_steps(const TrainingConfig& config, int64_t train_images);

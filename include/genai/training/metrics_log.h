@@ -10,7 +10,8 @@ namespace genai {
 
 class MetricsLog {
  public:
-  /// Keeps the lines up to `step`, drops later and torn ones: they will be made again.
+  /// Keeps the lines up to `step`, drops later and torn ones (they will be made again) and damaged
+  /// ones.
   MetricsLog(const std::filesystem::path& run, int64_t step);
 
   /// Each number of `values` under "PREFIX/NAME" in TensorBoard.
@@ -20,17 +21,21 @@ class MetricsLog {
   /// Seconds of training that the kept lines tell of.
   double seconds() const { return seconds_; }
 
+  /// A message for each damaged line that was dropped.
+  const std::vector<std::string>& damaged() const { return damaged_; }
+
  private:
   void replay(const Json& line);
 
   std::filesystem::path path_;
   std::ofstream file_;
+  std::vector<std::string> damaged_;
   EventWriter events_;
   double seconds_ = 0;
   double start_;   // wall clock at second 0
 };
 
-/// All whole lines of RUN/metrics.jsonl.
-std::vector<Json> read_metrics(const std::filesystem::path& run);
+/// The lines of RUN/metrics.jsonl, and which of them are damaged.
+CheckedLines read_metrics(const std::filesystem::path& run);
 
 }  // namespace genai

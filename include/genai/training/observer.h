@@ -15,6 +15,7 @@ struct TrainStart {
   double steps_per_epoch = 0;
   int64_t parameters = 0;
   std::string unit;            ///< what is counted: "images", "tokens"
+  Json maker;                  ///< what pictures say of their making (generation/generate.h)
   Numerics numerics;
 };
 
@@ -32,7 +33,8 @@ class TrainObserver {
   virtual void started(const TrainStart&) {}
   virtual void progress(const StepReport&) {}
   virtual void validated(int64_t /*step*/, const Json& /*values*/, bool /*best*/) {}
-  virtual void sampled(int64_t /*step*/, const std::vector<Image>&) {}
+  /// @param request  what was asked for, as pictures say it
+  virtual void sampled(int64_t /*step*/, const std::vector<Image>&, const Json& /*request*/) {}
   virtual void wrote(int64_t /*step*/, const std::vector<std::string>& /*texts*/) {}
   virtual void saved(const std::filesystem::path&) {}
   virtual void warned(const std::string&) {}

@@ -1,0 +1,67 @@
+// The tokenizer of a folder of GPT-2's form: one file after the other, each ended by a zero byte.
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "fuzz.h"
+#include "genai/base/json.h"
+#include "genai/data/bpe.h"
+
+using namespace genai;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// In memory where there is such a place.
+const fs::path& folder() {
+  static const struct Folder {
+    Folder() {
+      std::string name =
+          (fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) /
+          "genai-fuzz-XXXXXX";
+      promise(mkdtemp(name.data()) != nullptr, "a folder can be made");
+      path = name;
+    }
+    ~Folder() {
+      std::error_code error;
+      fs::remove_all(path, error);
+    }
+    fs::path path;
+  } made;
+  return made.path;
+}
+
+/// The members of a vocabulary for the 256 bytes in the place of "BYTES":0.
+std::string with_bytes(std::string text) {
+  const std::string mark = "\"BYTES\":0";
+  std::string letters;
+  for (size_t id = 0; id < byte_tokens().size(); ++id)
+    letters += concat(id ? "," : "", Json(to_byte_letters(byte_tokens()[id])).dump(), ":", id);
+  if (const size_t at = text.find(mark); at != text.npos) text.replace(at, mark.size(), letters);
+  return text;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::string_view bytes = view(data, size);
+  const std::string sample(take_until(bytes, '\0'));
+  for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json",
+                           "tokenizer_config.json"}) {
+    const std::string content = with_bytes(std::string(take_until(bytes, '\0')));
+    fs::remove(folder() / name);
+    if (!content.empty()) std::ofstream(folder() / name, std::ios::binary) << content;
+  }
+  std::string vocabulary, merges;
+  reads([&] {
+    const Bpe bpe = Bpe::read_folder(folder());
+    std::string back;
+    for (const int32_t id : bpe.encode(sample)) back += bpe.tokens().at(to_index(id));
+    promise(back == sample, "tokens and back");
+    vocabulary = bpe.vocabulary_file();
+    merges = bpe.merges_file();
+    promise(bpe.end() < static_cast<int32_t>(bpe.tokens().size()), "the end is a token");
+  });
+  return 0;
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Fuzzes the readers of files that others made (tests/fuzz): SECONDS for each target (60), then the
+# names of those to run (all). Ends with an error when one finds something; the inputs that did are
+# in build/fuzz/findings. What a run learns is kept in build/fuzz/corpus for the next one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/setup.sh
+
+seconds=${1:-60}
+[ $# -gt 0 ] && shift
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: tools/fuzz.sh [SECONDS [TARGET...]]" >&2; exit 2; }
+
+# A Clang that has libFuzzer, whatever the number behind its name.
+find_clang() {
+  local name
+  for name in clang++ $(compgen -c clang++- | grep -E '^clang\+\+-[0-9]+$' | sort -ru); do
+    echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
+      "$name" -fsanitize=fuzzer -x c++ - -o build/clang-check 2>/dev/null || continue
+    echo "$name"
+    return
+  done
+}
+
+mkdir -p build
+install_packages
+clang=$(find_clang)
+[ -n "$clang" ] || { install_packages clang; clang=$(find_clang); }
+[ -n "$clang" ] || { install_packages libclang-rt-dev; clang=$(find_clang); }
+[ -n "$clang" ] || { echo "No clang++ here has libFuzzer." >&2; exit 1; }
+install_libtorch
+
+# Clang sees other things than GCC: no warning of either is let through.
+say "building the targets with $clang"
+cmake --preset fuzz -DCMAKE_CXX_COMPILER="$clang" -DGENAI_WERROR=ON >build/configure.log 2>&1 ||
+  { cat build/configure.log >&2; exit 1; }
+cmake --build --preset fuzz -j "$(jobs)"
+
+cd build/fuzz
+rm -rf seeds
+./make_seeds seeds
+mkdir -p findings logs
+targets=("$@")
+[ $# -gt 0 ] || targets=($(ls fuzz))
+
+# Large inputs find no more than small ones here, and take longer.
+run_target() {
+  local code=0 begun=$SECONDS
+  mkdir -p "corpus/$1"
+  OMP_NUM_THREADS=1 "./fuzz/$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 \
+    -malloc_limit_mb=512 -max_len=16384 -verbosity=0 -print_final_stats=1 \
+    -artifact_prefix="findings/$1-" "corpus/$1" "seeds/$1" >"logs/$1" 2>&1 || code=$?
+  printf '   %-12s %10s executions in %3d s%s\n' "$1" \
+    "$(awk '/number_of_executed_units/ {print $2}' "logs/$1")" $((SECONDS - begun)) \
+    "$([ $code -eq 0 ] || echo "   FINDING, see build/fuzz/logs/$1")"
+  return $code
+}
+export -f run_target
+
+say "fuzzing for $seconds seconds each"
+printf '%s\n' "${targets[@]}" | xargs -P "$(jobs)" -I{} bash -c "run_target {} $seconds"

@@ -1,0 +1,136 @@
+#include "grammar.h"
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+#include "genai/base/fields.h"
+#include "genai/base/files.h"
+#include "genai/base/log.h"
+
+namespace genai::tool {
+namespace {
+
+/// Names that other tools have for an option of ours.
+std::string other_name(const std::string& option) {
+  static const std::map<std::string, std::string> kNames = {
+      {"lr", "learning-rate"},        {"batch-size", "batch"},     {"bs", "batch"},
+      {"epoch", "epochs"},            {"num-epochs", "epochs"},    {"n-epochs", "epochs"},
+      {"iterations", "steps"},        {"iters", "steps"},          {"max-steps", "steps"},
+      {"max-iters", "steps"},         {"num-steps", "steps"},      {"wd", "weight-decay"},
+      {"grad-clip", "clip-norm"},     {"max-grad-norm", "clip-norm"},
+      {"ema", "ema-half-life"},       {"ema-decay", "ema-half-life"},
+      {"warmup-steps", "warmup"},     {"grad-accum", "accumulate"},
+      {"gradient-accumulation-steps", "accumulate"},
+      {"dataset", "data"},            {"data-path", "data"},       {"data-root", "data-dir"},
+      {"input", "data"},              {"image-size", "size"},      {"resolution", "size"},
+      {"output", "out"},              {"output-dir", "out"},       {"outdir", "out"},
+      {"out-dir", "out"},             {"o", "out"},                {"logdir", "out"},
+      {"gpu", "device"},              {"cuda", "device"},          {"cpu", "device"},
+      {"num-threads", "threads"},     {"workers", "threads"},      {"num-workers", "threads"},
+      {"dtype", "precision"},         {"amp", "precision"},        {"fp16", "precision"},
+      {"checkpoint", "RUN"},          {"ckpt", "RUN"},             {"run", "RUN"},
+      {"num-samples", "-n"},          {"n-samples", "-n"},         {"samples", "-n"},
+      {"count", "-n"},                {"num", "-n"},               {"label", "class"},
+      {"temp", "temperature"},        {"topk", "top-k"},           {"topp", "top-p"},
+      {"cfg", "guidance"},            {"cfg-scale", "guidance"},   {"guidance-scale", "guidance"},
+      {"max-length", "length"},       {"max-tokens", "length"},    {"max-new-tokens", "length"},
+      {"block-size", "context"},      {"seq-len", "context"},      {"context-length", "context"},
+      {"vocab-size", "vocabulary"},   {"n-layer", "layers"},       {"num-layers", "layers"},
+      {"n-head", "heads"},            {"num-heads", "heads"},      {"n-embd", "width"},
+      {"hidden-size", "width"},       {"dim", "width"},            {"latent-dim", "latent"},
+      {"z-dim", "latent"},            {"latent-size", "latent"},   {"random-seed", "seed"},
+      {"name", "model"},              {"preset", "model"},         {"family", "model"},
+      {"arch", "model"},              {"continue", "resume"},      {"load", "init"},
+      {"pretrained", "init"},         {"finetune", "init"},        {"verbose", "quiet"}};
+  const auto it = kNames.find(option);
+  return it == kNames.end() ? "" : it->second;
+}
+
+}  // namespace
+
+std::string unknown_verb(const std::string& name, const std::vector<std::string>& verbs) {
+  const std::string near = nearest(name, verbs);
+  return concat("no verb '", name, "'", near.empty() ? "" : "; did you mean '" + near + "'?",
+                " (see: genai help)");
+}
+
+std::string unknown_option(const std::string& verb, const std::string& culprit,
+                           const std::vector<std::string>& known) {
+  std::string typed = culprit;
+  std::replace(typed.begin(), typed.end(), '_', '-');
+  const std::string other =
+      other_name(typed.substr(std::min(typed.size(), typed.find_first_not_of('-'))));
+  std::string near;
+  for (const std::string& name : known) {
+    if (!other.empty() && (name == other || name == "--" + other)) near = name;
+  }
+  if (near.empty()) near = nearest(typed, known);
+  return concat("genai ", verb, " has no option '", culprit, "'",
+                near.empty() ? "" : "; did you mean '" + near + "'?", " (see: genai ", verb,
+                " --help)");
+}
+
+int report_error(const std::vector<std::string>& arguments, int code, const std::string& message) {
+  log_error(message);
+  if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end()) {
+    const Json json = {{"error", message}, {"exit_code", code}};
+    std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
+  }
+  return code;
+}
+
+std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
+                                  const std::filesystem::path& path) {
+  if (!arguments.empty() && arguments[0] == "--version") {
+    std::cout << "genai " << GENAI_VERSION << "\n";
+    return 0;
+  }
+  constexpr uint64_t kMost = 1 << 20;
+  Json grammar;
+  try {
+    grammar = parse_json(read_file(path, kMost), path.string(), ErrorKind::data);
+    if (grammar.value("version", "") != GENAI_VERSION) return std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;   // the verbs themselves know
+  }
+  const auto print = [](const Json& page) {
+    std::cout << page.get<std::string>() << std::flush;
+    return std::cout ? 0 : static_cast<int>(ErrorKind::failure);
+  };
+  const auto is_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
+  if (arguments.empty() || is_help(arguments[0]) || (arguments.size() == 1 && arguments[0] == "help")) {
+    return print(grammar["overview"]);
+  }
+  const Json& verbs = grammar["verbs"];
+  const bool help = arguments[0] == "help" && arguments.size() == 2 && arguments[1][0] != '-';
+  const std::string verb = arguments[help ? 1 : 0];
+  const auto found = verbs.find(verb);
+  if (found == verbs.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, unused] : verbs.items()) names.push_back(name);
+    return report_error(arguments, static_cast<int>(ErrorKind::usage), unknown_verb(verb, names));
+  }
+  if (help || (arguments.size() == 2 && is_help(arguments[1]))) return print((*found)["page"]);
+
+  const Json& options = (*found)["options"];
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (is_help(word) || word == "--") break;   // pages of a model, and what is no option
+    if (!word.starts_with("--")) {
+      if (options.value(word, false)) ++i;
+      continue;
+    }
+    const std::string name = word.substr(0, word.find('='));
+    if (!options.contains(name)) {
+      std::vector<std::string> known;
+      for (const auto& [option, unused] : options.items()) known.push_back(option);
+      return report_error(arguments, static_cast<int>(ErrorKind::usage),
+                          unknown_option(verb, name, known));
+    }
+    if (options[name] && word == name) ++i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace genai::tool
