@@ -17,10 +17,14 @@ inline std::vector<int64_t> ids(int64_t count, int64_t first = 0) {
 }
 
 /// float64 [N]
-inline Tensor numbers(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
+inline Tensor numbers(const std::vector<double>& values) {
+  return at::tensor(values, at::kDouble);
+}
 
 /// 0-d, float32
-inline Tensor flag(float value) { return at::full({}, value); }
+inline Tensor flag(float value) {
+  return at::full({}, value);
+}
 
 /// Normal numbers [B, ...], the same whatever the batch.
 inline Tensor random(const char* name, at::IntArrayRef shape) {
@@ -31,7 +35,9 @@ inline Tensor channels_last(const Tensor& x) {
   return x.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-inline double largest(const Tensor& x) { return x.abs().max().item<double>(); }
+inline double largest(const Tensor& x) {
+  return x.abs().max().item<double>();
+}
 
 /// The largest difference.
 inline double distance(const Tensor& a, const Tensor& b) {

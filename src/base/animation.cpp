@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kSignatureSize = 8;
 
 void check_frames(const std::vector<Frame>& frames, const char* where) {
-  constexpr int64_t kShortest = 20, kLongest = 65535;   // shorter ones are slowed down by browsers
+  constexpr int64_t kShortest = 20, kLongest = 65535;  // shorter ones are slowed down by browsers
   if (frames.empty()) fail(ErrorKind::usage, where, ": expected at least one frame");
   const Image& first = frames[0].image;
   for (const auto& [image, milliseconds] : frames) {
@@ -59,7 +59,7 @@ std::string chunk(const std::string& type, std::string_view data) {
 }
 
 struct Chunk {
-  std::string_view type, data, all;   // `all` with length and CRC
+  std::string_view type, data, all;  // `all` with length and CRC
 };
 
 /// Of a file whose structure is known to be right.
@@ -80,8 +80,8 @@ std::string frame_control(uint32_t sequence, const Frame& frame) {
   const Image& image = frame.image;
   constexpr int kPerSecond = 1000;
   return chunk("fcTL", big_endian(sequence, 4) + big_endian(static_cast<uint64_t>(image.width), 4) +
-                           big_endian(static_cast<uint64_t>(image.height), 4) +
-                           big_endian(0, 4) + big_endian(0, 4) +   // offsets
+                           big_endian(static_cast<uint64_t>(image.height), 4) + big_endian(0, 4) +
+                           big_endian(0, 4) +  // offsets
                            big_endian(static_cast<uint64_t>(frame.milliseconds), 2) +
                            big_endian(kPerSecond, 2) + std::string(2, '\0'));
 }
@@ -92,7 +92,7 @@ std::string frame_control(uint32_t sequence, const Frame& frame) {
 
 // ---- GIF (https://www.w3.org/Graphics/GIF/spec-gif89a.txt)
 
-std::string little_endian(int64_t value) {   // 16 bits
+std::string little_endian(int64_t value) {  // 16 bits
   return {static_cast<char>(value & 0xFF), static_cast<char>(value >> 8 & 0xFF)};
 }
 
@@ -390,7 +390,7 @@ std::string encode_apng(const std::vector<Frame>& frames, const std::vector<PngT
   for (const Chunk& part : chunks_of(first)) {
     if (part.type == "IEND") break;
     if (part.type == "IDAT" && !std::exchange(has_pixels, true)) {
-      bytes += chunk("acTL", big_endian(frames.size(), 4) + big_endian(0, 4));   // 0: for ever
+      bytes += chunk("acTL", big_endian(frames.size(), 4) + big_endian(0, 4));  // 0: for ever
       bytes += frame_control(sequence++, frames[0]);
     }
     bytes += part.all;
@@ -408,13 +408,13 @@ std::string encode_apng(const std::vector<Frame>& frames, const std::vector<PngT
 
 std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
                                int64_t max_pixels) {
-  std::vector<Image> frames{decode_png(bytes, name, max_pixels).image};   // checks every chunk
+  std::vector<Image> frames{decode_png(bytes, name, max_pixels).image};  // checks every chunk
   const int64_t pixels = frames[0].width * frames[0].height;
   const auto chunks = chunks_of(bytes);
   const std::string start = std::string(bytes.substr(0, kSignatureSize)).append(chunks[0].all);
   const std::string end = chunk("IEND", "");
   uint32_t sequence = 0, expected = 1;
-  std::string png;   // the frame that is being gathered
+  std::string png;  // the frame that is being gathered
   const auto finish = [&] {
     if (png.empty()) return;
     const std::string frame_name = concat(name, ", frame ", frames.size());
@@ -463,7 +463,7 @@ std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
 
 namespace {
 
-constexpr size_t kGifBlock = 255;   // bytes of a sub-block at most
+constexpr size_t kGifBlock = 255;  // bytes of a sub-block at most
 
 }  // namespace
 
@@ -483,9 +483,9 @@ std::string encode_gif(const std::vector<Frame>& frames, const std::string& comm
   std::string bytes = "GIF89a" + size;
   bytes += {static_cast<char>((shared ? kTable : 0) | 0x70), '\0', '\0'};  // 8 bits a channel
   if (shared) bytes += shared->table();
-  bytes += std::string("\x21\xFF\x0BNETSCAPE2.0\x03\x01\0\0\0", 19);   // for ever
+  bytes += std::string("\x21\xFF\x0BNETSCAPE2.0\x03\x01\0\0\0", 19);  // for ever
   for (const auto& [image, milliseconds] : frames) {
-    constexpr char kKeep = 1 << 2;   // disposal: the next frame covers this one
+    constexpr char kKeep = 1 << 2;  // disposal: the next frame covers this one
     bytes += {'\x21', '\xF9', '\x04', kKeep};
     bytes += little_endian((milliseconds + 5) / 10) + std::string(2, '\0');
     bytes += '\x2C' + little_endian(0) + little_endian(0) + size;
@@ -509,7 +509,7 @@ std::string encode_gif(const std::vector<Frame>& frames, const std::string& comm
 std::string read_gif_comment(std::string_view gif) {
   if (!gif.starts_with("GIF89a")) return "";
   std::string_view rest = gif;
-  const auto take = [&](size_t count) {   // nothing where the file ends before
+  const auto take = [&](size_t count) {  // nothing where the file ends before
     const std::string_view taken = rest.substr(0, count);
     rest.remove_prefix(std::min(count, rest.size()));
     return taken.size() == count ? taken : std::string_view();
@@ -524,7 +524,7 @@ std::string read_gif_comment(std::string_view gif) {
     }
     return all;
   };
-  take(10);   // signature, width, height
+  take(10);  // signature, width, height
   skip_table(take(1));
   take(2);
   std::string comment;
@@ -534,9 +534,9 @@ std::string read_gif_comment(std::string_view gif) {
       const std::string blocks = take_blocks();
       if (label == "\xFE") comment += blocks;
     } else {
-      take(8);   // place and size of a frame
+      take(8);  // place and size of a frame
       skip_table(take(1));
-      take(1);   // bits of the smallest codes
+      take(1);  // bits of the smallest codes
       take_blocks();
     }
   }

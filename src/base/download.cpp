@@ -45,7 +45,7 @@ class FolderLock {
     // Errors other than "taken" mean a file system without locks: go on without.
     while (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
       waited_ = true;
-      if (stop_signal() != 0) break;   // the caller asks again
+      if (stop_signal() != 0) break;  // the caller asks again
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
   }
@@ -66,7 +66,7 @@ struct Transfer {
   uint64_t received = 0;
   bool too_large = false;
   int write_error = 0;
-  std::exception_ptr thrown;   // by progress; it must not fly through libcurl
+  std::exception_ptr thrown;  // by progress; it must not fly through libcurl
 };
 
 size_t on_data(char* bytes, size_t, size_t size, void* user) {
@@ -115,7 +115,7 @@ std::string receive(const std::string& url, const Download& what, const fs::path
   curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
   curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, 10L);
-  curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1024L);   // bytes a second
+  curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1024L);  // bytes a second
   curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, 30L);
   curl_easy_setopt(c, CURLOPT_USERAGENT, "genai");
   curl_easy_setopt(c, CURLOPT_ERRORBUFFER, message);

@@ -267,7 +267,8 @@ Json json_schema(const FieldTable& table) {
   for (const Field& field : table) {
     Json* node = &schema;
     std::string_view rest = field.name;
-    for (size_t dot; (dot = rest.find('.')) != std::string_view::npos; rest.remove_prefix(dot + 1)) {
+    for (size_t dot; (dot = rest.find('.')) != std::string_view::npos;
+         rest.remove_prefix(dot + 1)) {
       Json& inner = (*node)["properties"][std::string(rest.substr(0, dot))];
       if (inner.is_null()) {
         inner = {{"type", "object"}, {"additionalProperties", false}};
@@ -350,8 +351,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
   for (const std::string& candidate : known) {
     // A forgotten prefix ("width" for "encoder.width") is near, whatever its length.
-    const size_t distance = std::min(edit_distance(word, candidate),
-                                     edit_distance(word, last_part(candidate)) + 1);
+    const size_t distance =
+        std::min(edit_distance(word, candidate), edit_distance(word, last_part(candidate)) + 1);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -22,20 +22,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string error_text(int code) { return std::generic_category().message(code); }
+std::string error_text(int code) {
+  return std::generic_category().message(code);
+}
 
 const char* advice(int code) {
   switch (code) {
     case ENOSPC:
-    case EDQUOT: return "free some space, then try again";
-    case EFBIG: return "raise the limit on file sizes (ulimit -f)";
+    case EDQUOT:
+      return "free some space, then try again";
+    case EFBIG:
+      return "raise the limit on file sizes (ulimit -f)";
     case EACCES:
     case EPERM:
-    case EROFS: return "choose a folder that you may write to";
+    case EROFS:
+      return "choose a folder that you may write to";
     case ENOENT:
-    case ENOTDIR: return "check that the folder exists";
-    case ENAMETOOLONG: return "choose a shorter name";
-    default: return "check the disk and the path";
+    case ENOTDIR:
+      return "check that the folder exists";
+    case ENAMETOOLONG:
+      return "choose a shorter name";
+    default:
+      return "check the disk and the path";
   }
 }
 
@@ -63,7 +71,7 @@ class Descriptor {
   int get() const { return fd_; }
   bool close() {
     const int result = ::close(std::exchange(fd_, -1));
-    return result == 0 || errno == EINTR;   // on Linux it is closed after EINTR too
+    return result == 0 || errno == EINTR;  // on Linux it is closed after EINTR too
   }
 
  private:
@@ -92,7 +100,7 @@ bool write_all(int fd, std::string_view bytes) {
 bool sync_descriptor(int fd) {
   int result = 0;
   do {
-    result = ::fsync(fd);   // repeated only after EINTR: another failure may have dropped the pages
+    result = ::fsync(fd);  // repeated only after EINTR: another failure may have dropped the pages
   } while (result != 0 && errno == EINTR);
   return result == 0;
 }
@@ -155,7 +163,7 @@ std::string read_all(const Descriptor& file, const fs::path& path, uint64_t max_
     if (size > max_bytes) too_large(std::to_string(size));
     bytes.reserve(size);
   }
-  std::string piece(64 * 1024, '\0');   // the size may change, and pipes have none
+  std::string piece(64 * 1024, '\0');  // the size may change, and pipes have none
   for (;;) {
     const ssize_t n = ::read(file.get(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
@@ -167,7 +175,8 @@ std::string read_all(const Descriptor& file, const fs::path& path, uint64_t max_
   }
 }
 
-/// N of a path that is the open file N of this process: /dev/stdout leads to /proc/self/fd/1; else -1.
+/// N of a path that is the open file N of this process: /dev/stdout leads to /proc/self/fd/1; else
+/// -1.
 int own_descriptor(const fs::path& path) {
   std::error_code error;
   const fs::path folder = fs::canonical(folder_of(path), error);
@@ -188,7 +197,7 @@ Followed followed(const fs::path& path) {
   Followed found{path, own_descriptor(path)};
   std::error_code error;
   for (int links = 0; found.descriptor < 0 && fs::is_symlink(found.path, error); ++links) {
-    constexpr int kMostLinks = 40;   // as the kernel
+    constexpr int kMostLinks = 40;  // as the kernel
     const fs::path next = fs::read_symlink(found.path, error);
     if (error || links == kMostLinks) {
       fail(ErrorKind::failure, "cannot follow the link ", path, ": ",
@@ -253,8 +262,8 @@ void write_output(const fs::path& path, std::string_view bytes) {
     return stream_to(Descriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)), path, bytes);
   }
   struct stat info {};
-  const bool streamed = ::stat(target.c_str(), &info) == 0 &&
-                        (S_ISCHR(info.st_mode) || S_ISFIFO(info.st_mode));
+  const bool streamed =
+      ::stat(target.c_str(), &info) == 0 && (S_ISCHR(info.st_mode) || S_ISFIFO(info.st_mode));
   if (streamed) return stream_to(Descriptor(open_file(target, O_WRONLY)), path, bytes);
   write_file(target, bytes);
 }
@@ -267,7 +276,8 @@ void refuse_links(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
     if (!entry.is_symlink(error)) continue;
-    fail(ErrorKind::failure, entry.path(), " is a link; nothing is written into a folder that holds ",
+    fail(ErrorKind::failure, entry.path(),
+         " is a link; nothing is written into a folder that holds ",
          "links, since they may lead anywhere: remove it, or put what it points to in its place");
   }
 }
@@ -314,7 +324,7 @@ FileLock FileLock::acquire(const fs::path& path, const std::string& what, bool w
   if (result != 0) {
     const int code = errno;
     const long pid = code == EWOULDBLOCK ? holder_pid(fd) : 0;
-    ::close(std::exchange(lock.descriptor_, -1));   // not release(): the text is another's
+    ::close(std::exchange(lock.descriptor_, -1));  // not release(): the text is another's
     if (code != EWOULDBLOCK)
       fail(ErrorKind::failure, "cannot lock ", what, " (", path, "): ", error_text(code));
     fail(ErrorKind::failure, what, " is in use by process ",
@@ -329,7 +339,8 @@ FileLock FileLock::acquire(const fs::path& path, const std::string& what, bool w
 }
 
 bool FileLock::in_place() const {
-  struct stat held {}, found {};
+  struct stat held {
+  }, found{};
   return ::fstat(descriptor_, &held) == 0 && ::lstat(path_.c_str(), &found) == 0 &&
          held.st_dev == found.st_dev && held.st_ino == found.st_ino;
 }
@@ -346,7 +357,9 @@ FileLock& FileLock::operator=(FileLock&& other) noexcept {
   return *this;
 }
 
-FileLock::~FileLock() { release(); }
+FileLock::~FileLock() {
+  release();
+}
 
 void FileLock::release() noexcept {
   if (descriptor_ < 0) return;

@@ -25,13 +25,13 @@ bool is_gzip(std::string_view bytes) {
 std::string gunzip(std::string_view bytes, uint64_t max_output, const std::string& name) {
   if (!is_gzip(bytes)) damaged_gzip(name, "expected a gzip header, found something else");
   z_stream stream{};
-  if (inflateInit2(&stream, 15 + 16) != Z_OK) throw std::bad_alloc();   // + 16: gzip, nothing else
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) throw std::bad_alloc();  // + 16: gzip, nothing else
   const std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, inflateEnd);
 
   std::string out, piece(64 * 1024, '\0');
   size_t given = 0;
   for (int state = Z_OK; state != Z_STREAM_END;) {
-    if (stream.avail_in == 0) {   // zlib counts in 32 bits
+    if (stream.avail_in == 0) {  // zlib counts in 32 bits
       const size_t n = std::min<size_t>(bytes.size() - given, std::numeric_limits<int>::max());
       if (n == 0) damaged_gzip(name, concat("truncated after ", given, " bytes"));
       stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data() + given));
@@ -44,7 +44,7 @@ std::string gunzip(std::string_view bytes, uint64_t max_output, const std::strin
     if (state == Z_MEM_ERROR) throw std::bad_alloc();
     if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
       damaged_gzip(name, concat("damaged near byte ", given - stream.avail_in, " (",
-                           stream.msg ? stream.msg : "bad stream", ")"));
+                                stream.msg ? stream.msg : "bad stream", ")"));
     const size_t n = piece.size() - stream.avail_out;
     if (n > max_output - out.size())
       damaged_gzip(name, concat("it expands to more than the expected ", max_output, " bytes"));

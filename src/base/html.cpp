@@ -11,7 +11,9 @@ std::string valid_utf8(std::string_view text) {
   return Json::parse(json.dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
 }
 
-bool is_void(const std::string& name) { return name == "img" || name == "meta"; }
+bool is_void(const std::string& name) {
+  return name == "img" || name == "meta";
+}
 
 }  // namespace
 
@@ -19,11 +21,21 @@ std::string escape_html(std::string_view text) {
   std::string escaped;
   for (const char c : valid_utf8(text)) {
     switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\'': escaped += "&#39;"; break;
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
       default:
         // DEL too; bytes of a longer character have their highest bit set.
         escaped += static_cast<unsigned char>(c) < 0x20 && c != '\n' ? ' ' : c == 0x7F ? ' ' : c;

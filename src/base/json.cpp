@@ -47,8 +47,8 @@ struct Cursor {
 };
 
 /// Builds the document from the parser's events. nlohmann's own builder keeps the last of two equal
-/// keys without a word, looks for each key of an object among all before it, and takes any depth (but
-/// then overflows the stack in copy and dump).
+/// keys without a word, looks for each key of an object among all before it, and takes any depth
+/// (but then overflows the stack in copy and dump).
 class StrictBuilder : public nlohmann::json_sax<Json> {
  public:
   StrictBuilder(std::string_view text, const std::string& name, ErrorKind kind, JsonLimits limits)
@@ -78,7 +78,7 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
     return add(value);
   }
   bool string(std::string& value) override { return add(std::move(value)); }
-  bool binary(Json::binary_t&) override { return false; }   // not of JSON texts
+  bool binary(Json::binary_t&) override { return false; }  // not of JSON texts
   bool start_object(size_t) override { return open(Json::object()); }
   bool start_array(size_t) override { return open(Json::array()); }
   bool end_object() override { return close(); }
@@ -195,7 +195,8 @@ std::string checked_line(const Json& object) {
 
 CheckedLine read_checked_line(std::string_view line, const std::string& name, JsonLimits limits) {
   const size_t length = checksum_member("").size();
-  const std::string rest = std::string(line.substr(0, line.size() - std::min(length, line.size()))) + '}';
+  const std::string rest =
+      std::string(line.substr(0, line.size() - std::min(length, line.size()))) + '}';
   const bool checked = line.substr(rest.size() - 1) == checksum_member(rest);
   CheckedLine read{parse_json(checked ? rest : line, name, ErrorKind::data, limits), checked};
   if (!read.object.is_object()) {
@@ -210,7 +211,7 @@ CheckedLine read_checked_line(std::string_view line, const std::string& name, Js
 CheckedLines read_checked_lines(std::string_view text, const std::string& name, JsonLimits limits) {
   CheckedLines read;
   read.torn = !text.empty() && text.back() != '\n';
-  if (read.torn) text = text.substr(0, text.find_last_of('\n') + 1);   // npos + 1 is 0
+  if (read.torn) text = text.substr(0, text.find_last_of('\n') + 1);  // npos + 1 is 0
   std::vector<std::pair<Json, std::string>> unchecked;
   for (int64_t number = 1; !text.empty(); ++number) {
     const size_t end = text.find('\n');

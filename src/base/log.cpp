@@ -2,7 +2,6 @@
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
 #include <unistd.h>
 
 #include "genai/base/terminal.h"
@@ -29,11 +28,17 @@ void write(spdlog::level::level_enum level, const char* pattern, const std::stri
 
 }  // namespace
 
-void log_info(const std::string& message) { write(spdlog::level::info, "%v", message); }
+void log_info(const std::string& message) {
+  write(spdlog::level::info, "%v", message);
+}
 void log_warning(const std::string& message) {
   write(spdlog::level::warn, "%^warning:%$ %v", message);
 }
-void log_error(const std::string& message) { write(spdlog::level::err, "%^error:%$ %v", message); }
-void log_quiet() { logger().set_level(spdlog::level::err); }
+void log_error(const std::string& message) {
+  write(spdlog::level::err, "%^error:%$ %v", message);
+}
+void log_quiet() {
+  logger().set_level(spdlog::level::err);
+}
 
 }  // namespace genai

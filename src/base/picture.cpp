@@ -55,19 +55,20 @@ std::optional<uint32_t> number(std::string_view bytes, uint64_t at, int size, bo
 /// stb reads zeros after the end of the file, so the size of the pixels is checked here.
 void check_bmp(std::string_view bytes, const std::string& name) {
   const auto header = number(bytes, 14, 4, true);
-  const bool core = header == 12u;   // the OS/2 header has 16-bit sizes
+  const bool core = header == 12u;  // the OS/2 header has 16-bit sizes
   const auto width = number(bytes, 18, core ? 2 : 4, true);
   const auto height = number(bytes, core ? 20 : 22, core ? 2 : 4, true);
   const auto bits = number(bytes, core ? 24 : 28, 2, true);
   if (!header || !width || !height || !bits) damaged("BMP", name, "truncated in its header");
   const uint64_t rows =
       core ? *height : static_cast<uint64_t>(std::abs(int64_t{static_cast<int32_t>(*height)}));
-  const uint64_t row_bytes = (uint64_t{*width} * *bits + 31) / 32 * 4;   // < 2^46
+  const uint64_t row_bytes = (uint64_t{*width} * *bits + 31) / 32 * 4;  // < 2^46
   const uint64_t start = *number(bytes, 10, 4, true);
   if (start < uint64_t{14} + *header || start > bytes.size() ||
       (row_bytes > 0 && rows > (bytes.size() - start) / row_bytes))
-    damaged("BMP", name, concat("expected ", rows, " rows of ", row_bytes, " bytes from byte ",
-                                start, ", found a file of ", bytes.size()));
+    damaged("BMP", name,
+            concat("expected ", rows, " rows of ", row_bytes, " bytes from byte ", start,
+                   ", found a file of ", bytes.size()));
 }
 
 Image new_image(int64_t width, int64_t height, int64_t channels, const char* where) {
@@ -102,7 +103,7 @@ Image turn_upright(Image image, int orientation) {
 
 Image decode_bmp(std::string_view bytes, const std::string& name, int64_t max_pixels) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  const int size = static_cast<int>(bytes.size());   // kMaxFileBytes fits
+  const int size = static_cast<int>(bytes.size());  // kMaxFileBytes fits
   int width = 0, height = 0, found = 0;
   if (!stbi_info_from_memory(data, size, &width, &height, &found))
     damaged("BMP", name, stbi_failure_reason());
@@ -113,9 +114,9 @@ Image decode_bmp(std::string_view bytes, const std::string& name, int64_t max_pi
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &width, &height, &found, channels), stbi_image_free);
   if (!pixels) damaged("BMP", name, stbi_failure_reason());
-  return Image{width, height, channels,
-               std::vector<uint8_t>(pixels.get(),
-                                    pixels.get() + size_t{1} * width * height * channels)};
+  return Image{
+      width, height, channels,
+      std::vector<uint8_t>(pixels.get(), pixels.get() + size_t{1} * width * height * channels)};
 }
 
 /// libwebp allocates what the header says; max_pixels bounds it.
@@ -208,7 +209,7 @@ struct Taps {
 /// For each of `target` pixels, over the part [start, start + length) of an axis of `size` pixels.
 std::vector<Taps> make_taps(int64_t size, double start, double length, int64_t target) {
   std::vector<Taps> taps(static_cast<size_t>(target));
-  const double step = length / static_cast<double>(target);   // source pixels per target pixel
+  const double step = length / static_cast<double>(target);  // source pixels per target pixel
   for (int64_t i = 0; i < target; ++i) {
     Taps& tap = taps[static_cast<size_t>(i)];
     if (step >= 1) {
@@ -334,8 +335,8 @@ Image resize_to_fit(const Image& image, int64_t width, int64_t height) {
 
   const auto channels = static_cast<size_t>(image.channels);
   const size_t row_size = static_cast<size_t>(width) * channels;
-  std::vector<double> row(row_size), sum(row_size);   // [width, channels]
-  int64_t row_at = -1;   // which source row `row` holds; two target rows may share one
+  std::vector<double> row(row_size), sum(row_size);  // [width, channels]
+  int64_t row_at = -1;  // which source row `row` holds; two target rows may share one
   const auto load_row = [&](int64_t y) {
     if (row_at == y) return;
     row_at = y;
@@ -419,8 +420,8 @@ Image grid(const std::vector<Image>& images, int64_t rows, int64_t columns, int6
     if (image.width != first.width || image.height != first.height ||
         image.channels != first.channels)
       fail(ErrorKind::usage, "cannot make a grid: expected images of one size, ", first.width,
-           " x ", first.height, " x ", first.channels, ", found ", image.width, " x ",
-           image.height, " x ", image.channels);
+           " x ", first.height, " x ", first.channels, ", found ", image.width, " x ", image.height,
+           " x ", image.channels);
   }
   const int64_t step_x = first.width + padding, step_y = first.height + padding;
   Image out = new_image(columns * step_x + padding, rows * step_y + padding, first.channels,

@@ -35,7 +35,7 @@ void add_text(std::string_view type, std::string_view data, std::vector<PngText>
   if (end == 0 || end == std::string_view::npos || end > 79) return;
   PngText text{std::string(data.substr(0, end)), {}, type == "iTXt"};
   data.remove_prefix(end + 1);
-  if (text.international) {   // compression flag and method, language NUL, translated keyword NUL
+  if (text.international) {  // compression flag and method, language NUL, translated keyword NUL
     if (data.size() < 2 || data[0] != 0) return;
     data.remove_prefix(2);
     for (int skipped = 0; skipped < 2; ++skipped) {
@@ -57,8 +57,8 @@ uint64_t unpacked_size(std::string_view header, uint64_t width, uint64_t height)
     return w == 0 ? 0 : h * (1 + (w * bits * channels + 7) / 8);
   };
   if (header[12] == 0) return rows(width, height);
-  constexpr unsigned kPasses[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8},   // Adam7:
-                                      {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2},   // x, y, dx, dy
+  constexpr unsigned kPasses[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8},  // Adam7:
+                                      {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2},  // x, y, dx, dy
                                       {0, 1, 1, 2}};
   uint64_t size = 0;
   for (const auto& [x, y, dx, dy] : kPasses)
@@ -79,7 +79,7 @@ class StreamCheck {
 
   void feed(std::string_view data, uint64_t size) {
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-    stream_.avail_in = static_cast<uInt>(data.size());   // a chunk's length has 32 bits
+    stream_.avail_in = static_cast<uInt>(data.size());  // a chunk's length has 32 bits
     do {
       if (ended_ && !data.empty()) damaged_png(name_, "more pixel data than its size says");
       stream_.next_out = reinterpret_cast<Bytef*>(piece_.data());
@@ -113,7 +113,7 @@ void check_structure(std::string_view bytes, const std::string& name, int64_t ma
                      Png& result) {
   if (bytes.substr(0, 8) != kSignature) damaged_png(name, "expected the PNG signature");
   size_t text_bytes = 0, text_chunks = 0;
-  uint64_t size = 0;   // of the pixel data
+  uint64_t size = 0;  // of the pixel data
   StreamCheck stream(name);
   std::string_view last;
   bool has_pixels = false;
@@ -122,7 +122,7 @@ void check_structure(std::string_view bytes, const std::string& name, int64_t ma
     const uint32_t length = big_endian(bytes, at);
     if (length > bytes.size() - at - 12)
       damaged_png(name, concat("the chunk at byte ", at, " says ", length, " bytes, found ",
-                           bytes.size() - at - 12));
+                               bytes.size() - at - 12));
     const std::string_view type = bytes.substr(at + 4, 4), data = bytes.substr(at + 8, length);
     const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(type.data()), length + size_t{4});
     if (crc != big_endian(bytes, at + 8 + length))
@@ -133,7 +133,7 @@ void check_structure(std::string_view bytes, const std::string& name, int64_t ma
       if (width == 0 || height == 0 || width > PNG_UINT_31_MAX || height > PNG_UINT_31_MAX ||
           width * height > static_cast<uint64_t>(std::max<int64_t>(max_pixels, 0)))
         damaged_png(name,
-                concat("expected 1 to ", max_pixels, " pixels, found ", width, " x ", height));
+                    concat("expected 1 to ", max_pixels, " pixels, found ", width, " x ", height));
       size = unpacked_size(data, width, height);
     } else if (type == "IDAT") {
       if (has_pixels && last != type) damaged_png(name, "its IDAT chunks are not in a row");
@@ -143,7 +143,7 @@ void check_structure(std::string_view bytes, const std::string& name, int64_t ma
       text_bytes += length;
       if (++text_chunks > kMaxTexts || text_bytes > kMaxTextBytes)
         damaged_png(name, concat("expected at most ", kMaxTexts, " texts of ", kMaxTextBytes,
-                             " bytes together"));
+                                 " bytes together"));
       add_text(type, data, result.text);
     } else if (type == "eXIf") {
       result.orientation = exif_orientation(data);
@@ -154,7 +154,7 @@ void check_structure(std::string_view bytes, const std::string& name, int64_t ma
     if (length != 0) damaged_png(name, "expected an empty IEND");
     if (at != bytes.size())
       damaged_png(name, concat("expected its end at byte ", at, ", found ", bytes.size() - at,
-                           " more bytes"));
+                               " more bytes"));
     stream.finish(size);
     return;
   }
@@ -222,7 +222,7 @@ struct Writer {
 bool read_header(png_structp png, png_infop info, Session* session) {
   if (setjmp(png_jmpbuf(png))) return false;
   png_set_read_fn(png, session, on_read);
-  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);   // checked by pixels already
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // checked by pixels already
   // Everything but IHDR, PLTE, tRNS, IDAT, IEND is skipped, so nothing there can be inflated.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png, info);
@@ -269,8 +269,10 @@ void check_text(const PngText& text) {
       std::all_of(key.begin(), key.end(), [](char c) { return c >= ' ' && c <= '~'; });
   if (key.empty() || key.size() > 79 || !printable || key.front() == ' ' || key.back() == ' ' ||
       key.find("  ") != std::string::npos)
-    fail(ErrorKind::usage, "cannot write PNG: expected a keyword of 1 to 79 printable ASCII "
-         "characters without spaces at the ends or in a row, found \"", key, "\"");
+    fail(ErrorKind::usage,
+         "cannot write PNG: expected a keyword of 1 to 79 printable ASCII "
+         "characters without spaces at the ends or in a row, found \"",
+         key, "\"");
   if (text.text.find('\0') != std::string::npos)
     fail(ErrorKind::usage, "cannot write PNG: the text for \"", key, "\" holds a NUL; remove it");
 }
@@ -294,8 +296,7 @@ std::string encode_png(const Image& image, const std::vector<PngText>& text) {
   for (const PngText& entry : text) {
     check_text(entry);
     png_text chunk{};
-    chunk.compression =
-        entry.international ? PNG_ITXT_COMPRESSION_NONE : PNG_TEXT_COMPRESSION_NONE;
+    chunk.compression = entry.international ? PNG_ITXT_COMPRESSION_NONE : PNG_TEXT_COMPRESSION_NONE;
     chunk.key = const_cast<char*>(entry.keyword.c_str());
     chunk.text = const_cast<char*>(entry.text.c_str());
     (entry.international ? chunk.itxt_length : chunk.text_length) = entry.text.size();
@@ -323,7 +324,7 @@ Png decode_png(std::string_view bytes, const std::string& name, int64_t max_pixe
   if (!read_header(reader.png, reader.info, &session)) damaged_png(name, session.message);
   const int64_t width = png_get_image_width(reader.png, reader.info);
   const int64_t height = png_get_image_height(reader.png, reader.info);
-  const int64_t found = png_get_channels(reader.png, reader.info);   // 1 to 4
+  const int64_t found = png_get_channels(reader.png, reader.info);  // 1 to 4
   const bool deep = png_get_bit_depth(reader.png, reader.info) == 16;
   std::vector<uint8_t> pixels(
       static_cast<size_t>(width * height * found * (deep ? 2 : 1)));  // [H, W, found]

@@ -53,7 +53,8 @@ void Settings::merge_document(const Json& document, const std::string& origin,
     merge_document(preset_document(parent), "preset " + parent, parents);
   }
   Json settings = document;
-  for (const char* key : {"extends", "about", "expected", "$schema", kChecksumKey}) settings.erase(key);
+  for (const char* key : {"extends", "about", "expected", "$schema", kChecksumKey})
+    settings.erase(key);
   merge(settings, origin);
   // What a preset reaches is not what one that changes it reaches: not inherited.
   expected_ = document.value("expected", Json());

@@ -8,8 +8,8 @@
 namespace genai {
 namespace {
 
-std::atomic<int> first_stop{0};   // SIGINT, SIGTERM or SIGHUP
-std::atomic<bool> asked_to_end{false};   // SIGINT or SIGTERM came once
+std::atomic<int> first_stop{0};         // SIGINT, SIGTERM or SIGHUP
+std::atomic<bool> asked_to_end{false};  // SIGINT or SIGTERM came once
 std::atomic<bool> save_requested{false};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
@@ -45,9 +45,13 @@ void ignore_write_signals() {
   for (const int signal : {SIGPIPE, SIGXFSZ}) set_action(signal, SIG_IGN);
 }
 
-int stop_signal() { return first_stop; }
+int stop_signal() {
+  return first_stop;
+}
 
-bool take_save_request() { return save_requested.exchange(false); }
+bool take_save_request() {
+  return save_requested.exchange(false);
+}
 
 void reset_signals_for_test() {
   first_stop = 0;

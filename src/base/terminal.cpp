@@ -24,9 +24,13 @@ Colour colour_at(const Image& image, int64_t x, int64_t y) {
   return image.channels == 1 ? Colour{p[0], p[0], p[0]} : Colour{p[0], p[1], p[2]};
 }
 
-int luma(const Colour& c) { return (299 * c.red + 587 * c.green + 114 * c.blue + 500) / 1000; }
+int luma(const Colour& c) {
+  return (299 * c.red + 587 * c.green + 114 * c.blue + 500) / 1000;
+}
 
-std::string parameters(const Colour& c) { return concat("2;", c.red, ";", c.green, ";", c.blue); }
+std::string parameters(const Colour& c) {
+  return concat("2;", c.red, ";", c.green, ";", c.blue);
+}
 
 std::string colour_line(const Image& image, int64_t y) {
   const bool has_lower = y + 1 < image.height;
@@ -62,7 +66,9 @@ int size_from_environment(const char* name, int usual) {
 
 }  // namespace
 
-bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+bool is_terminal(int fd) {
+  return ::isatty(fd) == 1;
+}
 
 int terminal_columns(int fd) {
   winsize size{};
@@ -94,7 +100,7 @@ std::string half_blocks(const Image& image, bool colour) {
 std::string bar(double fraction, int width) {
   constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   if (width <= 0) return "";
-  if (!(fraction > 0)) fraction = 0;   // NaN too
+  if (!(fraction > 0)) fraction = 0;  // NaN too
   const auto eighths = static_cast<int64_t>(std::min(fraction, 1.0) * width * 8);
   const int64_t full = eighths / 8, part = eighths % 8;
   std::string text;

@@ -23,8 +23,8 @@ Tensor Draw::make(std::string_view name, at::IntArrayRef shape, int64_t first, F
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, per_item));
   at::parallel_for(0, items(), grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      fill(key, static_cast<uint64_t>(items_[static_cast<size_t>(i)]),
-           static_cast<uint64_t>(first), out + i * per_item, per_item);
+      fill(key, static_cast<uint64_t>(items_[static_cast<size_t>(i)]), static_cast<uint64_t>(first),
+           out + i * per_item, per_item);
     }
   });
   return numbers.to(device_);

@@ -73,11 +73,10 @@ Numerics resolve_numerics(const NumericsRequest& request) {
   Numerics numerics;
   numerics.device = check_device(
       request.device == "auto" ? (torch::cuda::is_available() ? "cuda" : kCpu) : request.device);
-  numerics.precision = request.precision != Precision::automatic ? request.precision
+  numerics.precision = request.precision != Precision::automatic    ? request.precision
                        : has_fast_bfloat16(numerics.torch_device()) ? Precision::bfloat16
-                                                                     : Precision::float32;
-  numerics.layout =
-      request.layout == Layout::automatic ? Layout::contiguous : request.layout;
+                                                                    : Precision::float32;
+  numerics.layout = request.layout == Layout::automatic ? Layout::contiguous : request.layout;
   numerics.threads = request.threads > 0
                          ? request.threads
                          : static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));

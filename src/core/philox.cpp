@@ -18,7 +18,8 @@ constexpr int kNumbers = 4 * kLanes;
 
 // The same source twice, for AVX2 and for the base instruction set; without fused multiply-add
 // both give the same bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define GENAI_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define GENAI_CLONES
@@ -97,8 +98,9 @@ GENAI_CLONES void to_normal(const uint32_t* bits, float* out) {
     // Cephes sinf and cosf on [-pi/4, pi/4]
     const float sine =
         ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * rest + rest;
-    const float cosine = ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z +
-                          4.166664568298827e-2f) * z * z - 0.5f * z + 1.0f;
+    const float cosine =
+        ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z -
+        0.5f * z + 1.0f;
     const bool swap = quarter & 1;
     const float c = swap ? sine : cosine, s = swap ? cosine : sine;
     out[i] = radius * (((quarter + 1) & 2) ? -c : c);
@@ -157,10 +159,9 @@ void philox_normal(uint64_t key, uint64_t item, uint64_t first, float* out, int6
 void philox_bits(uint64_t key, uint64_t item, uint64_t first, uint64_t* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const uint64_t position = first + static_cast<uint64_t>(i), block = position / 2;
-    const auto words = philox4x32(
-        {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
-         static_cast<uint32_t>(item), static_cast<uint32_t>(item >> 32)},
-        {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)});
+    const auto words = philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
+                                   static_cast<uint32_t>(item), static_cast<uint32_t>(item >> 32)},
+                                  {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)});
     const size_t half = 2 * (position % 2);
     out[i] = uint64_t{words[half]} | uint64_t{words[half + 1]} << 32;
   }

@@ -16,8 +16,8 @@ constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr size_t kMaxDimensions = 16;
 
 const std::vector<std::pair<std::string, at::ScalarType>> kTypes = {
-    {"F64", at::kDouble}, {"F32", at::kFloat},  {"F16", at::kHalf},  {"BF16", at::kBFloat16},
-    {"I64", at::kLong},   {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},
+    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},  {"BF16", at::kBFloat16},
+    {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
     {"U8", at::kByte},    {"BOOL", at::kBool}};
 
 const std::string& type_name(at::ScalarType type) {
@@ -60,8 +60,9 @@ class HeaderReader {
     });
     uint64_t position = 0;
     for (const Entry& e : entries) {
-      if (e.begin != position) bad(concat("tensor '", e.name, "' starts at byte ", e.begin,
-                                          ", expected ", position, " (hole or overlap)"));
+      if (e.begin != position)
+        bad(concat("tensor '", e.name, "' starts at byte ", e.begin, ", expected ", position,
+                   " (hole or overlap)"));
       position = e.end;
     }
     if (position != data_size_) {
@@ -76,9 +77,8 @@ class HeaderReader {
   }
 
   void check_metadata(const Json& json) const {
-    const bool good = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& v) {
-                        return v.is_string();
-                      });
+    const bool good = json.is_object() && std::all_of(json.begin(), json.end(),
+                                                      [](const Json& v) { return v.is_string(); });
     if (!good) bad("__metadata__ must map text to text");
   }
 

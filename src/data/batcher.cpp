@@ -36,8 +36,8 @@ void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, Wo
   }
   if (batch_size % (accumulate * world.size) != 0) {
     fail(ErrorKind::usage, "training.accumulate: ", accumulate, " micro-batches",
-         world.size > 1 ? concat(" on ", world.size, " processes") : "", " do not divide a batch of ",
-         batch_size, " evenly");
+         world.size > 1 ? concat(" on ", world.size, " processes") : "",
+         " do not divide a batch of ", batch_size, " evenly");
   }
 }
 
@@ -62,7 +62,8 @@ int64_t Batcher::item(int64_t position) const {
     if (number == epoch) return order[static_cast<size_t>(position % data_.train.size())];
   }
   if (orders_.size() >= 2) orders_.erase(orders_.begin());
-  orders_.emplace_back(epoch, random_permutation(seed_, concat("epoch/", epoch), data_.train.size()));
+  orders_.emplace_back(epoch,
+                       random_permutation(seed_, concat("epoch/", epoch), data_.train.size()));
   return item(position);
 }
 
@@ -96,9 +97,8 @@ Batch Batcher::text_at(const std::vector<int64_t>& positions) const {
       where.push_back((cut + item(position) * text.context) % tokens);
     }
   }
-  return data_.info.lines
-             ? lines_batch(text, where, start_token(*data_.info.tokenizer), device_)
-             : windows_batch(text, where, /*around=*/true, device_);
+  return data_.info.lines ? lines_batch(text, where, start_token(*data_.info.tokenizer), device_)
+                          : windows_batch(text, where, /*around=*/true, device_);
 }
 
 Batch Batcher::images_at(const std::vector<int64_t>& positions) const {
@@ -122,9 +122,8 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
   if (info.is_text()) {
     std::vector<int64_t> offsets = items;
     for (int64_t& offset : offsets) offset *= split.context;
-    Batch batch = info.lines
-                      ? lines_batch(split, items, start_token(*info.tokenizer), device)
-                      : windows_batch(split, offsets, /*around=*/false, device);
+    Batch batch = info.lines ? lines_batch(split, items, start_token(*info.tokenizer), device)
+                             : windows_batch(split, offsets, /*around=*/false, device);
     batch.sample_ids = std::move(items);
     return batch;
   }

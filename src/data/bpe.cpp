@@ -24,9 +24,9 @@ uint64_t pair_key(int32_t left, int32_t right) {
 // ---- byte letters ----
 
 struct ByteLetters {
-  std::array<std::string, 256> letters;              // by byte, in UTF-8
-  std::array<int32_t, 0x180> bytes;                  // by code point; -1: none
-  std::array<std::string, 256> ordered;              // bytes by their letters' code points
+  std::array<std::string, 256> letters;  // by byte, in UTF-8
+  std::array<int32_t, 0x180> bytes;      // by code point; -1: none
+  std::array<std::string, 256> ordered;  // bytes by their letters' code points
 };
 
 const ByteLetters& byte_letters() {
@@ -75,12 +75,12 @@ size_t first_piece(std::string_view text) {
   if (text[0] == ' ' && text.size() > 1) {
     size_t after = 0;
     const CharacterClass second = class_at(text, 1, after);
-    if (second != CharacterClass::space) {   // the one space before a run
+    if (second != CharacterClass::space) {  // the one space before a run
       first = second;
       next = after;
     }
   }
-  size_t end = next, last = 0;   // of the run; where its last character begins
+  size_t end = next, last = 0;  // of the run; where its last character begins
   while (end < text.size() && class_at(text, end, next) == first) {
     last = end;
     end = next;
@@ -94,12 +94,12 @@ size_t first_piece(std::string_view text) {
 
 struct Word {
   std::vector<int32_t> ids;
-  int64_t count;   // in the text
+  int64_t count;  // in the text
 };
 
 struct Pair {
-  int64_t count = 0;            // neighbours in the text
-  std::vector<size_t> words;    // where it is, or was
+  int64_t count = 0;          // neighbours in the text
+  std::vector<size_t> words;  // where it is, or was
 };
 
 /// An entry of the heap; its count may be old.
@@ -139,7 +139,7 @@ class Trainer {
       const Candidate top = heap_.top();
       heap_.pop();
       const int64_t count = pairs_.at(top.key).count;
-      if (count < least) continue;   // counts of known pairs only fall
+      if (count < least) continue;  // counts of known pairs only fall
       if (count != top.count) {
         heap_.push({count, top.key});
         continue;
@@ -369,7 +369,9 @@ std::string from_byte_letters(std::string_view letters, const std::string& where
   return bytes;
 }
 
-const std::array<std::string, 256>& byte_tokens() { return byte_letters().ordered; }
+const std::array<std::string, 256>& byte_tokens() {
+  return byte_letters().ordered;
+}
 
 Bpe Bpe::train(std::string_view text, int64_t vocabulary, int64_t least) {
   if (vocabulary < kBytes || vocabulary > kMaxVocabulary)
@@ -571,7 +573,7 @@ std::vector<int32_t> Bpe::encode_piece(std::string_view piece) const {
     next[static_cast<size_t>(i)] = i + 1;
     previous[static_cast<size_t>(i)] = i - 1;
   }
-  using Step = std::pair<int32_t, int64_t>;   // rank, place of the left part
+  using Step = std::pair<int32_t, int64_t>;  // rank, place of the left part
   std::priority_queue<Step, std::vector<Step>, std::greater<>> steps;
   const auto rank_at = [&](int64_t left) {
     const auto l = static_cast<size_t>(left);
@@ -586,7 +588,7 @@ std::vector<int32_t> Bpe::encode_piece(std::string_view piece) const {
   while (!steps.empty()) {
     const auto [rank, left] = steps.top();
     steps.pop();
-    if (rank_at(left) != rank) continue;   // one of the two is part of something else by now
+    if (rank_at(left) != rank) continue;  // one of the two is part of something else by now
     const auto l = static_cast<size_t>(left), r = static_cast<size_t>(next[l]);
     ids[l] = merges_[to_index(rank)].joined;
     ids[r] = -1;
@@ -600,7 +602,7 @@ std::vector<int32_t> Bpe::encode_piece(std::string_view piece) const {
 }
 
 void Bpe::encode_plain(std::string_view text, std::vector<int32_t>& ids) const {
-  std::unordered_map<std::string_view, std::vector<int32_t>> known;   // most pieces come again
+  std::unordered_map<std::string_view, std::vector<int32_t>> known;  // most pieces come again
   split_pieces(text, [&](std::string_view piece) {
     const auto [entry, fresh] = known.try_emplace(piece);
     if (fresh) entry->second = encode_piece(piece);

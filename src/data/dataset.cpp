@@ -9,8 +9,8 @@
 
 #include "genai/base/error.h"
 #include "genai/base/hash.h"
-#include "genai/base/text.h"
 #include "genai/base/picture.h"
+#include "genai/base/text.h"
 #include "genai/data/digits.h"
 #include "genai/data/image_folder.h"
 #include "genai/data/mnist.h"
@@ -185,11 +185,11 @@ const FieldTable& data_fields() {
           .field("leave_out", &DataConfig::leave_out,
                  "classes left out of training and test, by name or number: 9 or cat,dog")
           .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1", kBinarizeNames)
-          .field(
-              "tokenizer", &DataConfig::tokenizer,
-              "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or vocab.json and "
-              "merges.txt; "
-              "series of numbers: differences, returns (prices)")
+          .field("tokenizer", &DataConfig::tokenizer,
+                 "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or "
+                 "vocab.json and "
+                 "merges.txt; "
+                 "series of numbers: differences, returns (prices)")
           .field("vocabulary", &DataConfig::vocabulary,
                  "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words; series: "
                  "levels of change; 0: 64",
@@ -274,14 +274,10 @@ Json to_json(const DataInfo& info) {
             {"test_count", info.test_count},
             {"fingerprint", info.fingerprint}};
   }
-  return {{"source", info.source},
-          {"channels", info.channels},
-          {"height", info.height},
-          {"width", info.width},
-          {"classes", info.classes},
-          {"binarize", enum_name(kBinarizeNames, info.binarize)},
-          {"train_count", info.train_count},
-          {"test_count", info.test_count},
+  return {{"source", info.source},           {"channels", info.channels},
+          {"height", info.height},           {"width", info.width},
+          {"classes", info.classes},         {"binarize", enum_name(kBinarizeNames, info.binarize)},
+          {"train_count", info.train_count}, {"test_count", info.test_count},
           {"fingerprint", info.fingerprint}};
 }
 
@@ -329,12 +325,15 @@ Split Split::first(int64_t count) const {
   if (starts.defined()) {
     const int64_t end = starts[count].item<int64_t>();
     return {.tokens = tokens.narrow(0, 0, end).clone(),
-            .starts = starts.narrow(0, 0, count + 1).clone(), .values = {}, .context = context};
+            .starts = starts.narrow(0, 0, count + 1).clone(),
+            .values = {},
+            .context = context};
   }
   if (tokens.defined()) {
     const int64_t end = std::min(tokens.numel(), count * context + 1);
     const int64_t lead = values.defined() ? values.numel() - tokens.numel() : 0;
-    return {.tokens = tokens.narrow(0, 0, end).clone(), .starts = {},
+    return {.tokens = tokens.narrow(0, 0, end).clone(),
+            .starts = {},
             .values = values.defined() ? values.narrow(0, 0, lead + end).clone() : Tensor(),
             .context = context};
   }
@@ -415,7 +414,9 @@ void fail_no_dataset(const std::string& source) {
        "file, a folder of images or one of texts");
 }
 
-std::vector<std::string> known_datasets() { return {"digits", "mnist", "fashion-mnist"}; }
+std::vector<std::string> known_datasets() {
+  return {"digits", "mnist", "fashion-mnist"};
+}
 
 fs::path data_folder(const std::string& dir) {
   if (!dir.empty()) return dir;

@@ -13,7 +13,7 @@
 namespace genai {
 namespace {
 
-constexpr int kVersion = 1;   // raise it with every change of the pixels: it is in the fingerprint
+constexpr int kVersion = 1;  // raise it with every change of the pixels: it is in the fingerprint
 constexpr int kSide = kDigitSide;
 
 // ---- random numbers: splitmix64 (Steele, Lea, Flood 2014), a counter hashed well ----
@@ -38,8 +38,8 @@ class Random {
   /// Bell-shaped, mean 0, deviation 1, never beyond 3.5: the sum of four 16-bit uniforms.
   float bell() {
     const uint64_t b = bits();
-    const auto sum = static_cast<int>((b & 0xFFFF) + (b >> 16 & 0xFFFF) + (b >> 32 & 0xFFFF) +
-                                      (b >> 48));
+    const auto sum =
+        static_cast<int>((b & 0xFFFF) + (b >> 16 & 0xFFFF) + (b >> 32 & 0xFFFF) + (b >> 48));
     return static_cast<float>(sum - 2 * 65535) * (1.7320508f / 65536.0f);
   }
   int below(int n) { return static_cast<int>((bits() >> 32) * static_cast<uint64_t>(n) >> 32); }
@@ -54,7 +54,7 @@ float sine(float turns) {
   turns -= static_cast<float>(static_cast<int>(turns));
   if (turns < 0) turns += 1;
   const float sign = turns < 0.5f ? 1.0f : -1.0f;
-  const float x = turns < 0.5f ? turns : turns - 0.5f;   // half a wave
+  const float x = turns < 0.5f ? turns : turns - 0.5f;  // half a wave
   const float parabola = 16 * x * (0.5f - x);
   return sign * parabola * (0.775f + 0.225f * parabola);
 }
@@ -62,13 +62,13 @@ float sine(float turns) {
 // ---- how the digits are written ----
 
 struct Point {
-  float x, y;              // the digit's box is [0,1] x [0,1], y downwards
-  enum Kind { smooth, corner, end } kind = smooth;   // `end` closes a stroke
+  float x, y;                                       // the digit's box is [0,1] x [0,1], y downwards
+  enum Kind { smooth, corner, end } kind = smooth;  // `end` closes a stroke
 };
 
 struct Style {
   int digit;
-  int weight;              // how often, among the styles of its digit
+  int weight;  // how often, among the styles of its digit
   std::vector<Point> points;
 };
 
@@ -76,79 +76,335 @@ const std::vector<Style>& styles() {
   constexpr auto C = Point::corner, E = Point::end;
   static const std::vector<Style> all = {
       // 0: closed, narrow, with an overlapping end
-      {0, 3, {{.5f, 0}, {.22f, .14f}, {.1f, .5f}, {.22f, .87f}, {.5f, 1}, {.78f, .86f},
-              {.9f, .5f}, {.78f, .13f}, {.5f, 0, E}}},
-      {0, 2, {{.62f, .03f}, {.38f, .08f}, {.2f, .36f}, {.16f, .7f}, {.32f, .97f}, {.56f, .96f},
-              {.76f, .7f}, {.82f, .34f}, {.68f, .06f}, {.56f, .02f, E}}},
-      {0, 2, {{.74f, .14f}, {.48f, .02f}, {.2f, .22f}, {.1f, .58f}, {.28f, .94f}, {.56f, .98f},
-              {.84f, .7f}, {.86f, .3f}, {.62f, .04f}, {.42f, .09f, E}}},
+      {0,
+       3,
+       {{.5f, 0},
+        {.22f, .14f},
+        {.1f, .5f},
+        {.22f, .87f},
+        {.5f, 1},
+        {.78f, .86f},
+        {.9f, .5f},
+        {.78f, .13f},
+        {.5f, 0, E}}},
+      {0,
+       2,
+       {{.62f, .03f},
+        {.38f, .08f},
+        {.2f, .36f},
+        {.16f, .7f},
+        {.32f, .97f},
+        {.56f, .96f},
+        {.76f, .7f},
+        {.82f, .34f},
+        {.68f, .06f},
+        {.56f, .02f, E}}},
+      {0,
+       2,
+       {{.74f, .14f},
+        {.48f, .02f},
+        {.2f, .22f},
+        {.1f, .58f},
+        {.28f, .94f},
+        {.56f, .98f},
+        {.84f, .7f},
+        {.86f, .3f},
+        {.62f, .04f},
+        {.42f, .09f, E}}},
       // 1: a bar; with a flag; with flag and foot
       {1, 5, {{.5f, 0}, {.5f, .5f}, {.5f, 1, E}}},
       {1, 3, {{.3f, .22f}, {.53f, 0, C}, {.53f, .5f}, {.53f, 1, E}}},
       {1, 2, {{.3f, .22f}, {.52f, 0, C}, {.52f, .5f}, {.52f, 1, E}, {.26f, 1}, {.78f, .99f, E}}},
       // 2: pointed; with a loop below; with a wavy foot; nearly a Z
-      {2, 4, {{.12f, .22f}, {.3f, .04f}, {.6f, .01f}, {.8f, .19f}, {.7f, .46f}, {.4f, .75f},
-              {.08f, 1, C}, {.5f, .99f}, {.92f, .97f, E}}},
-      {2, 3, {{.14f, .2f}, {.4f, .01f}, {.72f, .1f}, {.76f, .38f}, {.5f, .72f}, {.2f, .96f},
-              {.04f, .9f}, {.16f, .75f}, {.42f, .85f}, {.7f, .98f}, {.95f, .9f, E}}},
-      {2, 2, {{.1f, .16f}, {.42f, 0}, {.76f, .12f}, {.72f, .42f}, {.42f, .7f}, {.1f, .97f, C},
-              {.34f, .88f}, {.62f, .98f}, {.92f, .92f, E}}},
-      {2, 1, {{.14f, .06f}, {.5f, .01f}, {.84f, .08f, C}, {.5f, .52f}, {.1f, .97f, C}, {.5f, .96f},
-              {.9f, .98f, E}}},
+      {2,
+       4,
+       {{.12f, .22f},
+        {.3f, .04f},
+        {.6f, .01f},
+        {.8f, .19f},
+        {.7f, .46f},
+        {.4f, .75f},
+        {.08f, 1, C},
+        {.5f, .99f},
+        {.92f, .97f, E}}},
+      {2,
+       3,
+       {{.14f, .2f},
+        {.4f, .01f},
+        {.72f, .1f},
+        {.76f, .38f},
+        {.5f, .72f},
+        {.2f, .96f},
+        {.04f, .9f},
+        {.16f, .75f},
+        {.42f, .85f},
+        {.7f, .98f},
+        {.95f, .9f, E}}},
+      {2,
+       2,
+       {{.1f, .16f},
+        {.42f, 0},
+        {.76f, .12f},
+        {.72f, .42f},
+        {.42f, .7f},
+        {.1f, .97f, C},
+        {.34f, .88f},
+        {.62f, .98f},
+        {.92f, .92f, E}}},
+      {2,
+       1,
+       {{.14f, .06f},
+        {.5f, .01f},
+        {.84f, .08f, C},
+        {.5f, .52f},
+        {.1f, .97f, C},
+        {.5f, .96f},
+        {.9f, .98f, E}}},
       // 3: two bows; flat top; with a loop in the waist
-      {3, 5, {{.14f, .13f}, {.44f, 0}, {.77f, .14f}, {.7f, .37f}, {.38f, .48f, C}, {.72f, .55f},
-              {.86f, .77f}, {.56f, 1}, {.1f, .9f, E}}},
-      {3, 2, {{.12f, .03f}, {.46f, .02f}, {.8f, .01f, C}, {.6f, .2f}, {.4f, .39f, C}, {.76f, .49f},
-              {.87f, .75f}, {.55f, 1}, {.1f, .9f, E}}},
-      {3, 2, {{.16f, .1f}, {.48f, 0}, {.76f, .16f}, {.62f, .4f}, {.42f, .5f}, {.38f, .43f},
-              {.52f, .43f}, {.8f, .58f}, {.8f, .86f}, {.48f, 1}, {.12f, .88f, E}}},
+      {3,
+       5,
+       {{.14f, .13f},
+        {.44f, 0},
+        {.77f, .14f},
+        {.7f, .37f},
+        {.38f, .48f, C},
+        {.72f, .55f},
+        {.86f, .77f},
+        {.56f, 1},
+        {.1f, .9f, E}}},
+      {3,
+       2,
+       {{.12f, .03f},
+        {.46f, .02f},
+        {.8f, .01f, C},
+        {.6f, .2f},
+        {.4f, .39f, C},
+        {.76f, .49f},
+        {.87f, .75f},
+        {.55f, 1},
+        {.1f, .9f, E}}},
+      {3,
+       2,
+       {{.16f, .1f},
+        {.48f, 0},
+        {.76f, .16f},
+        {.62f, .4f},
+        {.42f, .5f},
+        {.38f, .43f},
+        {.52f, .43f},
+        {.8f, .58f},
+        {.8f, .86f},
+        {.48f, 1},
+        {.12f, .88f, E}}},
       // 4: open with two strokes; closed triangle; bowl; open in one stroke
-      {4, 4, {{.2f, .02f}, {.13f, .3f}, {.1f, .54f, C}, {.46f, .54f}, {.86f, .5f, E},
-              {.76f, 0}, {.72f, .5f}, {.68f, 1, E}}},
-      {4, 2, {{.64f, 0}, {.34f, .32f}, {.04f, .63f, C}, {.46f, .63f}, {.94f, .61f, E},
-              {.66f, 0}, {.65f, .5f}, {.63f, 1, E}}},
-      {4, 3, {{.14f, .06f}, {.08f, .32f}, {.2f, .5f}, {.5f, .5f}, {.8f, .32f, E},
-              {.86f, .02f}, {.8f, .5f}, {.74f, 1, E}}},
-      {4, 2, {{.3f, .02f}, {.2f, .28f}, {.08f, .55f, C}, {.44f, .55f}, {.82f, .53f, E},
-              {.62f, .28f}, {.58f, .66f}, {.54f, 1, E}}},
+      {4,
+       4,
+       {{.2f, .02f},
+        {.13f, .3f},
+        {.1f, .54f, C},
+        {.46f, .54f},
+        {.86f, .5f, E},
+        {.76f, 0},
+        {.72f, .5f},
+        {.68f, 1, E}}},
+      {4,
+       2,
+       {{.64f, 0},
+        {.34f, .32f},
+        {.04f, .63f, C},
+        {.46f, .63f},
+        {.94f, .61f, E},
+        {.66f, 0},
+        {.65f, .5f},
+        {.63f, 1, E}}},
+      {4,
+       3,
+       {{.14f, .06f},
+        {.08f, .32f},
+        {.2f, .5f},
+        {.5f, .5f},
+        {.8f, .32f, E},
+        {.86f, .02f},
+        {.8f, .5f},
+        {.74f, 1, E}}},
+      {4,
+       2,
+       {{.3f, .02f},
+        {.2f, .28f},
+        {.08f, .55f, C},
+        {.44f, .55f},
+        {.82f, .53f, E},
+        {.62f, .28f},
+        {.58f, .66f},
+        {.54f, 1, E}}},
       // 5: body, then roof; all in one; soft like an S
-      {5, 4, {{.22f, .03f}, {.18f, .22f}, {.15f, .42f, C}, {.46f, .35f}, {.8f, .5f}, {.8f, .8f},
-              {.48f, 1}, {.08f, .9f, E}, {.22f, .03f}, {.54f, .02f}, {.88f, 0, E}}},
-      {5, 3, {{.86f, .02f}, {.58f, .03f}, {.3f, .04f, C}, {.24f, .24f}, {.2f, .43f, C},
-              {.52f, .37f}, {.82f, .54f}, {.76f, .84f}, {.42f, 1}, {.08f, .92f, E}}},
-      {5, 2, {{.88f, .03f}, {.56f, .02f}, {.3f, .1f}, {.22f, .32f}, {.46f, .45f}, {.72f, .6f},
-              {.7f, .86f}, {.42f, 1}, {.08f, .9f, E}}},
+      {5,
+       4,
+       {{.22f, .03f},
+        {.18f, .22f},
+        {.15f, .42f, C},
+        {.46f, .35f},
+        {.8f, .5f},
+        {.8f, .8f},
+        {.48f, 1},
+        {.08f, .9f, E},
+        {.22f, .03f},
+        {.54f, .02f},
+        {.88f, 0, E}}},
+      {5,
+       3,
+       {{.86f, .02f},
+        {.58f, .03f},
+        {.3f, .04f, C},
+        {.24f, .24f},
+        {.2f, .43f, C},
+        {.52f, .37f},
+        {.82f, .54f},
+        {.76f, .84f},
+        {.42f, 1},
+        {.08f, .92f, E}}},
+      {5,
+       2,
+       {{.88f, .03f},
+        {.56f, .02f},
+        {.3f, .1f},
+        {.22f, .32f},
+        {.46f, .45f},
+        {.72f, .6f},
+        {.7f, .86f},
+        {.42f, 1},
+        {.08f, .9f, E}}},
       // 6: bent stem; straight stem, small bowl; wide bowl
-      {6, 4, {{.68f, 0}, {.36f, .24f}, {.15f, .6f}, {.24f, .92f}, {.54f, 1}, {.82f, .82f},
-              {.74f, .58f}, {.46f, .54f}, {.19f, .76f, E}}},
-      {6, 2, {{.52f, 0}, {.32f, .32f}, {.2f, .68f}, {.28f, .94f}, {.52f, 1}, {.74f, .86f},
-              {.68f, .66f}, {.46f, .62f}, {.22f, .8f, E}}},
-      {6, 2, {{.8f, .06f}, {.52f, .02f}, {.24f, .26f}, {.1f, .62f}, {.26f, .95f}, {.62f, .98f},
-              {.88f, .76f}, {.76f, .5f}, {.44f, .48f}, {.14f, .7f, E}}},
+      {6,
+       4,
+       {{.68f, 0},
+        {.36f, .24f},
+        {.15f, .6f},
+        {.24f, .92f},
+        {.54f, 1},
+        {.82f, .82f},
+        {.74f, .58f},
+        {.46f, .54f},
+        {.19f, .76f, E}}},
+      {6,
+       2,
+       {{.52f, 0},
+        {.32f, .32f},
+        {.2f, .68f},
+        {.28f, .94f},
+        {.52f, 1},
+        {.74f, .86f},
+        {.68f, .66f},
+        {.46f, .62f},
+        {.22f, .8f, E}}},
+      {6,
+       2,
+       {{.8f, .06f},
+        {.52f, .02f},
+        {.24f, .26f},
+        {.1f, .62f},
+        {.26f, .95f},
+        {.62f, .98f},
+        {.88f, .76f},
+        {.76f, .5f},
+        {.44f, .48f},
+        {.14f, .7f, E}}},
       // 7: plain; with a bar; with a serif; soft shoulder
       {7, 4, {{.1f, .04f}, {.5f, .03f}, {.88f, .01f, C}, {.64f, .44f}, {.42f, 1, E}}},
-      {7, 2, {{.1f, .05f}, {.5f, .04f}, {.88f, .01f, C}, {.66f, .44f}, {.44f, 1, E},
-              {.3f, .52f}, {.84f, .46f, E}}},
-      {7, 2, {{.1f, .22f}, {.12f, .04f, C}, {.5f, .04f}, {.88f, .01f, C}, {.62f, .46f},
-              {.48f, 1, E}}},
-      {7, 2, {{.08f, .14f}, {.36f, .03f}, {.68f, .03f}, {.82f, .16f}, {.66f, .52f},
-              {.5f, 1, E}}},
+      {7,
+       2,
+       {{.1f, .05f},
+        {.5f, .04f},
+        {.88f, .01f, C},
+        {.66f, .44f},
+        {.44f, 1, E},
+        {.3f, .52f},
+        {.84f, .46f, E}}},
+      {7,
+       2,
+       {{.1f, .22f}, {.12f, .04f, C}, {.5f, .04f}, {.88f, .01f, C}, {.62f, .46f}, {.48f, 1, E}}},
+      {7, 2, {{.08f, .14f}, {.36f, .03f}, {.68f, .03f}, {.82f, .16f}, {.66f, .52f}, {.5f, 1, E}}},
       // 8: one stroke crossing itself; two rings; open at the top
-      {8, 4, {{.5f, 0}, {.22f, .12f}, {.26f, .34f}, {.5f, .48f}, {.78f, .68f}, {.74f, .92f},
-              {.46f, 1}, {.2f, .88f}, {.24f, .66f}, {.5f, .48f}, {.74f, .32f}, {.76f, .11f},
-              {.5f, 0, E}}},
-      {8, 2, {{.5f, .46f}, {.27f, .35f}, {.27f, .11f}, {.5f, 0}, {.73f, .11f}, {.73f, .35f},
-              {.5f, .46f, E}, {.5f, .46f}, {.2f, .6f}, {.2f, .88f}, {.5f, 1}, {.8f, .88f},
-              {.8f, .6f}, {.5f, .46f, E}}},
-      {8, 2, {{.8f, .1f}, {.52f, 0}, {.24f, .14f}, {.3f, .36f}, {.58f, .54f}, {.74f, .76f},
-              {.6f, .97f}, {.34f, .98f}, {.22f, .78f}, {.4f, .56f}, {.64f, .38f}, {.86f, .04f, E}}},
+      {8,
+       4,
+       {{.5f, 0},
+        {.22f, .12f},
+        {.26f, .34f},
+        {.5f, .48f},
+        {.78f, .68f},
+        {.74f, .92f},
+        {.46f, 1},
+        {.2f, .88f},
+        {.24f, .66f},
+        {.5f, .48f},
+        {.74f, .32f},
+        {.76f, .11f},
+        {.5f, 0, E}}},
+      {8,
+       2,
+       {{.5f, .46f},
+        {.27f, .35f},
+        {.27f, .11f},
+        {.5f, 0},
+        {.73f, .11f},
+        {.73f, .35f},
+        {.5f, .46f, E},
+        {.5f, .46f},
+        {.2f, .6f},
+        {.2f, .88f},
+        {.5f, 1},
+        {.8f, .88f},
+        {.8f, .6f},
+        {.5f, .46f, E}}},
+      {8,
+       2,
+       {{.8f, .1f},
+        {.52f, 0},
+        {.24f, .14f},
+        {.3f, .36f},
+        {.58f, .54f},
+        {.74f, .76f},
+        {.6f, .97f},
+        {.34f, .98f},
+        {.22f, .78f},
+        {.4f, .56f},
+        {.64f, .38f},
+        {.86f, .04f, E}}},
       // 9: straight leg; hooked leg; leg from the ring's top
-      {9, 4, {{.78f, .16f}, {.54f, .01f}, {.24f, .12f}, {.2f, .36f}, {.44f, .48f}, {.7f, .34f},
-              {.8f, .12f, C}, {.74f, .55f}, {.68f, 1, E}}},
-      {9, 2, {{.78f, .16f}, {.52f, 0}, {.22f, .14f}, {.24f, .4f}, {.54f, .47f}, {.8f, .24f, C},
-              {.84f, .58f}, {.68f, .93f}, {.42f, 1}, {.18f, .9f, E}}},
-      {9, 3, {{.8f, .06f}, {.5f, .01f}, {.2f, .18f}, {.22f, .42f}, {.48f, .46f}, {.74f, .26f},
-              {.84f, .06f, C}, {.66f, .54f}, {.46f, 1, E}}},
+      {9,
+       4,
+       {{.78f, .16f},
+        {.54f, .01f},
+        {.24f, .12f},
+        {.2f, .36f},
+        {.44f, .48f},
+        {.7f, .34f},
+        {.8f, .12f, C},
+        {.74f, .55f},
+        {.68f, 1, E}}},
+      {9,
+       2,
+       {{.78f, .16f},
+        {.52f, 0},
+        {.22f, .14f},
+        {.24f, .4f},
+        {.54f, .47f},
+        {.8f, .24f, C},
+        {.84f, .58f},
+        {.68f, .93f},
+        {.42f, 1},
+        {.18f, .9f, E}}},
+      {9,
+       3,
+       {{.8f, .06f},
+        {.5f, .01f},
+        {.2f, .18f},
+        {.22f, .42f},
+        {.48f, .46f},
+        {.74f, .26f},
+        {.84f, .06f, C},
+        {.66f, .54f},
+        {.46f, 1, E}}},
   };
   return all;
 }
@@ -169,12 +425,12 @@ const Style& choose_style(int digit, Random& random) {
 
 // ---- from a style to a polyline ----
 
-constexpr int kSteps = 5;          // pieces of line between two control points
+constexpr int kSteps = 5;  // pieces of line between two control points
 constexpr int kMaxVertices = 160;
 
 struct Vertex {
   float x, y;
-  bool joined;                     // a line runs from the vertex before to this one
+  bool joined;  // a line runs from the vertex before to this one
 };
 
 struct Line {
@@ -224,7 +480,7 @@ void bend(Line& line, int digit, float radius, Random& random) {
   // A thick pen needs a wide digit, or the loops of 4, 6, 8, 9 fill with ink.
   const float aspect = std::max(0.84f + 0.16f * random.bell(), 0.4f + 0.2f * radius);
   const float slant = 0.14f + 0.22f * random.bell();
-  const float turn = (digit == 1 ? 0.018f : 0.014f) * random.bell();   // in turns
+  const float turn = (digit == 1 ? 0.018f : 0.014f) * random.bell();  // in turns
   const float s = sine(turn), c = sine(turn + 0.25f);
   for (int i = 0; i < line.count; ++i) {
     Vertex& v = line.vertices[i];
@@ -269,11 +525,11 @@ void place(Line& line, float radius, Random& random) {
 // ---- from a polyline to pixels ----
 
 struct Pen {
-  float radius;            // pixels
-  float pressure;          // the radius runs from (1 - pressure) to (1 + pressure) of it
-  float soft;              // width of the edge, pixels
-  float ink;               // brightness of a full stroke, 0 .. 1
-  float grain;             // noise on the ink
+  float radius;    // pixels
+  float pressure;  // the radius runs from (1 - pressure) to (1 + pressure) of it
+  float soft;      // width of the edge, pixels
+  float ink;       // brightness of a full stroke, 0 .. 1
+  float grain;     // noise on the ink
 };
 
 void render(const Line& line, const Pen& pen, Random& random, uint8_t* pixels) {
@@ -308,7 +564,7 @@ void render(const Line& line, const Pen& pen, Random& random, uint8_t* pixels) {
   for (int p = 0; p < kSide * kSide; ++p) {
     pixels[p] = 0;
     if (nearest[p] > 1e8f) continue;
-    const float outside = (std::sqrt(nearest[p]) - 1) * pen.radius;   // pixels from the pen's rim
+    const float outside = (std::sqrt(nearest[p]) - 1) * pen.radius;  // pixels from the pen's rim
     const float cover = std::min(1.0f, 0.5f - outside / pen.soft);
     if (cover <= 0) continue;
     const float grain = random.uniform();
@@ -363,8 +619,8 @@ ImageSet make_digits(uint64_t seed, int64_t train, int64_t test) {
   for (int digit = 0; digit < 10; ++digit) set.classes.push_back(std::to_string(digit));
   set.train = draw(seed, 0, train);
   set.test = draw(seed, kTrainDigits, test);
-  set.fingerprint = sha256(concat("genai digits ", kVersion, " seed ", seed, " train ", train,
-                                  " test ", test));
+  set.fingerprint =
+      sha256(concat("genai digits ", kVersion, " seed ", seed, " train ", train, " test ", test));
   return set;
 }
 

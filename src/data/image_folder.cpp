@@ -26,7 +26,7 @@ constexpr const char* kEndings = ".png, .jpg, .jpeg, .webp, .bmp";
 struct ReadPicture {
   Image image;  // of the set's size
   bool test;
-  int64_t label;             // -1 without labels
+  int64_t label;  // -1 without labels
 };
 
 /// What was seen while reading, for the notes.
@@ -193,7 +193,6 @@ void note_unseen_classes(const ImageSet& set, std::vector<std::string>& notes) {
 
 }  // namespace
 
-
 LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& shape) {
   const auto files = open_picture_files(folder);
   const PictureLayout layout = arrange_pictures(*files, folder.string());
@@ -234,7 +233,7 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
   check(options);
   std::error_code ignored;
   fs::path whole = fs::absolute(folder, ignored).lexically_normal();
-  if (!whole.has_filename()) whole = whole.parent_path();   // "cats/"
+  if (!whole.has_filename()) whole = whole.parent_path();  // "cats/"
   const std::string name = folder.string();
   const auto files = open_picture_files(folder);
   const PictureLayout layout = arrange_pictures(*files, name);

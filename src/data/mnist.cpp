@@ -68,7 +68,7 @@ fs::path fetch(const IdxSource& source, const IdxFile& file, const fs::path& dat
       if (options.progress) options.progress(destination.filename().string(), done, total);
     });
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::data) throw;   // a full disk, an interruption
+    if (error.kind() != ErrorKind::data) throw;  // a full disk, an interruption
     const std::string why = error.what();
     fail_missing(source, data_dir, file,
                  " and could not be fetched: " + why.substr(0, why.find('\n')));

@@ -74,7 +74,7 @@ Changes Changes::learn(TokenizerKind kind, std::span<const double> values, int64
   size_t from = 0;
   for (int64_t level = 1; level <= levels; ++level) {
     auto to = static_cast<size_t>(level * count / levels);
-    if (to <= from) continue;   // the level before took its place
+    if (to <= from) continue;  // the level before took its place
     // Equal changes are of one level: this one ends before them, or behind them where it holds
     // nothing else.
     if (to < sorted.size() && sorted[to - 1] == sorted[to]) {
@@ -112,8 +112,8 @@ std::string Changes::token(int32_t id) const {
   check(id);
   const double change = levels_.changes[static_cast<size_t>(id)];
   const bool returns = levels_.kind == TokenizerKind::returns;
-  return concat(change < 0 ? "" : "+",
-                number_text(returns ? 100 * std::expm1(change) : change, 4), returns ? "%\n" : "\n");
+  return concat(change < 0 ? "" : "+", number_text(returns ? 100 * std::expm1(change) : change, 4),
+                returns ? "%\n" : "\n");
 }
 
 std::vector<double> Changes::follow(std::span<const double> past,

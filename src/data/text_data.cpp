@@ -73,8 +73,7 @@ void shuffle(std::vector<std::string_view>& lines, uint64_t seed) {
 
 [[noreturn]] void fail_too_small(const std::string& name, const std::string& unit, size_t found) {
   fail(ErrorKind::data, name, ": expected at least 2 ", unit,
-       ", for training and validation, found ", found,
-       "; add some, or name a validation file");
+       ", for training and validation, found ", found, "; add some, or name a validation file");
 }
 
 void cut_running_text(const std::string& name, std::string text, double share, TextData& data) {
@@ -104,8 +103,8 @@ void cut_items(const std::string& name, std::string_view text, const TextOptions
   std::vector<std::string_view> lines = items_of(text, name, data);
   if (lines.size() < 2) fail_too_small(name, "lines", lines.size());
   shuffle(lines, seed);
-  const size_t cut = std::clamp(train_count(lines.size(), options.validation_share), size_t{1},
-                                lines.size() - 1);
+  const size_t cut =
+      std::clamp(train_count(lines.size(), options.validation_share), size_t{1}, lines.size() - 1);
   data.train = joined({lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(cut)});
   data.validation = joined({lines.begin() + static_cast<std::ptrdiff_t>(cut), lines.end()});
 }
@@ -152,12 +151,11 @@ fs::path fetch_known(const KnownText& text, const fs::path& data_dir, const Fetc
   if (!fetch.download) fail_missing(text, data_dir, "");
   const fs::path destination = data_dir / text.paths.front();
   try {
-    download({text.urls, text.sha256, text.bytes}, destination,
-             [&](uint64_t done, uint64_t total) {
-               if (fetch.progress) fetch.progress(destination.filename().string(), done, total);
-             });
+    download({text.urls, text.sha256, text.bytes}, destination, [&](uint64_t done, uint64_t total) {
+      if (fetch.progress) fetch.progress(destination.filename().string(), done, total);
+    });
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::data) throw;   // a full disk, an interruption
+    if (error.kind() != ErrorKind::data) throw;  // a full disk, an interruption
     const std::string why = error.what();
     fail_missing(text, data_dir, " and it could not be fetched: " + why.substr(0, why.find('\n')));
   }
@@ -175,7 +173,9 @@ int64_t plain_number(std::string_view text) {
 
 }  // namespace
 
-std::vector<std::string> known_texts() { return {shakespeare().name, "sums"}; }
+std::vector<std::string> known_texts() {
+  return {shakespeare().name, "sums"};
+}
 
 const KnownText& shakespeare() {
   static const KnownText text = {
@@ -230,8 +230,10 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
   const bool is_sums = options.source == "sums";
   const bool known = is_sums || options.source == shakespeare().name;
   if (known && !options.validation.empty())
-    fail(ErrorKind::usage, options.source, " has its own validation part; expected no file for it, "
-         "found ", options.validation);
+    fail(ErrorKind::usage, options.source,
+         " has its own validation part; expected no file for it, "
+         "found ",
+         options.validation);
   TextData data;
   data.source = known ? options.source : name_of(options.source);
   data.items = options.lines || is_sums;
@@ -268,8 +270,7 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
                                    data.series  ? concat("series, season ", data.season)
                                    : data.items ? "items"
                                                 : "running text",
-                                   "\n",
-                                   sha256(data.train), "\n", sha256(data.validation), "\n"));
+                                   "\n", sha256(data.train), "\n", sha256(data.validation), "\n"));
   return data;
 }
 

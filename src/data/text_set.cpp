@@ -19,7 +19,9 @@ namespace fs = std::filesystem;
 /// Of running text, when nobody says.
 constexpr int64_t kUsualContext = 128;
 
-Tensor to_tensor(const std::vector<int32_t>& ids) { return at::tensor(ids, at::kInt); }
+Tensor to_tensor(const std::vector<int32_t>& ids) {
+  return at::tensor(ids, at::kInt);
+}
 
 /// The whole text, or line after line.
 Split to_split(const std::string& text, const TextData& data, const Tokenizer& tokenizer) {
@@ -64,16 +66,16 @@ int64_t find_context(const DataConfig& config, const Dataset& data) {
   if (config.context == 0) return longest;
   if (config.context < longest) {
     fail(ErrorKind::usage, "data.context: the longest line of '", data.info.source, "' has ",
-         longest, " tokens with its end, found ", config.context, "; leave it out or use --context ",
-         longest);
+         longest, " tokens with its end, found ", config.context,
+         "; leave it out or use --context ", longest);
   }
   return config.context;
 }
 
 void refuse_settings_of_images(const DataConfig& config) {
   const DataConfig usual;
-  if (config.size != usual.size || config.channels != usual.channels ||
-      !config.leave_out.empty() || config.binarize != usual.binarize) {
+  if (config.size != usual.size || config.channels != usual.channels || !config.leave_out.empty() ||
+      config.binarize != usual.binarize) {
     fail(ErrorKind::usage, "data.size, channels, leave_out and binarize are for images; '",
          config.source, "' is a text");
   }
@@ -90,13 +92,16 @@ Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device
   double weight = 0;
   for (size_t row = 0; row < rows; ++row) {
     const int64_t at = static_cast<int64_t>(row) * context;
-    const int64_t count = fill(row, input.mutable_data_ptr<int64_t>() + at,
-                               target.mutable_data_ptr<int64_t>() + at);
+    const int64_t count =
+        fill(row, input.mutable_data_ptr<int64_t>() + at, target.mutable_data_ptr<int64_t>() + at);
     counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
     weight += static_cast<double>(count);
   }
-  return {.input = input.to(device), .target = target.to(device), .counts = counts.to(device),
-          .sample_ids = {}, .weight = weight};
+  return {.input = input.to(device),
+          .target = target.to(device),
+          .counts = counts.to(device),
+          .sample_ids = {},
+          .weight = weight};
 }
 
 }  // namespace
@@ -196,7 +201,7 @@ Batch lines_batch(const Split& split, const std::vector<int64_t>& items, int32_t
     const int64_t from = starts[items[row]], count = starts[items[row] + 1] - from;
     const auto* tokens = split.tokens.const_data_ptr<int32_t>() + from;
     std::copy_n(tokens, count, out);
-    std::copy_n(tokens, count - 1, in + 1);   // in[0] is the start
+    std::copy_n(tokens, count - 1, in + 1);  // in[0] is the start
     return count;
   };
   return fill_rows(items.size(), split.context, start, device, fill);

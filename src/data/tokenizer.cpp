@@ -66,7 +66,7 @@ class Characters : public Tokenizer {
   }
 
  private:
-  std::vector<int32_t> code_points_;   // ascending
+  std::vector<int32_t> code_points_;  // ascending
   std::unordered_map<int32_t, int32_t> ids_;
 };
 
@@ -229,8 +229,10 @@ std::vector<int32_t> characters_from_json(const Json& json, const std::string& n
   for (size_t at = 0; at < text.size();) {
     const Character character = character_at(text, at);
     if (character.code_point <= (all.empty() ? -1 : all.back()))
-      fail(ErrorKind::data, name, ": 'vocabulary' of characters: expected each character once, in "
-           "the order of code points; that at byte ", at, " is not");
+      fail(ErrorKind::data, name,
+           ": 'vocabulary' of characters: expected each character once, in "
+           "the order of code points; that at byte ",
+           at, " is not");
     all.push_back(character.code_point);
     at += character.bytes;
   }
@@ -313,7 +315,9 @@ std::string Tokenizer::name() const {
   return concat(enum_name(kTokenizerNames, kind()), "-", size());
 }
 
-std::string Tokenizer::fingerprint() const { return sha256(to_json().dump()); }
+std::string Tokenizer::fingerprint() const {
+  return sha256(to_json().dump());
+}
 
 void Tokenizer::check(int32_t id) const {
   if (id < 0 || id >= size())
@@ -338,13 +342,16 @@ std::shared_ptr<const Tokenizer> make_tokenizer(TokenizerKind kind, std::string_
     fail(ErrorKind::usage, name, ": expected a vocabulary of at least ", Bpe::kBytes,
          " tokens (the bytes), or 0 for the usual one, found ", vocabulary);
   switch (kind) {
-    case TokenizerKind::characters: return std::make_shared<Characters>(code_points_of(text));
-    case TokenizerKind::bytes: return std::make_shared<Bytes>();
+    case TokenizerKind::characters:
+      return std::make_shared<Characters>(code_points_of(text));
+    case TokenizerKind::bytes:
+      return std::make_shared<Bytes>();
     case TokenizerKind::bpe:
       return make_tokenizer(Bpe::train(text, vocabulary != 0 ? vocabulary : kUsualBpe));
     case TokenizerKind::words:
     case TokenizerKind::differences:
-    case TokenizerKind::returns: break;
+    case TokenizerKind::returns:
+      break;
   }
   const int64_t most = vocabulary != 0 ? vocabulary - Bpe::kBytes : INT32_MAX;
   return std::make_shared<Words>(frequent_words(text, static_cast<size_t>(most)));
@@ -382,7 +389,8 @@ std::shared_ptr<const Tokenizer> tokenizer_from_json(const Json& json, const std
     case TokenizerKind::returns:
       check_keys(json, {"kind", "season", "column", "edges", "changes"}, name);
       return std::make_shared<Changes>(changes_from_json(kind, json, name));
-    case TokenizerKind::words: break;
+    case TokenizerKind::words:
+      break;
   }
   check_keys(json, {"kind", "vocabulary"}, name);
   return std::make_shared<Words>(words_from_json(json, name));

@@ -16,8 +16,8 @@ namespace {
 using Points = std::vector<std::pair<double, double>>;
 
 constexpr int kColours = 7;
-constexpr double kStart = 0.05;         // share of the way that may be left out
-constexpr double kWide = 20;            // ratio of values that asks for a logarithmic scale
+constexpr double kStart = 0.05;  // share of the way that may be left out
+constexpr double kWide = 20;     // ratio of values that asks for a logarithmic scale
 constexpr size_t kMostDots = 60;
 
 std::string fixed(double value, int decimals) {
@@ -25,7 +25,9 @@ std::string fixed(double value, int decimals) {
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
 }
-std::string percent(double share) { return fixed(100 * share, 2) + "%"; }
+std::string percent(double share) {
+  return fixed(100 * share, 2) + "%";
+}
 
 /// 0 at lo, 1 at hi.
 struct Scale {
@@ -141,7 +143,7 @@ ValueRange value_range(const std::vector<Curve>& curves) {
     lo = later_lo;
     hi = later_hi;
   }
-  if (!(hi >= lo)) return range;   // nothing to show
+  if (!(hi >= lo)) return range;  // nothing to show
   range.logarithmic = lo > 0 && hi / lo > kWide && mostly_low(curves, lo, hi);
   if (range.logarithmic) {
     const double room = std::pow(hi / lo, 0.06);
@@ -181,12 +183,13 @@ std::string curve_chart(const std::vector<Curve>& curves, const std::string& alt
   const double last = last_x(curves);
   const Scale across{0, std::max(1.0, last)};
   std::string inside, lines, dots;
-  for (const double tick : range.logarithmic ? log_ticks(up.lo, up.hi)
-                                             : linear_ticks(up.lo, up.hi, 5)) {
+  for (const double tick :
+       range.logarithmic ? log_ticks(up.lo, up.hi) : linear_ticks(up.lo, up.hi, 5)) {
     const std::string y = percent(1 - up.at(tick));
     inside += line("0", y, "100%", y, "grid") +
-              element("text", {{"x", "0"}, {"y", y}, {"dx", "-.5em"}, {"dy", ".35em"},
-                               {"class", "ylabel"}}, escape_html(tick_text(tick)));
+              element("text",
+                      {{"x", "0"}, {"y", y}, {"dx", "-.5em"}, {"dy", ".35em"}, {"class", "ylabel"}},
+                      escape_html(tick_text(tick)));
   }
   for (const double tick : linear_ticks(0, across.hi, 4)) {
     const std::string x = percent(across.at(tick));
@@ -204,12 +207,18 @@ std::string curve_chart(const std::vector<Curve>& curves, const std::string& alt
     if (!curve.strong || points.size() > kMostDots) continue;
     for (const auto& [x, y] : points) {
       if (!std::isfinite(y)) continue;
-      dots += element("circle", {{"cx", percent(across.at(x))}, {"cy", percent(1 - up.at(y))},
-                                 {"r", ".27em"}, {"class", "dot " + colour_class(curve.colour)}});
+      dots += element("circle", {{"cx", percent(across.at(x))},
+                                 {"cy", percent(1 - up.at(y))},
+                                 {"r", ".27em"},
+                                 {"class", "dot " + colour_class(curve.colour)}});
     }
   }
-  inside += element("svg", {{"viewBox", "0 0 1000 1000"}, {"preserveAspectRatio", "none"},
-                            {"width", "100%"}, {"height", "100%"}}, lines);
+  inside += element("svg",
+                    {{"viewBox", "0 0 1000 1000"},
+                     {"preserveAspectRatio", "none"},
+                     {"width", "100%"},
+                     {"height", "100%"}},
+                    lines);
   return element("svg", {{"class", "curves"}, {"role", "img"}, {"aria-label", alt}}, inside + dots);
 }
 
@@ -235,8 +244,8 @@ std::string mark_chart(const std::vector<Mark>& marks, const std::string& alt) {
     // A number at an end must not leave the page.
     const char* style = share < 0.05 ? "xlabel first" : share > 0.95 ? "xlabel last" : "xlabel";
     grid += line(x, "0", x, "100%", "grid");
-    scale += element("text", {{"x", x}, {"y", "1.2em"}, {"class", style}},
-                     escape_html(tick_text(tick)));
+    scale +=
+        element("text", {{"x", x}, {"y", "1.2em"}, {"class", style}}, escape_html(tick_text(tick)));
   }
   std::string text;
   for (const Mark& mark : marks) {
@@ -270,7 +279,8 @@ std::string mark_chart(const std::vector<Mark>& marks, const std::string& alt) {
 std::string share_bar(double share, int colour) {
   return element("svg", {{"class", "bar"}, {"aria-hidden", "true"}},
                  element("rect", {{"width", percent(std::clamp(share, 0.0, 1.0))},
-                                  {"height", "100%"}, {"class", "fill " + colour_class(colour)}}));
+                                  {"height", "100%"},
+                                  {"class", "fill " + colour_class(colour)}}));
 }
 
 }  // namespace genai

@@ -29,7 +29,8 @@ std::string mistakes_picture(const Tensor& images, const Tensor& confidence,
   const int64_t count = std::min(kMistakes, wrong.numel());
   if (count == 0) return "";
   const Tensor order = confidence.index_select(0, wrong).argsort(0, /*descending=*/true);
-  const auto chosen = to_images(images.index_select(0, wrong.index_select(0, order).narrow(0, 0, count)));
+  const auto chosen =
+      to_images(images.index_select(0, wrong.index_select(0, order).narrow(0, 0, count)));
   return encode_png(scale_up(grid(chosen, (count + kColumns - 1) / kColumns, kColumns), 2));
 }
 
@@ -52,20 +53,20 @@ void measure_classification(const LoadedModel& loaded, const Dataset& data, int6
                                     std::min(kClassifiedAtOnce, count - first), loaded.device);
     parts.push_back(classifier.classify(batch.input).logits.to(at::kDouble).log_softmax(1).cpu());
     if (progress) {
-      progress("classifying", static_cast<double>(first + batch.input.size(0)) /
-                                  static_cast<double>(count));
+      progress("classifying",
+               static_cast<double>(first + batch.input.size(0)) / static_cast<double>(count));
     }
   }
-  const Tensor log_p = at::cat(parts);                              // [N, classes]
-  const Tensor labels = data.test.labels.narrow(0, 0, count);       // [N]
+  const Tensor log_p = at::cat(parts);                         // [N, classes]
+  const Tensor labels = data.test.labels.narrow(0, 0, count);  // [N]
   const auto [log_confidence, predicted] = log_p.max(1);
   const Tensor correct = predicted.eq(labels);
   const int64_t classes = info.class_count();
   const Tensor confusion = at::bincount(labels * classes + predicted, {}, classes * classes)
-                               .view({classes, classes});           // true, predicted
+                               .view({classes, classes});  // true, predicted
 
-  const std::string protocol = concat("@", data.info.source, "-test", count, "/",
-                                      binarize_protocol(data.info.binarize));
+  const std::string protocol =
+      concat("@", data.info.source, "-test", count, "/", binarize_protocol(data.info.binarize));
   into.metrics.push_back(mean_metric("accuracy" + protocol, correct, "", Better::higher));
   into.metrics.push_back(mean_metric("cross_entropy" + protocol,
                                      -log_p.gather(1, labels.unsqueeze(1)).squeeze(1), "nats"));
@@ -83,8 +84,8 @@ void measure_classification(const LoadedModel& loaded, const Dataset& data, int6
   }
   into.details["accuracy_by_class"] = by_class;
   into.details["confusion"] = {{"classes", info.classes}, {"counts", counts}};
-  const std::string mistakes = mistakes_picture(data.test.images.narrow(0, 0, count),
-                                                log_confidence, correct);
+  const std::string mistakes =
+      mistakes_picture(data.test.images.narrow(0, 0, count), log_confidence, correct);
   if (!mistakes.empty()) into.pictures["mistakes"] = mistakes;
 }
 

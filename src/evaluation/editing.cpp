@@ -12,7 +12,9 @@ namespace {
 constexpr double kStrengths[] = {0.3, 0.5, 0.7};
 constexpr int64_t kShown = 10;
 
-Tensor to_unit(const Tensor& pixels) { return pixels.to(at::kDouble) / 255; }
+Tensor to_unit(const Tensor& pixels) {
+  return pixels.to(at::kDouble) / 255;
+}
 
 /// Peak signal-to-noise ratio of each image, dB; equal images count as 60.
 Tensor psnr(const Tensor& found, const Tensor& wanted) {
@@ -33,8 +35,7 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   const int64_t count = std::min(images, data.test.size());
   const Tensor pictures = data.test.images.narrow(0, 0, count);
   const Tensor labels = data.test.labels.narrow(0, 0, count);
-  const std::string protocol =
-      concat("@", data.info.source, "-test", count, "/", extractor.name());
+  const std::string protocol = concat("@", data.info.source, "-test", count, "/", extractor.name());
   const auto tell = [&](const char* stage, double done) {
     if (progress) progress(stage, done);
   };
@@ -62,8 +63,8 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
   tell("upscaling", 0.4);
   const Tensor small = quantized(at::avg_pool2d(to_unit(pictures), 2));
   const Tensor large = edit_pixels(loaded, {.edit = Edit::upscale}, 1, small);
-  const Tensor bicubic = quantized(at::upsample_bicubic2d(
-      to_unit(small), {info.height, info.width}, /*align_corners=*/false));
+  const Tensor bicubic = quantized(
+      at::upsample_bicubic2d(to_unit(small), {info.height, info.width}, /*align_corners=*/false));
   add("upscale_psnr", psnr(large, pictures), "dB", Better::higher);
   add("upscale_psnr_of_bicubic", psnr(bicubic, pictures), "dB", Better::neither);
   add("upscale_accuracy", correct(large), "", Better::higher, real);

@@ -118,7 +118,7 @@ std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& dat
   if (dynamic_cast<Classifier*>(model)) parts.insert(Part::classification);
   if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(Part::editing);
   if (request.parts.empty()) {
-    parts.erase(Part::editing);   // of interest to few: only when asked for
+    parts.erase(Part::editing);  // of interest to few: only when asked for
     if (!request.full) parts.erase(Part::classification_score);
     if (data.own.test.size() <= kFeatures && parts.erase(Part::distances)) {
       into.notes.push_back(concat("no distances: they need more than ", kFeatures,
@@ -143,7 +143,7 @@ std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& dat
 /// The number of samples to make, and the seconds that one takes.
 std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
                                         const EvaluationRequest& request) {
-  generate_samples(loaded, 0, kChunk, request.options);   // the first one allocates
+  generate_samples(loaded, 0, kChunk, request.options);  // the first one allocates
   const double each =
       seconds_of([&] { generate_samples(loaded, 0, kTimed, request.options); }) / kTimed;
   if (request.samples > 0) return {request.samples, each};
@@ -157,9 +157,9 @@ std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
 }
 
 /// Says how long --full will take.
-void estimate(const LoadedModel& loaded, const EvaluationData& data,
-              const std::set<Part>& parts, const EvaluationRequest& request, int64_t samples,
-              double each, const StageProgress& progress) {
+void estimate(const LoadedModel& loaded, const EvaluationData& data, const std::set<Part>& parts,
+              const EvaluationRequest& request, int64_t samples, double each,
+              const StageProgress& progress) {
   double seconds = 0;
   if (needs_samples(parts)) seconds += static_cast<double>(samples) * each + kComparing;
   if (parts.count(Part::likelihood)) {
@@ -219,7 +219,7 @@ EvaluationData load_evaluation_data(const DataConfig& config,
                                     const DataInfo* known) {
   EvaluationData data{.own = load_dataset(config, true, tokenizer, known), .whole = {}};
   if (config.limit == 0 && config.leave_out.empty()) {
-    data.whole = data.own;   // shares the images
+    data.whole = data.own;  // shares the images
   } else {
     DataConfig all = config;
     all.limit = 0;
@@ -259,7 +259,8 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
   add_sample_names(parts, data.whole.info.class_count() >= 2,
                    generator && generator->class_conditional(), names);
   if (parts.count(Part::classification)) add({"accuracy", "cross_entropy", "calibration_error"});
-  if (parts.count(Part::editing)) add({"inpaint_", "upscale_", "vary0.3_", "vary0.5_", "vary0.7_", "blend_"});
+  if (parts.count(Part::editing))
+    add({"inpaint_", "upscale_", "vary0.3_", "vary0.5_", "vary0.7_", "blend_"});
   return names;
 }
 
@@ -319,17 +320,17 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
   if (count > 0) {
     const SampleMeasurement measurement(data, parts, observer, progress);
     if (samples_wanted) {
-      measurement.measure(
-          generate_samples(loaded, request.first, count, request.options, progress), result);
+      measurement.measure(generate_samples(loaded, request.first, count, request.options, progress),
+                          result);
     }
     result.pictures["samples"] =
         render_sheet(loaded, {.first = request.first, .count = kSheet, .options = request.options},
                      {}, Metadata::full);
     if (parts.count(Part::classification_score)) {
       // As many as there are training images: the score then is of the model, not of their number.
-      measurement.measure_score(generate_samples(loaded, request.first, data.own.train.size(),
-                                                 request.options, progress),
-                                result);
+      measurement.measure_score(
+          generate_samples(loaded, request.first, data.own.train.size(), request.options, progress),
+          result);
     }
   }
   return result;

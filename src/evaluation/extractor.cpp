@@ -39,7 +39,9 @@ bool finished(const fs::path& folder) {
   return manifest.steps > 0 && manifest.step == manifest.steps;
 }
 
-Tensor rows(const Tensor& pixels) { return pixels.flatten(1).to(at::kDouble) / 255.0; }
+Tensor rows(const Tensor& pixels) {
+  return pixels.flatten(1).to(at::kDouble) / 255.0;
+}
 
 }  // namespace
 
@@ -68,8 +70,7 @@ std::string recipe_name(const Json& recipe) {
 }
 
 Extractor::Extractor(LoadedModel loaded, const Dataset& data)
-    : loaded_(std::move(loaded)),
-      name_("cnn-" + loaded_.manifest.weights_sha256().substr(0, 8)) {
+    : loaded_(std::move(loaded)), name_("cnn-" + loaded_.manifest.weights_sha256().substr(0, 8)) {
   // The kernel distance is meant for features of about unit size.
   const int64_t count = std::min(kScaleImages, data.train.size());
   const Tensor features = judge(data.train.images.narrow(0, 0, count)).features;
@@ -85,8 +86,7 @@ Extractor::Judged Extractor::judge(const Tensor& pixels) const {
   auto& classifier = loaded_.as<Classifier>("evaluate");
   std::vector<Tensor> features, classes;
   for (const Tensor& part : pixels.split(kExtractedAtOnce)) {
-    const auto judged =
-        classifier.classify(part.to(loaded_.device).to(at::kFloat).div_(255.0));
+    const auto judged = classifier.classify(part.to(loaded_.device).to(at::kFloat).div_(255.0));
     features.push_back(judged.features.mul(scale_).cpu());
     classes.push_back(judged.logits.argmax(1).cpu());
   }
@@ -113,7 +113,7 @@ Json extractor_recipe() {
   settings.merge({{"training", {{"device", "cpu"}, {"precision", "float32"}, {"threads", 2}}}},
                  "extractor");
   Json config = settings.resolve(run_sections(find_family("classifier")));
-  config["training"].erase("keep");   // says nothing of the weights, so it is not in the name
+  config["training"].erase("keep");  // says nothing of the weights, so it is not in the name
   return {{"model", config.at("model")}, {"training", config.at("training")}};
 }
 
@@ -131,8 +131,7 @@ Extractor load_extractor(const Dataset& whole, TrainObserver& observer, const Js
                          const fs::path& cache) {
   const Json config = extractor_config(recipe, whole);
   const std::string key = sha256(config.dump() + whole.info.fingerprint).substr(0, 16);
-  const fs::path folder =
-      cache / "extractors" / concat(sanitize_name(whole.info.source), "-", key);
+  const fs::path folder = cache / "extractors" / concat(sanitize_name(whole.info.source), "-", key);
   std::error_code error;
   fs::create_directories(folder.parent_path(), error);
   if (error) {
@@ -147,8 +146,8 @@ Extractor load_extractor(const Dataset& whole, TrainObserver& observer, const Js
     }
   } catch (const Error& damage) {
     if (damage.kind() != ErrorKind::data) throw;
-    observer.warned(concat("the cached feature extractor is damaged and is trained again: ",
-                           damage.what()));
+    observer.warned(
+        concat("the cached feature extractor is damaged and is trained again: ", damage.what()));
     fs::remove_all(folder);
   }
   return train_classifier(folder, config, whole, observer);

@@ -56,13 +56,13 @@ Moments moments(const Tensor& features) {
   if (n <= d) {
     fail(ErrorKind::data, "features: expected more items than features, found ", n, " items of ", d,
          " features: their covariance is singular and the Frechet distance would tell the number "
-         "of items; measure at least ", d + 1, " items, better ", 10 * d);
+         "of items; measure at least ",
+         d + 1, " items, better ", 10 * d);
   }
   const Tensor mean = x.mean(0);
   const Tensor centred = x - mean;
-  return {.count = n,
-          .mean = mean,
-          .covariance = centred.t().mm(centred) / static_cast<double>(n - 1)};
+  return {
+      .count = n, .mean = mean, .covariance = centred.t().mm(centred) / static_cast<double>(n - 1)};
 }
 
 double frechet_distance(const Moments& a, const Moments& b) {
@@ -79,7 +79,7 @@ double frechet_distance(const Moments& a, const Moments& b) {
 
 Tensor frechet_influence(const Tensor& features, const Moments& samples, const Moments& reference) {
   check_same_size(samples, reference);
-  const Tensor x = double_rows(features, "features", 2) - samples.mean;   // [n, d]
+  const Tensor x = double_rows(features, "features", 2) - samples.mean;  // [n, d]
   if (x.size(0) != samples.count) {
     fail(ErrorKind::data, "the influence of ", x.size(0), " items on moments of ", samples.count,
          " others; give the moments of these items");
@@ -110,8 +110,8 @@ FrechetFloor frechet_floor(const Tensor& reference, int64_t n, int64_t m) {
   const Tensor keep = (l > l.max() * rounding(l.size(0))).nonzero().squeeze(1);
   if (keep.numel() == 0) return {};
   l = l.index_select(0, keep);
-  Tensor u = (reference.detach().to(at::kCPU, at::kDouble) - all.mean)
-                 .mm(vectors.index_select(1, keep));
+  Tensor u =
+      (reference.detach().to(at::kCPU, at::kDouble) - all.mean).mm(vectors.index_select(1, keep));
   const double c = 1 / static_cast<double>(n) + 1 / static_cast<double>(m);
   const double mean = error_kernel(u, u, l).mean().item<double>();
   // The variance of |phi|^2 under its normal limit is 2 tr cov(phi)^2, which is 2 E (phi . phi')^2

@@ -14,7 +14,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kProducts = 1 << 20;   // at once, 8 MB: they stay in the cache
+constexpr int64_t kProducts = 1 << 20;  // at once, 8 MB: they stay in the cache
 
 /// (x.y / d + 1)^3 of products x.y, in place.
 Tensor kernel(Tensor products, int64_t d) {

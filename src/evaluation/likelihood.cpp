@@ -40,9 +40,9 @@ class BoundCurve {
       const int64_t first = (i * steps() + kRanges - 1) / kRanges,
                     last = ((i + 1) * steps() + kRanges - 1) / kRanges;
       if (last == first || count_[i].item<double>() == 0) continue;
-      curve.push_back({{"ratio", levels_[static_cast<size_t>(first)].ratio()},
-                       {"nats", static_cast<double>(last - first) *
-                                    (sum_[i] / count_[i]).item<double>()}});
+      curve.push_back(
+          {{"ratio", levels_[static_cast<size_t>(first)].ratio()},
+           {"nats", static_cast<double>(last - first) * (sum_[i] / count_[i]).item<double>()}});
     }
     return curve;
   }
@@ -75,8 +75,7 @@ KnownItems known_items(const LoadedModel& loaded, const Split& items, const Data
   KnownItems known{.items = items};
   if (info.classes != loaded.manifest.data.classes) known.items.labels = Tensor();
   const auto* generator = dynamic_cast<const Generator*>(loaded.model.get());
-  known.unlabelled =
-      generator && generator->class_conditional() && !known.items.labels.defined();
+  known.unlabelled = generator && generator->class_conditional() && !known.items.labels.defined();
   return known;
 }
 
@@ -99,7 +98,8 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
       concat("@", found.source, "-test", images, "/", binarize_protocol(found.binarize), "/",
              likelihood.pixel_model(), unlabelled ? "/unlabelled" : "");
   if (unlabelled) {
-    into.notes.push_back(concat("'", found.source, "' has not the classes of the model: log p(x) is ",
+    into.notes.push_back(concat("'", found.source,
+                                "' has not the classes of the model: log p(x) is ",
                                 "measured without them"));
   }
   const std::string estimator = likelihood.estimator(request.samples);
@@ -107,7 +107,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   std::optional<BoundCurve> curve;
   if (denoiser) curve.emplace(denoiser->bound_levels());
   const at::NoGradGuard no_grad;
-  std::map<std::string, std::vector<Tensor>> terms;   // [B] each; "" is the bound itself
+  std::map<std::string, std::vector<Tensor>> terms;  // [B] each; "" is the bound itself
   for (int64_t first = 0; first < images; first += kImagesAtOnce) {
     const int64_t count = std::min(kImagesAtOnce, images - first);
     const Batch batch = items_batch(test, found, first, count, loaded.device);
@@ -135,9 +135,9 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
                                        whole ? Better::lower : Better::neither));
   }
   into.metrics.push_back(mean_metric("nll_" + estimator + protocol, nll, "nats"));
-  into.metrics.push_back(
-      mean_metric("bits_per_dim_" + estimator + protocol,
-                  nll / (static_cast<double>(info.pixels()) * std::numbers::ln2), "bits/dim"));
+  into.metrics.push_back(mean_metric("bits_per_dim_" + estimator + protocol,
+                                     nll / (static_cast<double>(info.pixels()) * std::numbers::ln2),
+                                     "bits/dim"));
   if (curve) into.details["bound_by_level"] = curve->to_json();
 }
 

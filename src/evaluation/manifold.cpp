@@ -14,7 +14,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kBlock = 128;   // samples at once: their distances stay in the cache
+constexpr int64_t kBlock = 128;  // samples at once: their distances stay in the cache
 
 /// Distance to the k-th nearest other row, [n].
 Tensor radii(const Tensor& rows, int64_t k) {
@@ -35,12 +35,12 @@ double distance(const double* a, const double* b, int64_t d) {
 ManifoldScores manifold_scores(const Tensor& real, const Tensor& samples, int64_t k) {
   if (k < 1) fail(ErrorKind::data, "expected balls of at least 1 neighbour, found k = ", k);
   const std::string why = concat("balls that reach to the ", k, ". neighbour need more items");
-  const Tensor r = double_rows(real, "features of real images", k + 1, why);    // [m, d]
-  const Tensor s = double_rows(samples, "features of samples", k + 1, why);     // [n, d]
+  const Tensor r = double_rows(real, "features of real images", k + 1, why);  // [m, d]
+  const Tensor s = double_rows(samples, "features of samples", k + 1, why);   // [n, d]
   check_same_columns(r, "real images", s, "samples");
   const int64_t m = r.size(0), n = s.size(0), d = r.size(1);
   const Tensor real_radius = radii(r, k), sample_radius = radii(s, k);
-  const Tensor held = at::zeros(n, at::kDouble);   // real balls that hold the sample
+  const Tensor held = at::zeros(n, at::kDouble);  // real balls that hold the sample
   const Tensor recalled = at::zeros(m, at::kByte), covered = at::zeros(m, at::kByte);
 
   // Squared distances by matrix products, about a common centre, have an error of at most
@@ -65,11 +65,11 @@ ManifoldScores manifold_scores(const Tensor& real, const Tensor& samples, int64_
          first += kBlock) {
       const int64_t count = std::min(kBlock, n - first);
       const Tensor squares = at::addmm(x2.unsqueeze(0), y.narrow(0, first, count), x.t(), 1, -2);
-      const double* row = squares.const_data_ptr<double>();   // [count, m], without y2
+      const double* row = squares.const_data_ptr<double>();  // [count, m], without y2
       for (int64_t i = first; i < first + count; ++i, row += m) {
         const double reach = rs[i] * rs[i];
         for (int64_t j = 0; j < m; ++j) {
-          const double square = row[j] + own[i] - slack;   // at most the true one
+          const double square = row[j] + own[i] - slack;  // at most the true one
           if (square >= rr2[j] && square >= reach) continue;
           const auto inside = [&](double radius, double radius_square) {
             if (square >= radius_square) return false;

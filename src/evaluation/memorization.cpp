@@ -17,10 +17,10 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 512;      // rows converted at once
-constexpr int64_t kScores = 1 << 24; // of a thread at once: 64 MB
-constexpr int64_t kRounds = 50;      // of Lloyd's algorithm
-constexpr int64_t kFewSamples = 20;  // in a cell of C_T
+constexpr int64_t kRowsAtOnce = 512;  // rows converted at once
+constexpr int64_t kScores = 1 << 24;  // of a thread at once: 64 MB
+constexpr int64_t kRounds = 50;       // of Lloyd's algorithm
+constexpr int64_t kFewSamples = 20;   // in a cell of C_T
 
 /// Rows about a common centre in float32, in blocks: a copy in float64 of all would be large.
 Tensor centred(const Tensor& rows, const Tensor& centre) {
@@ -82,7 +82,8 @@ std::pair<Tensor, Tensor> items_of_cells(const Tensor& distance, const Tensor& c
          numbers.sizes(), " and ", index.sizes());
   }
   if (numbers.isnan().any().item<bool>()) {
-    fail(ErrorKind::data, what, ": expected distances to training images, found NaN; look for "
+    fail(ErrorKind::data, what,
+         ": expected distances to training images, found NaN; look for "
          "features that are not finite");
   }
   if (index.numel() == 0) return {numbers, index};
@@ -126,8 +127,8 @@ Neighbours nearest_neighbours(const Tensor& queries, const Tensor& among, int64_
              concat("asked for the ", k, " nearest", itself.defined() ? " others" : ""));
   check_same_columns(queries, "items that look for neighbours", among, "those to find");
   const auto type = at::result_type(queries, among);
-  const Tensor q = queries.detach().to(at::kCPU, type).contiguous();   // [n, d]
-  const Tensor a = among.detach().to(at::kCPU, type).contiguous();     // [m, d]
+  const Tensor q = queries.detach().to(at::kCPU, type).contiguous();  // [n, d]
+  const Tensor a = among.detach().to(at::kCPU, type).contiguous();    // [m, d]
   const int64_t n = q.size(0), m = a.size(0), d = a.size(1);
   Tensor skip = at::full(n, -1, at::kLong);
   if (itself.defined()) skip = itself.to(at::kCPU, at::kLong).contiguous();
@@ -141,7 +142,7 @@ Neighbours nearest_neighbours(const Tensor& queries, const Tensor& among, int64_
   // numbers errs by at most d * 2^-24 * |q| |a|, the norm and its arguments' rounding add a few.
   const Tensor centre = mean_row(a);
   const Tensor a32 = centred(a, centre);
-  const Tensor norm = row_norms(a32);   // [m]
+  const Tensor norm = row_norms(a32);  // [m]
   const Tensor half_square = (norm.square() / 2).to(at::kFloat);
   const double largest = norm.max().item<double>();
   const double unit = static_cast<double>(d + 8) * std::numeric_limits<float>::epsilon() / 2;
@@ -163,7 +164,7 @@ Neighbours nearest_neighbours(const Tensor& queries, const Tensor& among, int64_
       const int64_t count = std::min(rows, n - first);
       const Tensor q32 = centred(q.narrow(0, first, count), centre);
       const Tensor q_norm = row_norms(q32);
-      Tensor block = scores.narrow(0, 0, count);   // [count, m]
+      Tensor block = scores.narrow(0, 0, count);  // [count, m]
       at::addmm_out(block, half_square.unsqueeze(0), q32, a32.t(), 1, -1);
       const float* score = block.const_data_ptr<float>();
       const double* q_length = q_norm.const_data_ptr<double>();
@@ -193,8 +194,10 @@ Neighbours nearest_neighbours(const Tensor& queries, const Tensor& among, int64_
 
 Tensor nearest_ratio(const Neighbours& neighbours) {
   if (neighbours.distance.dim() != 2 || neighbours.distance.size(1) < 2) {
-    fail(ErrorKind::data, "the ratio of the two nearest distances needs 2 neighbours an item, "
-         "found distances ", neighbours.distance.sizes(), "; search with k = 2");
+    fail(ErrorKind::data,
+         "the ratio of the two nearest distances needs 2 neighbours an item, "
+         "found distances ",
+         neighbours.distance.sizes(), "; search with k = 2");
   }
   const Tensor second = neighbours.distance.select(1, 1);
   return at::where(second > 0, neighbours.distance.select(1, 0) / second, 1);
@@ -213,16 +216,16 @@ Tensor authentic(const Neighbours& neighbours, const Tensor& training) {
 Tensor k_means(const Tensor& points, int64_t cells) {
   if (cells < 1) fail(ErrorKind::data, "expected at least 1 cell, found ", cells);
   check_rows(points, "points to divide into cells", cells, "as many as cells");
-  const Tensor x = points.detach().to(at::kCPU, at::kFloat).contiguous();   // [n, d]
+  const Tensor x = points.detach().to(at::kCPU, at::kFloat).contiguous();  // [n, d]
   const int64_t n = x.size(0), d = x.size(1);
 
   // k-means++: the next centre is a point drawn with the square of its distance to the nearest.
   const Tensor uniform = Draw(0, "k-means", {0}).uniform("start", {cells})[0].to(at::kDouble);
   std::vector<int64_t> start;
-  Tensor square = at::ones(n, at::kDouble);   // the first: all alike
+  Tensor square = at::ones(n, at::kDouble);  // the first: all alike
   for (int64_t c = 0; c < cells; ++c) {
     Tensor sum = square.cumsum(0);
-    if (sum[n - 1].item<double>() <= 0) sum = at::arange(1, n + 1, at::kDouble);   // all are taken
+    if (sum[n - 1].item<double>() <= 0) sum = at::arange(1, n + 1, at::kDouble);  // all are taken
     const Tensor mark = uniform[c] * sum[n - 1];
     const int64_t drawn = at::searchsorted(sum, mark, false, /*right=*/true).item<int64_t>();
     start.push_back(std::min(drawn, n - 1));
@@ -243,7 +246,7 @@ Tensor k_means(const Tensor& points, int64_t cells) {
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j < d; ++j) sum[row[i] * d + j] += point[i * d + j];
     }
-    const Tensor count = at::bincount(cell, {}, cells).unsqueeze(1);   // [cells, 1]
+    const Tensor count = at::bincount(cell, {}, cells).unsqueeze(1);  // [cells, 1]
     centres.copy_(at::where(count > 0, sums / count, centres));
   }
   return centres;

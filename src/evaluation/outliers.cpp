@@ -58,9 +58,8 @@ std::vector<Score> likelihood_scores(const LoadedModel& loaded, Likelihood& like
 std::string worst_picture(const Tensor& images, const Tensor& score) {
   const int64_t count = std::min(kWorst, score.numel());
   const auto worst = to_images(images.index_select(0, score.argsort().narrow(0, 0, count)));
-  return encode_png(
-      scale_up(grid(worst, (count + kWorstColumns - 1) / kWorstColumns, kWorstColumns),
-               kWorstScale));
+  return encode_png(scale_up(
+      grid(worst, (count + kWorstColumns - 1) / kWorstColumns, kWorstColumns), kWorstScale));
 }
 
 }  // namespace
@@ -106,13 +105,13 @@ void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const Score
   const auto others = score_images(loaded, *against, draws, progress);
   for (size_t i = 0; i < scores.size(); ++i) {
     const Auroc area = auroc(scores[i].values, others[i].values);
-    into.metrics.push_back({.name = concat("auroc_", scores[i].name, "@", set.name, "-vs-",
-                                           against->name, protocol),
-                            .value = area.value,
-                            .standard_error = area.standard_error,
-                            .count = set.images.size() + against->images.size(),
-                            .better = Better::higher,
-                            .floor = 1});
+    into.metrics.push_back(
+        {.name = concat("auroc_", scores[i].name, "@", set.name, "-vs-", against->name, protocol),
+         .value = area.value,
+         .standard_error = area.standard_error,
+         .count = set.images.size() + against->images.size(),
+         .better = Better::higher,
+         .floor = 1});
   }
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kClear = 2;   // standard errors of a difference that counts
+constexpr double kClear = 2;  // standard errors of a difference that counts
 
 void append_leaves(const Json& value, const std::string& path,
                    std::vector<std::pair<std::string, Json>>& into) {
@@ -32,7 +32,7 @@ void append_leaves(const Json& value, const std::string& path,
 
 /// Numbers in a checkpoint's weights, told by the header of the file; 0 when it does not tell.
 int64_t count_weights(const fs::path& checkpoint) {
-  constexpr uint64_t kMaxHeader = 100 << 20;   // as the format says
+  constexpr uint64_t kMaxHeader = 100 << 20;  // as the format says
   const fs::path path = checkpoint / "model.safetensors";
   std::error_code error;
   const uint64_t size = fs::file_size(path, error);
@@ -52,7 +52,7 @@ int64_t count_weights(const fs::path& checkpoint) {
   } catch (const Error&) {
     return 0;
   }
-  double count = 0;   // a damaged file may say anything
+  double count = 0;  // a damaged file may say anything
   for (const auto& [name, tensor] : tensors.items()) {
     if (!tensor.contains("shape")) continue;
     double numbers = 1;
@@ -114,8 +114,7 @@ std::vector<ReportColumn> columns_of(size_t run, const ReportedRun& reported,
                                      const std::vector<Evaluation>& evaluations) {
   std::vector<ReportColumn> columns;
   const auto ours = [&](const Evaluation& evaluation) {
-    return evaluation.step == reported.step &&
-           evaluation.weights_sha256 == reported.weights_sha256;
+    return evaluation.step == reported.step && evaluation.weights_sha256 == reported.weights_sha256;
   };
   for (const Evaluation& evaluation : evaluations) {
     if (!ours(evaluation) || evaluation.sampling.is_null()) continue;
@@ -178,7 +177,8 @@ ReportedRun describe_run(const RunReference& reference, const std::vector<Evalua
   if (checkpoint.empty()) {
     notes.push_back(name + ": the checkpoint is no longer kept; the settings are the newest one's");
   } else if (run.weights_sha256 != there) {
-    notes.push_back(name + ": the weights that were evaluated are no longer kept; the run was "
+    notes.push_back(name +
+                    ": the weights that were evaluated are no longer kept; the run was "
                     "trained again from an earlier step");
   }
   return run;
@@ -276,11 +276,10 @@ std::string why_unpaired(const Sourced& a, const Sourced& b) {
 /// Is b ahead of a by more than two standard errors?
 bool clearly_ahead(const Sourced& b, const Sourced& a) {
   if (a.metric->better == Better::neither) return false;
-  const double gain = (b.metric->value - a.metric->value) *
-                      (a.metric->better == Better::higher ? 1 : -1);
+  const double gain =
+      (b.metric->value - a.metric->value) * (a.metric->better == Better::higher ? 1 : -1);
   if (why_unpaired(a, b).empty()) {
-    const auto paired =
-        paired_difference(*a.metric, a.metric->items, *b.metric, b.metric->items);
+    const auto paired = paired_difference(*a.metric, a.metric->items, *b.metric, b.metric->items);
     return gain > kClear * paired.standard_error;
   }
   const double error_a = a.metric->standard_error, error_b = b.metric->standard_error;
@@ -320,9 +319,8 @@ void make_rows(Report& report) {
   const auto place = [&](const std::string& name) {
     return std::find(protocols.begin(), protocols.end(), Metric{.name = name}.protocol());
   };
-  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-    return place(a) < place(b);
-  });
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const std::string& a, const std::string& b) { return place(a) < place(b); });
   for (const std::string& name : names) {
     ReportRow row{.name = name};
     std::vector<std::optional<Sourced>> sourced;
@@ -332,8 +330,8 @@ void make_rows(Report& report) {
       for (size_t i = 0; i < column.metrics.size(); ++i) {
         if (column.metrics[i].name != name) continue;
         row.values.back() = column.metrics[i];
-        sourced.back() = Sourced{&column.metrics[i], report.runs[column.run].folder,
-                                 column.sources[i]};
+        sourced.back() =
+            Sourced{&column.metrics[i], report.runs[column.run].folder, column.sources[i]};
       }
     }
     compare(row, sourced);

@@ -1,19 +1,20 @@
-#include "genai/evaluation/report_sections.h"
-
 #include <algorithm>
 
 #include "genai/base/html.h"
 #include "genai/base/text.h"
 #include "genai/evaluation/charts.h"
+#include "genai/evaluation/report_sections.h"
 
 namespace genai::report_page {
 
 namespace {
 
-constexpr size_t kMostRows = 40;   // of a table, of a matrix
-constexpr size_t kMostPoints = 400;   // of a curve
+constexpr size_t kMostRows = 40;     // of a table, of a matrix
+constexpr size_t kMostPoints = 400;  // of a curve
 
-bool is_number_or_null(const Json& value) { return value.is_number() || value.is_null(); }
+bool is_number_or_null(const Json& value) {
+  return value.is_number() || value.is_null();
+}
 
 bool all_numbers(const Json& values) {
   return (values.is_array() || values.is_object()) && !values.empty() &&
@@ -52,22 +53,21 @@ std::string heat_table(const Json& matrix, const std::vector<std::string>& names
     }
     std::string row = row_head(escape_html(name(i)));
     for (const Json& value : matrix[i]) {
-      const double share =
-          sum > 0 && value.is_number() ? std::abs(value.get<double>()) / sum : 0;
+      const double share = sum > 0 && value.is_number() ? std::abs(value.get<double>()) / sum : 0;
       const int level = share > 0 ? std::max(1, static_cast<int>(std::lround(10 * share))) : 0;
       row += element("td", {{"class", concat("h", level)}}, number_of(value));
     }
     rows += element("tr", {}, row) + "\n";
   }
-  return scrolling(label, element("table", {{"class", "heat"}},
-                                  element("thead", {}, element("tr", {}, head)) +
-                                      element("tbody", {}, rows)));
+  return scrolling(
+      label, element("table", {{"class", "heat"}},
+                     element("thead", {}, element("tr", {}, head)) + element("tbody", {}, rows)));
 }
 
 std::string bar_table(const Json& values, int run) {
   double most = 0;
   bool negative = false;
-  size_t decimals = 0;   // the same for all, so that the points stand below each other
+  size_t decimals = 0;  // the same for all, so that the points stand below each other
   for (const Json& value : values) {
     if (!value.is_number()) continue;
     most = std::max(most, std::abs(value.get<double>()));
@@ -87,10 +87,12 @@ std::string bar_table(const Json& values, int run) {
   const auto row = [&](const std::string& name, const Json& value) {
     if (++i > kMostRows) return;
     const double share = value.is_number() && most > 0 ? value.get<double>() / most : 0;
-    rows += element("tr", {}, row_head(escape_html(name)) +
-                                  (negative ? "" : element("td", {{"class", "wide"}},
-                                                           share_bar(share, run))) +
-                                  number_cell(shown(value))) + "\n";
+    rows +=
+        element("tr", {},
+                row_head(escape_html(name)) +
+                    (negative ? "" : element("td", {{"class", "wide"}}, share_bar(share, run))) +
+                    number_cell(shown(value))) +
+        "\n";
   };
   if (values.is_object()) {
     for (const auto& [key, value] : values.items()) row(key, value);
@@ -108,8 +110,9 @@ std::string key_table(const Json& value) {
   for (const auto& [path, leaf] : setting_leaves(value)) {
     if (++i > kMostRows) break;
     const std::string text = leaf.is_number() ? number_of(leaf) : escape_html(plain(leaf));
-    rows += element("tr", {}, (path.empty() ? "" : row_head(escape_html(path))) +
-                                  element("td", {}, text)) + "\n";
+    rows += element("tr", {},
+                    (path.empty() ? "" : row_head(escape_html(path))) + element("td", {}, text)) +
+            "\n";
   }
   return element("table", {}, element("tbody", {}, rows));
 }
@@ -160,8 +163,9 @@ std::string details(const Report& report) {
     }
     text += element("h3", {{"class", "group"}}, escape_html(title_of(key)));
     if (key == "confusion") {
-      text += p("soft small", "Rows: the class it is. Columns: the class it is taken for. Colours: "
-                              "shares of the row.");
+      text += p("soft small",
+                "Rows: the class it is. Columns: the class it is taken for. Colours: "
+                "shares of the row.");
     }
     text += grid_of("figures", count, figures);
   }

@@ -55,8 +55,7 @@ std::string report_html(const Report& report) {
     const char* title;
     std::string content;
   };
-  std::vector<Part> parts{{"runs", report.runs.size() > 1 ? "Runs" : "Run",
-                           overview(report)},
+  std::vector<Part> parts{{"runs", report.runs.size() > 1 ? "Runs" : "Run", overview(report)},
                           {"results", "Results", results(report)},
                           {"pictures", "Pictures", ""},
                           {"training", "Training", training(report)},
@@ -70,12 +69,12 @@ std::string report_html(const Report& report) {
       element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
       "\n" + element("meta", {{"name", "color-scheme"}, {"content", "light dark"}}) + "\n" +
       element("title", {}, escape_html(name)) + "\n" + element("style", {}, kReportStyle) + "\n";
-  const std::string footer = element(
-      "footer", {},
-      escape_html(concat("Made by genai ", GENAI_VERSION,
-                         " from what the runs have kept; nothing was computed anew.")));
+  const std::string footer =
+      element("footer", {},
+              escape_html(concat("Made by genai ", GENAI_VERSION,
+                                 " from what the runs have kept; nothing was computed anew.")));
 
-  size_t used = head.size() + footer.size() + 4096;   // 4096: the frame around it
+  size_t used = head.size() + footer.size() + 4096;  // 4096: the frame around it
   for (const Part& part : parts) used += part.content.size();
   parts[2].content = pictures(report, used < kMaxPage ? kMaxPage - used : 0);
   std::string links, body;
@@ -85,13 +84,16 @@ std::string report_html(const Report& report) {
     body += section(part.id, part.title, part.content);
   }
   const std::string header =
-      element("header", {}, heading("h1", name) +
-                                element("nav", {{"aria-label", "Parts of this page"}}, links));
+      element("header", {},
+              heading("h1", name) + element("nav", {{"aria-label", "Parts of this page"}}, links));
   return "<!doctype html>\n" +
          element("html", {{"lang", "en"}},
                  "\n" + element("head", {}, "\n" + head) + "\n" +
-                     element("body", {}, "\n" + header + "\n" + element("main", {}, "\n" + body) +
-                                             "\n" + footer + "\n") + "\n") + "\n";
+                     element("body", {},
+                             "\n" + header + "\n" + element("main", {}, "\n" + body) + "\n" +
+                                 footer + "\n") +
+                     "\n") +
+         "\n";
 }
 
 }  // namespace genai

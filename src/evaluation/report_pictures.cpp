@@ -1,5 +1,3 @@
-#include "genai/evaluation/report_sections.h"
-
 #include <algorithm>
 #include <set>
 
@@ -9,6 +7,7 @@
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
 #include "genai/base/text.h"
+#include "genai/evaluation/report_sections.h"
 
 namespace genai::report_page {
 
@@ -16,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMostPixels = 1024;   // width of a picture
+constexpr int64_t kMostPixels = 1024;  // width of a picture
 constexpr uint64_t kMaxPicture = 64 << 20;
 
 struct Picture {
@@ -60,14 +59,14 @@ std::vector<Picture> find_pictures(const Report& report) {
   for (const ReportedRun& run : report.runs) {
     const std::string latest = latest_samples(run.folder);
     if (latest.empty() || !seen.insert(run.folder).second) continue;
-    const std::string step = latest.substr(5, latest.size() - 9);   // "step-0000400.png"
+    const std::string step = latest.substr(5, latest.size() - 9);  // "step-0000400.png"
     const size_t digits = std::min(step.find_first_not_of('0'), step.size() - 1);
-    pictures.push_back({.group = "Samples while training",
-                        .caption = run.name + ", step " + step.substr(digits),
-                        .alt = "Generated samples of " + run.name + " at step " +
-                               step.substr(digits),
-                        .run = run.folder,
-                        .file = "samples/" + latest});
+    pictures.push_back(
+        {.group = "Samples while training",
+         .caption = run.name + ", step " + step.substr(digits),
+         .alt = "Generated samples of " + run.name + " at step " + step.substr(digits),
+         .run = run.folder,
+         .file = "samples/" + latest});
   }
   return pictures;
 }
@@ -93,7 +92,9 @@ void load(Picture& picture) {
   }
 }
 
-size_t bytes_in_page(const Picture& picture) { return (picture.png.size() + 2) / 3 * 4 + 400; }
+size_t bytes_in_page(const Picture& picture) {
+  return (picture.png.size() + 2) / 3 * 4 + 400;
+}
 
 }  // namespace
 
@@ -115,8 +116,8 @@ std::string pictures(const Report& report, size_t room) {
   size_t count = 0;
   const auto end_group = [&] {
     if (count) {
-      text += element("h3", {{"class", "group"}}, escape_html(group)) +
-              grid_of("pictures", 0, grid);
+      text +=
+          element("h3", {{"class", "group"}}, escape_html(group)) + grid_of("pictures", 0, grid);
     }
     grid.clear();
     count = 0;
@@ -126,14 +127,15 @@ std::string pictures(const Report& report, size_t room) {
     group = picture.group;
     ++count;
     const std::string caption = element("figcaption", {}, escape_html(picture.caption));
-    grid += element("figure", {}, picture.problem.empty()
-                                      ? element("img", {{"alt", picture.alt},
-                                                        {"src", "data:image/png;base64," +
-                                                                    base64(picture.png)}}) +
-                                            caption
-                                      : caption + p("soft small", escape_html(picture.file + ": " +
-                                                                              picture.problem))) +
-            "\n";
+    grid +=
+        element(
+            "figure", {},
+            picture.problem.empty()
+                ? element("img", {{"alt", picture.alt},
+                                  {"src", "data:image/png;base64," + base64(picture.png)}}) +
+                      caption
+                : caption + p("soft small", escape_html(picture.file + ": " + picture.problem))) +
+        "\n";
   }
   end_group();
   return text;

@@ -1,10 +1,9 @@
-#include "genai/evaluation/report_sections.h"
-
 #include <algorithm>
 
 #include "genai/base/fields.h"
 #include "genai/base/html.h"
 #include "genai/evaluation/charts.h"
+#include "genai/evaluation/report_sections.h"
 
 namespace genai::report_page {
 
@@ -17,7 +16,9 @@ std::string span(const std::string& style, const std::string& text) {
 std::string heading(const std::string& level, const std::string& text) {
   return element(level, {}, escape_html(text)) + "\n";
 }
-std::string colour(size_t run) { return colour_class(static_cast<int>(run)); }
+std::string colour(size_t run) {
+  return colour_class(static_cast<int>(run));
+}
 std::string named(const Report& report, size_t run, const std::string& label) {
   return report.runs.size() < 2
              ? escape_html(label)
@@ -25,8 +26,11 @@ std::string named(const Report& report, size_t run, const std::string& label) {
 }
 
 std::string scrolling(const std::string& label, const std::string& table) {
-  return element("div", {{"class", "scroll"}, {"role", "region"}, {"aria-label", label},
-                         {"tabindex", "0"}}, table) + "\n";
+  return element(
+             "div",
+             {{"class", "scroll"}, {"role", "region"}, {"aria-label", label}, {"tabindex", "0"}},
+             table) +
+         "\n";
 }
 std::string row_head(const std::string& content) {
   return element("th", {{"scope", "row"}}, content);
@@ -73,9 +77,8 @@ std::string joined(const std::vector<std::string>& parts, const std::string& bet
 }
 
 std::string metric_hint(const Metric& metric) {
-  const std::string better = metric.better == Better::neither
-                                 ? ""
-                                 : enum_name(kBetterNames, metric.better) + " is better";
+  const std::string better =
+      metric.better == Better::neither ? "" : enum_name(kBetterNames, metric.better) + " is better";
   return metric.unit + (metric.unit.empty() || better.empty() ? "" : ", ") + better;
 }
 

@@ -1,16 +1,15 @@
-#include "genai/evaluation/report_sections.h"
-
 #include <algorithm>
 
 #include "genai/base/html.h"
 #include "genai/base/text.h"
 #include "genai/evaluation/charts.h"
+#include "genai/evaluation/report_sections.h"
 
 namespace genai::report_page {
 
 namespace {
 
-constexpr double kBarErrors = 2;   // standard errors that a bar shows
+constexpr double kBarErrors = 2;  // standard errors that a bar shows
 
 std::string references_of(const Metric& metric) {
   std::vector<std::string> parts;
@@ -44,8 +43,8 @@ std::string results_table(const Report& report) {
     head += column_head(named(report, column.run, column.label));
   }
   if (two) {
-    head += column_head("difference" + element("div", {{"class", "small soft"}},
-                                               "second \u2212 first, in pairs"));
+    head += column_head("difference" +
+                        element("div", {{"class", "small soft"}}, "second \u2212 first, in pairs"));
   }
   const std::string columns = std::to_string(report.columns.size() + (two ? 2 : 1));
   std::string bodies, rows;
@@ -59,13 +58,15 @@ std::string results_table(const Report& report) {
     if (protocol != any.protocol()) {
       end_group();
       protocol = any.protocol();
-      rows += element("tr", {}, element("th", {{"class", "protocol"}, {"colspan", columns},
-                                               {"scope", "rowgroup"}},
-                                        element("div", {}, escape_html(*protocol)))) + "\n";
+      rows += element("tr", {},
+                      element("th",
+                              {{"class", "protocol"}, {"colspan", columns}, {"scope", "rowgroup"}},
+                              element("div", {}, escape_html(*protocol)))) +
+              "\n";
     }
-    std::string line = row_head(span("metric", any.short_name()) +
-                                element("div", {{"class", "small soft"}},
-                                        escape_html(metric_hint(any))));
+    std::string line =
+        row_head(span("metric", any.short_name()) +
+                 element("div", {{"class", "small soft"}}, escape_html(metric_hint(any))));
     for (size_t i = 0; i < row.values.size(); ++i) {
       line += value_cell(row.values[i], row.best == i);
     }
@@ -73,8 +74,9 @@ std::string results_table(const Report& report) {
     rows += element("tr", {}, line) + "\n";
   }
   end_group();
-  return scrolling("Results", element("table", {}, element("thead", {}, element("tr", {}, head)) +
-                                                       "\n" + bodies));
+  return scrolling(
+      "Results",
+      element("table", {}, element("thead", {}, element("tr", {}, head)) + "\n" + bodies));
 }
 
 /// What marks and bars mean, as far as they occur.
@@ -90,28 +92,30 @@ std::string mark_legend(const Report& report) {
     }
   }
   const auto key = [](const std::string& drawing, const std::string& text) {
-    return element("span", {}, element("svg", {{"class", "key c7"}, {"aria-hidden", "true"}},
-                                       drawing) + escape_html(text));
+    return element("span", {},
+                   element("svg", {{"class", "key c7"}, {"aria-hidden", "true"}}, drawing) +
+                       escape_html(text));
   };
-  const Attributes middle{{"x1", "0"}, {"x2", "100%"}, {"y1", "50%"}, {"y2", "50%"},
-                          {"class", "error"}};
+  const Attributes middle{
+      {"x1", "0"}, {"x2", "100%"}, {"y1", "50%"}, {"y2", "50%"}, {"class", "error"}};
   std::string text;
   if (errors || spreads) {
-    text += key(element("line", middle) + element("circle", {{"cx", "50%"}, {"cy", "50%"},
-                                                             {"r", ".28em"}, {"class", "dot"}}),
-                errors ? spreads ? "value, two standard errors either way (where unknown: one "
-                                   "standard deviation over subsets)"
-                                 : "value, two standard errors either way"
-                       : "value, one standard deviation over subsets either way");
+    text +=
+        key(element("line", middle) +
+                element("circle", {{"cx", "50%"}, {"cy", "50%"}, {"r", ".28em"}, {"class", "dot"}}),
+            errors ? spreads ? "value, two standard errors either way (where unknown: one "
+                               "standard deviation over subsets)"
+                             : "value, two standard errors either way"
+                   : "value, one standard deviation over subsets either way");
   }
   if (floors) {
-    text += key(element("line", {{"x1", "50%"}, {"x2", "50%"}, {"y1", "0"}, {"y2", "100%"},
-                                 {"class", "floor"}}),
-                "floor: what a perfect model is expected to get");
+    text += key(
+        element("line",
+                {{"x1", "50%"}, {"x2", "50%"}, {"y1", "0"}, {"y2", "100%"}, {"class", "floor"}}),
+        "floor: what a perfect model is expected to get");
   }
   if (reals) {
-    text += key(element("circle", {{"cx", "50%"}, {"cy", "50%"}, {"r", ".3em"},
-                                   {"class", "real"}}),
+    text += key(element("circle", {{"cx", "50%"}, {"cy", "50%"}, {"r", ".3em"}, {"class", "real"}}),
                 "real: what training images get");
   }
   return text.empty() ? "" : element("div", {{"class", "legend soft"}}, text) + "\n";
@@ -138,7 +142,7 @@ std::string result_charts(const Report& report) {
       references |= m.floor.has_value() || m.real.has_value();
       seen.push_back(column.label + " " + value_text(m));
     }
-    if (marks.size() < 2 && !references) continue;   // the table has said it
+    if (marks.size() < 2 && !references) continue;  // the table has said it
     const Metric& any = row.any();
     ++count;
     charts += figure(any.short_name(), metric_hint(any) + " \u00b7 " + any.protocol(),
@@ -158,16 +162,17 @@ std::string notes_list(const Report& report) {
 
 std::string results(const Report& report) {
   if (report.rows.empty()) {
-    return p("", "Nothing has been measured yet. " +
-                     element("code", {}, "genai evaluate RUN") +
-                     " measures a run and keeps what it finds with it.") + notes_list(report);
+    return p("", "Nothing has been measured yet. " + element("code", {}, "genai evaluate RUN") +
+                     " measures a run and keeps what it finds with it.") +
+           notes_list(report);
   }
   const bool best = std::any_of(report.rows.begin(), report.rows.end(),
                                 [](const ReportRow& row) { return row.best.has_value(); });
   return results_table(report) +
-         (best ? p("small soft", "Bold: ahead of every other value of its row by more than two "
-                                 "standard errors of the difference. Equal items are compared in "
-                                 "pairs, so bars that overlap may still differ clearly.")
+         (best ? p("small soft",
+                   "Bold: ahead of every other value of its row by more than two "
+                   "standard errors of the difference. Equal items are compared in "
+                   "pairs, so bars that overlap may still differ clearly.")
                : "") +
          notes_list(report) + result_charts(report);
 }

@@ -1,10 +1,9 @@
-#include "genai/evaluation/report_sections.h"
-
 #include <algorithm>
 
 #include "genai/base/fields.h"
 #include "genai/base/html.h"
 #include "genai/base/text.h"
+#include "genai/evaluation/report_sections.h"
 
 namespace genai::report_page {
 
@@ -13,7 +12,7 @@ namespace {
 /// A setting of all runs.
 struct Setting {
   std::string path;
-  std::vector<std::optional<std::string>> values;   ///< one a run
+  std::vector<std::optional<std::string>> values;  ///< one a run
   bool differs = false;
 };
 
@@ -25,8 +24,8 @@ std::vector<Setting> all_settings(const Report& report) {
         return setting.path == p;
       });
       if (found == all.end()) {
-        all.push_back({.path = path, .values = std::vector<std::optional<std::string>>(
-                                         report.runs.size())});
+        all.push_back(
+            {.path = path, .values = std::vector<std::optional<std::string>>(report.runs.size())});
         found = all.end() - 1;
       }
       found->values[run] = plain(value);
@@ -72,10 +71,10 @@ std::string settings_table(const Report& report, const std::vector<Setting>& set
     rows += element("tr", marked ? Attributes{{"class", "differs"}} : Attributes(), row) + "\n";
   }
   if (rows.empty()) return "";
-  return scrolling(only_differing ? "Settings that differ" : "All settings",
-                   element("table", {{"class", "settings"}},
-                           element("thead", {}, element("tr", {}, head)) +
-                               element("tbody", {}, rows)));
+  return scrolling(
+      only_differing ? "Settings that differ" : "All settings",
+      element("table", {{"class", "settings"}},
+              element("thead", {}, element("tr", {}, head)) + element("tbody", {}, rows)));
 }
 
 /// How the samples were made that the columns measure.
@@ -101,16 +100,17 @@ std::string sampling_table(const Report& report) {
     rows += element("tr", {}, row) + "\n";
   }
   return heading("h3", "Of the samples that were measured") +
-         scrolling("Sampling settings",
-                   element("table", {{"class", "settings"}},
-                           element("thead", {}, element("tr", {}, head)) +
-                               element("tbody", {}, rows)));
+         scrolling("Sampling settings", element("table", {{"class", "settings"}},
+                                                element("thead", {}, element("tr", {}, head)) +
+                                                    element("tbody", {}, rows)));
 }
 
 std::string describe_data(const DataInfo& data) {
   if (data.is_text()) {
     return concat(data.source, ", ", data.tokenizer->name(), ", ",
-                  data.is_series() ? "a series of numbers" : data.lines ? "lines" : "running text",
+                  data.is_series() ? "a series of numbers"
+                  : data.lines     ? "lines"
+                                   : "running text",
                   ", context ", data.context, ", ", count_text(data.train_count), " training and ",
                   count_text(data.test_count), data.lines ? " test lines" : " test windows");
   }
@@ -160,10 +160,10 @@ std::string card(const Report& report, const std::vector<Setting>& settings, siz
   entry("Test loss", describe_test(run));
   entry("Weights", run.weights > 0 ? count_text(run.weights) + " numbers" : "");
   entry("SHA-256", run.weights_sha256.substr(0, 16));
-  entry("Computed on", concat(m.numerics.device, ", ",
-                              enum_name(kPrecisionNames, m.numerics.precision), ", ",
-                              m.numerics.threads, m.numerics.threads == 1 ? " thread" : " threads",
-                              ", ", m.numerics.cpu, ", LibTorch ", m.numerics.libtorch));
+  entry("Computed on",
+        concat(m.numerics.device, ", ", enum_name(kPrecisionNames, m.numerics.precision), ", ",
+               m.numerics.threads, m.numerics.threads == 1 ? " thread" : " threads", ", ",
+               m.numerics.cpu, ", LibTorch ", m.numerics.libtorch));
   // Of a single run the title of the page is the name.
   std::string content = report.runs.size() > 1 ? heading("h3", run.name) : "";
   content += element("dl", {}, list);
@@ -192,8 +192,10 @@ std::string settings(const Report& report) {
                               : heading("h3", "Those that differ") + differing;
   }
   text += sampling_table(report);
-  return text + element("details", {}, element("summary", {}, "All settings") +
-                                           settings_table(report, settings, false)) + "\n";
+  return text +
+         element("details", {},
+                 element("summary", {}, "All settings") + settings_table(report, settings, false)) +
+         "\n";
 }
 
 }  // namespace genai::report_page

@@ -23,7 +23,7 @@ std::string reference_text(const ReportRow& row, std::optional<double> Metric::*
 struct TextStyle {
   const char* plus_minus;
   const char *begin_best, *end_best;
-  bool groups;   ///< a line for each protocol, instead of a column
+  bool groups;  ///< a line for each protocol, instead of a column
 };
 constexpr TextStyle kTerminal{" +- ", "*", "", true}, kMarkdown{" \u00b1 ", "**", "**", false};
 
@@ -31,9 +31,8 @@ constexpr TextStyle kTerminal{" +- ", "*", "", true}, kMarkdown{" \u00b1 ", "**"
 std::vector<std::vector<std::string>> cells(const Report& report, const TextStyle& style) {
   const bool two = report.columns.size() == 2;
   const auto holds = [&](std::optional<double> Metric::*member) {
-    return std::any_of(report.rows.begin(), report.rows.end(), [&](const ReportRow& row) {
-      return !reference_text(row, member).empty();
-    });
+    return std::any_of(report.rows.begin(), report.rows.end(),
+                       [&](const ReportRow& row) { return !reference_text(row, member).empty(); });
   };
   const bool floors = holds(&Metric::floor), reals = holds(&Metric::real);
   std::vector<std::string> head{"metric"};
@@ -56,10 +55,11 @@ std::vector<std::vector<std::string>> cells(const Report& report, const TextStyl
     }
     if (two) {
       const auto& d = row.difference;
-      const auto [value, error] = d ? measured_text(d->value, d->standard_error)
-                                    : std::pair<std::string, std::string>();
+      const auto [value, error] =
+          d ? measured_text(d->value, d->standard_error) : std::pair<std::string, std::string>();
       line.push_back(d ? value + (error.empty() ? "" : style.plus_minus + error)
-                       : row.unpaired.empty() ? "-" : row.unpaired);
+                     : row.unpaired.empty() ? "-"
+                                            : row.unpaired);
     }
     if (floors) line.push_back(reference_text(row, &Metric::floor));
     if (reals) line.push_back(reference_text(row, &Metric::real));
@@ -76,8 +76,9 @@ bool marks_a_best(const Report& report) {
 }
 
 std::string best_text(const std::string& mark) {
-  return mark + ": ahead of every other value of its row by more than two standard errors of the "
-                "difference";
+  return mark +
+         ": ahead of every other value of its row by more than two standard errors of the "
+         "difference";
 }
 
 /// Settings, sampling settings included, of exactly two columns (or runs) that differ.
@@ -123,7 +124,8 @@ std::string markdown_text(const std::string& text) {
 
 /// In quotes where need be; what a spreadsheet would take for a formula begins with an apostrophe.
 std::string csv_field(std::string text) {
-  if (!text.empty() && std::string("=+-@\t\r").find(text[0]) != std::string::npos) text = "'" + text;
+  if (!text.empty() && std::string("=+-@\t\r").find(text[0]) != std::string::npos)
+    text = "'" + text;
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
@@ -131,7 +133,9 @@ std::string csv_field(std::string text) {
 }
 
 /// Shortest text that gives the same number.
-std::string exact(double value) { return Json(value).dump(); }
+std::string exact(double value) {
+  return Json(value).dump();
+}
 
 }  // namespace
 
@@ -187,8 +191,9 @@ std::string report_markdown(const Report& report) {
   if (diff.empty()) return text;
   std::string lines, fence = "```";
   for (const std::string& line : diff) lines += inert(line.substr(2)) + "\n";
-  while (lines.find(fence) != std::string::npos) fence += '`';   // no value ends the block
-  return text + "\nSettings that differ (first -> second):\n\n" + fence + "\n" + lines + fence + "\n";
+  while (lines.find(fence) != std::string::npos) fence += '`';  // no value ends the block
+  return text + "\nSettings that differ (first -> second):\n\n" + fence + "\n" + lines + fence +
+         "\n";
 }
 
 std::string report_csv(const Report& report) {
@@ -198,14 +203,22 @@ std::string report_csv(const Report& report) {
   for (const ReportColumn& column : report.columns) {
     const ReportedRun& run = report.runs[column.run];
     for (const Metric& m : column.metrics) {
-      const std::vector<std::string> fields{
-          run.name, concat(run.step), run.manifest.preset, run.manifest.data.source,
-          column.sampling.is_null() ? "" : column.sampling.dump(), run.weights_sha256,
-          m.short_name(), m.protocol(), exact(m.value),
-          m.standard_error > 0 ? exact(m.standard_error) : "",
-          m.spread > 0 ? exact(m.spread) : "", concat(m.count), m.unit,
-          enum_name(kBetterNames, m.better), m.floor ? exact(*m.floor) : "",
-          m.real ? exact(*m.real) : ""};
+      const std::vector<std::string> fields{run.name,
+                                            concat(run.step),
+                                            run.manifest.preset,
+                                            run.manifest.data.source,
+                                            column.sampling.is_null() ? "" : column.sampling.dump(),
+                                            run.weights_sha256,
+                                            m.short_name(),
+                                            m.protocol(),
+                                            exact(m.value),
+                                            m.standard_error > 0 ? exact(m.standard_error) : "",
+                                            m.spread > 0 ? exact(m.spread) : "",
+                                            concat(m.count),
+                                            m.unit,
+                                            enum_name(kBetterNames, m.better),
+                                            m.floor ? exact(*m.floor) : "",
+                                            m.real ? exact(*m.real) : ""};
       for (size_t i = 0; i < fields.size(); ++i) text += (i ? "," : "") + csv_field(fields[i]);
       text += "\r\n";
     }

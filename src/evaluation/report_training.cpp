@@ -1,5 +1,3 @@
-#include "genai/evaluation/report_sections.h"
-
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -7,23 +5,24 @@
 #include "genai/base/html.h"
 #include "genai/base/text.h"
 #include "genai/evaluation/charts.h"
+#include "genai/evaluation/report_sections.h"
 
 namespace genai::report_page {
 
 namespace {
 
-constexpr size_t kPagePoints = 40000;   // of all curves together
+constexpr size_t kPagePoints = 40000;  // of all curves together
 constexpr size_t kMostCurvePoints = 400;
 
 struct Quantity {
   std::string name;
-  std::vector<Curve> train, test;   ///< one a run, perhaps without points
+  std::vector<Curve> train, test;  ///< one a run, perhaps without points
 };
 
 /// All numbers of the logs by name, in the order of their first line.
 std::vector<Quantity> quantities(const Report& report) {
   std::vector<Quantity> all;
-  std::set<std::filesystem::path> seen;   // a run that is reported at two steps has one log
+  std::set<std::filesystem::path> seen;  // a run that is reported at two steps has one log
   for (size_t run = 0; run < report.runs.size(); ++run) {
     if (!seen.insert(report.runs[run].folder).second) continue;
     for (const Json& line : report.runs[run].log) {
@@ -104,11 +103,13 @@ std::string curve_figure(const Report& report, const Quantity& quantity, size_t 
   std::string remark = "over steps";
   if (range.logarithmic) remark += "; logarithmic scale";
   if (range.cut) remark += "; the first twentieth is left out";
-  return figure(quantity.name, remark,
-                run_legend(report, curves) +
-                    element("div", {{"class", "curvebox"}},
-                            curve_chart(curves, quantity.name + " over steps, at the end: " +
-                                                    joined(ends, ", "), limit)));
+  return figure(
+      quantity.name, remark,
+      run_legend(report, curves) +
+          element(
+              "div", {{"class", "curvebox"}},
+              curve_chart(curves, quantity.name + " over steps, at the end: " + joined(ends, ", "),
+                          limit)));
 }
 
 }  // namespace
@@ -131,8 +132,9 @@ std::string training(const Report& report) {
   text += element("div", {{"class", "main"}}, texts[0]) + "\n";
   if (counts[1]) text += grid_of("figures", counts[1], texts[1]);
   if (counts[2]) {
-    text += element("details", {}, element("summary", {}, "More curves") +
-                                       grid_of("figures", counts[2], texts[2]));
+    text +=
+        element("details", {},
+                element("summary", {}, "More curves") + grid_of("figures", counts[2], texts[2]));
   }
   return text;
 }

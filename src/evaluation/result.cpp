@@ -54,10 +54,10 @@ Metric metric_from_json(const Json& json) {
 std::vector<Json> evaluation_lines(const fs::path& run) {
   const fs::path path = run / "evaluations.jsonl";
   if (!fs::exists(path)) return {};
-  CheckedLines read = read_checked_lines(read_file(path, kMaxFile), path.string(),
-                                         {.bytes = kMaxFile});
+  CheckedLines read =
+      read_checked_lines(read_file(path, kMaxFile), path.string(), {.bytes = kMaxFile});
   if (!read.damaged.empty()) fail(ErrorKind::data, read.damaged.front());
-  if (read.torn) {   // the file is replaced as a whole
+  if (read.torn) {  // the file is replaced as a whole
     fail(ErrorKind::data, path.string(), ", line ", read.lines.size() + 1,
          ": has no end; the file is damaged");
   }
@@ -148,15 +148,16 @@ Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
 std::vector<Evaluation> read_evaluations(const fs::path& run) {
   std::vector<Evaluation> all;
   for (const Json& json : evaluation_lines(run)) {
-    const std::string where = concat((run / "evaluations.jsonl").string(), ", line ", all.size() + 1);
+    const std::string where =
+        concat((run / "evaluations.jsonl").string(), ", line ", all.size() + 1);
     try {
-      Evaluation evaluation{.step = json.at("step"),
-                            .weights_sha256 = json.at("weights_sha256"),
-                            .sampling = json.value("sampling", Json()),
-                            .details = json.value("details", Json::object()),
-                            .notes = json.value("notes", std::vector<std::string>()),
-                            .pictures =
-                                json.value("pictures", std::map<std::string, std::string>())};
+      Evaluation evaluation{
+          .step = json.at("step"),
+          .weights_sha256 = json.at("weights_sha256"),
+          .sampling = json.value("sampling", Json()),
+          .details = json.value("details", Json::object()),
+          .notes = json.value("notes", std::vector<std::string>()),
+          .pictures = json.value("pictures", std::map<std::string, std::string>())};
       for (const Json& metric : json.at("metrics")) {
         evaluation.metrics.push_back(metric_from_json(metric));
       }
@@ -186,14 +187,14 @@ PairedDifference paired_difference(const Metric& a, const Tensor& a_items, const
 Requirement parse_requirement(const std::string& text) {
   const size_t sign = text.find_first_of("<>");
   Requirement requirement{.text = text, .metric = text.substr(0, sign)};
-  const bool shaped = sign != std::string::npos && sign > 0 && sign + 2 < text.size() &&
-                      text[sign + 1] == '=';
+  const bool shaped =
+      sign != std::string::npos && sign > 0 && sign + 2 < text.size() && text[sign + 1] == '=';
   const char* end = text.data() + text.size();
   std::from_chars_result parsed{end, std::errc::invalid_argument};
   if (shaped) parsed = std::from_chars(text.data() + sign + 2, end, requirement.bound);
   if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(requirement.bound)) {
-    fail(ErrorKind::usage, "--require: expected METRIC<=NUMBER or METRIC>=NUMBER (nll<=88), found '",
-         text, "'");
+    fail(ErrorKind::usage,
+         "--require: expected METRIC<=NUMBER or METRIC>=NUMBER (nll<=88), found '", text, "'");
   }
   requirement.at_most = text[sign] == '<';
   return requirement;
@@ -223,8 +224,8 @@ void check_requirement(const Requirement& requirement, const std::vector<std::st
     }
     known += (known.empty() ? "" : ", ") + stem;
   }
-  fail(ErrorKind::usage, "--require: '", requirement.metric, "' will not be measured here; expected ",
-       "one of ", known);
+  fail(ErrorKind::usage, "--require: '", requirement.metric,
+       "' will not be measured here; expected ", "one of ", known);
 }
 
 const Metric& required_metric(const Requirement& requirement, const std::vector<Metric>& metrics) {

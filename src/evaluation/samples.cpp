@@ -1,13 +1,12 @@
 #include "genai/evaluation/samples.h"
 
 #include <ATen/ATen.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <string_view>
 #include <unordered_set>
-
-#include <unistd.h>
 
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
@@ -94,7 +93,8 @@ void measure_view(const Tensor& samples, const Tensor& test, const Tensor& real,
   into.metrics.push_back(distance);
   if (suffix.empty()) {
     Metric to_train = frechet(trained);
-    to_train.name = concat("fd_train@", data.info.source, "-train", real.size(0), "/", view, "/n", n);
+    to_train.name =
+        concat("fd_train@", data.info.source, "-train", real.size(0), "/", view, "/n", n);
     into.metrics.push_back(to_train);
   }
 
@@ -174,9 +174,9 @@ Samples generate_samples(const LoadedModel& loaded, int64_t first, int64_t count
     // Whole chunks, so that none is computed twice.
     const int64_t to_border = kGeneratedAtOnce - (first + done) % kGeneratedAtOnce;
     const int64_t part = std::min(to_border, count - done);
-    parts.push_back(generate_pixels(
-        *loaded.model, {.first = first + done, .count = part, .options = options}, info,
-        loaded.device));
+    parts.push_back(generate_pixels(*loaded.model,
+                                    {.first = first + done, .count = part, .options = options},
+                                    info, loaded.device));
     done += part;
     tell(progress, "sampling", static_cast<double>(done) / static_cast<double>(count));
   }
@@ -221,7 +221,7 @@ void measure_classes(const Samples& samples, const Reference& reference, Evaluat
   const Tensor found = extractor.judge(samples.pixels).classes;
   const Tensor seen = shares(found, count);
   const Tensor expected = shares(extractor.judge(data.test.images).classes, count);
-  const Tensor present = expected.gt(0);   // a class that was left out of the data is not missed
+  const Tensor present = expected.gt(0);  // a class that was left out of the data is not missed
   const std::string protocol = concat("@", test_name(data), "/", extractor.name(), "/n", n);
 
   const Tensor rarest = seen.masked_select(present).min();
@@ -236,11 +236,11 @@ void measure_classes(const Samples& samples, const Reference& reference, Evaluat
   // Pearson's statistic; a perfect model is expected to get the degrees of freedom.
   const Tensor deviation = (seen - expected).square() / expected.clamp_min(1e-12);
   const double freedom = present.sum().item<double>() - 1;
-  into.metrics.push_back({.name = concat("class_chi2", protocol, "/df", freedom),
-                          .value = deviation.masked_select(present).sum().item<double>() *
-                                   static_cast<double>(n),
-                          .count = n,
-                          .floor = freedom});
+  into.metrics.push_back(
+      {.name = concat("class_chi2", protocol, "/df", freedom),
+       .value = deviation.masked_select(present).sum().item<double>() * static_cast<double>(n),
+       .count = n,
+       .floor = freedom});
   if (samples.labels.defined()) {
     into.metrics.push_back(mean_metric(concat("conditional_accuracy@", extractor.name(), "/n", n),
                                        found.eq(samples.labels), "", Better::higher));
@@ -281,7 +281,8 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
   memorized.real = copied(nearest_ratio(usual)).to(at::kDouble).mean().item<double>();
   into.metrics.push_back(memorized);
   tell(progress, "searching copies", 0.5);
-  Metric own = mean_metric("authentic_share" + pixels, authentic(near, training), "", Better::higher);
+  Metric own =
+      mean_metric("authentic_share" + pixels, authentic(near, training), "", Better::higher);
   own.real = authentic(usual, training).mean().item<double>();
   into.metrics.push_back(own);
   tell(progress, "searching copies", 0.9);
@@ -299,27 +300,26 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
       const Tensor queries = own_cell.eq(c).nonzero().squeeze(1);
       const Tensor members = cell.eq(c).nonzero().squeeze(1);
       if (queries.numel() == 0 || members.numel() == 0) continue;
-      const Neighbours nearest = nearest_neighbours(features.index_select(0, queries),
-                                                    points.index_select(0, members), 1);
+      const Neighbours nearest =
+          nearest_neighbours(features.index_select(0, queries), points.index_select(0, members), 1);
       distance.index_copy_(0, queries, nearest.distance.select(1, 0));
     }
     return std::pair(distance, own_cell);
   };
   const auto [sample_distance, sample_cell] = within(pca.features(samples.pixels));
   const auto [test_distance, test_cell] = within(pca.features(data.test.images));
-  Metric copying{.name = concat("c_t", seen_by, "-test", m, "/", pca.name, "/cells", cells, "/n", n),
-                 .value = data_copying_score(sample_distance, sample_cell, test_distance, test_cell,
-                                             cells),
-                 .count = n,
-                 .better = Better::neither,
-                 .floor = 0};
+  Metric copying{
+      .name = concat("c_t", seen_by, "-test", m, "/", pca.name, "/cells", cells, "/n", n),
+      .value = data_copying_score(sample_distance, sample_cell, test_distance, test_cell, cells),
+      .count = n,
+      .better = Better::neither,
+      .floor = 0};
   into.metrics.push_back(copying);
-  into.pictures["neighbours"] =
-      neighbours_picture(samples.pixels, data.train.images, near, ratio);
+  into.pictures["neighbours"] = neighbours_picture(samples.pixels, data.train.images, near, ratio);
   if (memorized.value > *memorized.real + 0.01 + 3 * memorized.standard_error) {
     into.notes.push_back(concat("memorization: ", 100 * memorized.value, " % of samples are near ",
-                                "copies of a training image (test images: ",
-                                100 * *memorized.real, " %)"));
+                                "copies of a training image (test images: ", 100 * *memorized.real,
+                                " %)"));
   }
   if (copying.value < -3) {
     into.notes.push_back(concat("memorization: C_T = ", copying.value, ": samples lie nearer to ",

@@ -50,7 +50,7 @@ double squared_standard_error(const Tensor& values) {
 /// Bytes of the pixel chunks of a PNG of ours, without headers and checksums.
 int64_t pixel_bytes(std::string_view png) {
   int64_t sum = 0;
-  for (size_t at = 8; at + 12 <= png.size();) {   // after the signature: length, type, data, CRC
+  for (size_t at = 8; at + 12 <= png.size();) {  // after the signature: length, type, data, CRC
     size_t length = 0;
     for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(png[at + i]);
     if (png.substr(at + 4, 4) == "IDAT") sum += static_cast<int64_t>(length);
@@ -63,11 +63,11 @@ int64_t pixel_bytes(std::string_view png) {
 
 Auroc auroc(const Tensor& inliers, const Tensor& outliers) {
   const auto in = sorted_scores(inliers, "inliers"), out = sorted_scores(outliers, "outliers");
-  const Tensor above = share_below(in, out);        // [n] of outliers below an inlier
-  const Tensor below = 1 - share_below(out, in);    // [m] of inliers above an outlier
-  return {.value = above.mean().item<double>(),
-          .standard_error = std::sqrt(squared_standard_error(above) +
-                                      squared_standard_error(below))};
+  const Tensor above = share_below(in, out);      // [n] of outliers below an inlier
+  const Tensor below = 1 - share_below(out, in);  // [m] of inliers above an outlier
+  return {
+      .value = above.mean().item<double>(),
+      .standard_error = std::sqrt(squared_standard_error(above) + squared_standard_error(below))};
 }
 
 Tensor compressed_bits(const Tensor& images) {
@@ -78,14 +78,16 @@ Tensor compressed_bits(const Tensor& images) {
   }
   const int64_t n = images.size(0), channels = images.size(1), height = images.size(2),
                 width = images.size(3);
-  const Tensor rows = images.to(at::kCPU).permute({0, 2, 3, 1}).contiguous();   // [n, H, W, C]
+  const Tensor rows = images.to(at::kCPU).permute({0, 2, 3, 1}).contiguous();  // [n, H, W, C]
   const uint8_t* pixels = rows.const_data_ptr<uint8_t>();
   const int64_t size = height * width * channels;
   const Tensor bits = at::empty(n, at::kDouble);
   double* out = bits.mutable_data_ptr<double>();
   at::parallel_for(0, n, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const Image image{.width = width, .height = height, .channels = channels,
+      const Image image{.width = width,
+                        .height = height,
+                        .channels = channels,
                         .pixels = {pixels + i * size, pixels + (i + 1) * size}};
       out[i] = 8 * static_cast<double>(pixel_bytes(encode_png(image)));
     }

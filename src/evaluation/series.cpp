@@ -26,7 +26,7 @@ double mean_error(std::span<const double> forecast, std::span<const double> trut
 double crps(std::vector<double> draws, double truth) {
   std::ranges::sort(draws);
   const auto m = static_cast<double>(draws.size());
-  double distance = 0, spread = 0;   // spread: sum of |x_i - x_j| over pairs i < j
+  double distance = 0, spread = 0;  // spread: sum of |x_i - x_j| over pairs i < j
   for (size_t i = 0; i < draws.size(); ++i) {
     distance += std::abs(draws[i] - truth);
     spread += draws[i] * (2 * static_cast<double>(i) - m + 1);
@@ -121,8 +121,9 @@ void measure_forecasts(const LoadedModel& loaded, const Dataset& data,
     add(baselines[b].first + where, baseline_errors[b], Better::neither);
   }
   if (places > 1) {
-    into.notes.push_back("forecasts from neighbouring places overlap in time: their means are less "
-                         "certain than the standard errors say");
+    into.notes.push_back(
+        "forecasts from neighbouring places overlap in time: their means are less "
+        "certain than the standard errors say");
   }
   into.sampling = {{"first", request.first}, {"count", paths}, {"options", request.options}};
 }

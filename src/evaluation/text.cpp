@@ -30,8 +30,8 @@ constexpr int64_t kPasses = 3;
 constexpr int64_t kSampledTokens = 10'000, kTextLength = 500;
 
 std::string text_of(const Split& split, const Tokenizer& tokenizer) {
-  return tokenizer.decode({split.tokens.const_data_ptr<int32_t>(),
-                           static_cast<size_t>(split.tokens.numel())});
+  return tokenizer.decode(
+      {split.tokens.const_data_ptr<int32_t>(), static_cast<size_t>(split.tokens.numel())});
 }
 
 /// The model, or the decode engine with its weights in 8 bits.
@@ -100,15 +100,14 @@ void add_full_pass(const LoadedModel& loaded, const Reader& reader, const Datase
   const Tensor nats = at::cat(parts);
   const Metric loss = token_mean("loss" + protocol, nats, tokens, "nats/token");
   into.metrics.push_back(loss);
-  if (data.info.is_series()) return;   // its letters are none
+  if (data.info.is_series()) return;  // its letters are none
   const std::string text = text_of(data.test, *data.info.tokenizer);
   const Tensor bits = nats / std::log(2.0);
   // The first token of running text has nothing before it: it is read, not predicted.
   const std::string first =
       data.info.lines ? "" : data.info.tokenizer->token(data.test.tokens[0].item<int32_t>());
   const double bytes = static_cast<double>(text.size() - first.size());
-  const double characters =
-      static_cast<double>(count_characters(text) - count_characters(first));
+  const double characters = static_cast<double>(count_characters(text) - count_characters(first));
   into.metrics.push_back(
       token_mean("bits_per_character" + protocol, bits, characters, "bits/character"));
   into.metrics.push_back(token_mean("bits_per_byte" + protocol, bits, bytes, "bits/byte"));
@@ -132,21 +131,21 @@ void add_sliding(const LoadedModel& loaded, const Reader& reader, const Dataset&
   std::vector<Tensor> parts;
   for (int64_t first = 0; first < windows; first += most) {
     const int64_t count = std::min(most, windows - first);
-    const Batch batch = windows_batch(
-        data.test, {offsets.begin() + first, offsets.begin() + first + count}, false,
-        loaded.device);
+    const Batch batch =
+        windows_batch(data.test, {offsets.begin() + first, offsets.begin() + first + count}, false,
+                      loaded.device);
     const Tensor found = reader.losses(batch);
     if (first == 0) parts.push_back(found[0].narrow(0, 0, context - stride).sum().view({1}));
     parts.push_back(found.narrow(1, context - stride, stride).sum(1));
     if (progress) {
-      progress("sliding windows", static_cast<double>(first + count) / static_cast<double>(windows));
+      progress("sliding windows",
+               static_cast<double>(first + count) / static_cast<double>(windows));
     }
   }
   const Tensor nats = at::cat(parts).to(at::kDouble).cpu();
-  into.metrics.push_back(
-      token_mean(concat("loss_sliding@", source, "/window", context, "-stride", stride,
-                        reader.protocol()),
-                 nats, static_cast<double>(targets), "nats/token"));
+  into.metrics.push_back(token_mean(
+      concat("loss_sliding@", source, "/window", context, "-stride", stride, reader.protocol()),
+      nats, static_cast<double>(targets), "nats/token"));
 }
 
 void add_random_batches(const LoadedModel& loaded, const Reader& reader, const Dataset& data,
@@ -160,14 +159,12 @@ void add_random_batches(const LoadedModel& loaded, const Reader& reader, const D
     philox_bits(key, static_cast<uint64_t>(i), 0, bits.data(), rows);
     std::vector<int64_t> offsets;
     for (const uint64_t b : bits) offsets.push_back(static_cast<int64_t>(b % places));
-    means.push_back(
-        reader.losses(windows_batch(data.test, offsets, false, loaded.device)).mean());
+    means.push_back(reader.losses(windows_batch(data.test, offsets, false, loaded.device)).mean());
     if (progress) progress("random batches", static_cast<double>(i + 1) / kBatches);
   }
-  into.metrics.push_back(mean_metric(
-      concat("loss_nanogpt@", source, "/", kBatches, "x", rows, "x", data.info.context,
-             reader.protocol()),
-      at::stack(means).to(at::kDouble).cpu(), "nats/token"));
+  into.metrics.push_back(mean_metric(concat("loss_nanogpt@", source, "/", kBatches, "x", rows, "x",
+                                            data.info.context, reader.protocol()),
+                                     at::stack(means).to(at::kDouble).cpu(), "nats/token"));
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {
@@ -201,20 +198,20 @@ LineCount count_lines(std::string_view text, size_t least,
 Passages::Passages(std::string_view text) : text_(text.substr(0, kMost)) {
   suffixes_.resize(text_.size());
   std::iota(suffixes_.begin(), suffixes_.end(), 0u);
-  std::sort(suffixes_.begin(), suffixes_.end(), [&](uint32_t a, uint32_t b) {
-    return text_.substr(a) < text_.substr(b);
-  });
+  std::sort(suffixes_.begin(), suffixes_.end(),
+            [&](uint32_t a, uint32_t b) { return text_.substr(a) < text_.substr(b); });
 }
 
 size_t Passages::longest_beginning(std::string_view text) const {
   // The suffixes that share most with the text are its neighbours in the sorted list.
-  const auto next = std::lower_bound(
-      suffixes_.begin(), suffixes_.end(), text,
-      [&](uint32_t a, std::string_view b) { return text_.substr(a) < b; });
+  const auto next =
+      std::lower_bound(suffixes_.begin(), suffixes_.end(), text,
+                       [&](uint32_t a, std::string_view b) { return text_.substr(a) < b; });
   const auto shared = [&](uint32_t place) {
     const std::string_view suffix = text_.substr(place);
-    return static_cast<size_t>(std::mismatch(suffix.begin(), suffix.end(), text.begin(), text.end())
-                                   .second - text.begin());
+    return static_cast<size_t>(
+        std::mismatch(suffix.begin(), suffix.end(), text.begin(), text.end()).second -
+        text.begin());
   };
   size_t most = 0;
   if (next != suffixes_.end()) most = shared(*next);
@@ -273,14 +270,14 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data,
   const std::string_view copied = passages.longest(written);
   const std::string protocol = concat("@", info.source, "-train", data.train.tokens.numel(), "/n",
                                       count, "-length", length, request.suffix());
-  into.metrics.push_back({.name = "longest_copy" + protocol,
-                          .value = static_cast<double>(copied.size()),
-                          .count = count,
-                          .unit = "bytes",
-                          .better = Better::neither,
-                          .real = static_cast<double>(
-                              passages.longest(std::string_view(test).substr(0, written.size()))
-                                  .size())});
+  into.metrics.push_back(
+      {.name = "longest_copy" + protocol,
+       .value = static_cast<double>(copied.size()),
+       .count = count,
+       .unit = "bytes",
+       .better = Better::neither,
+       .real = static_cast<double>(
+           passages.longest(std::string_view(test).substr(0, written.size())).size())});
   into.details["longest_copy"] = valid_utf8(copied);
   const auto known = lines_of(train);
   const std::unordered_set<std::string_view> set(known.begin(), known.end());
@@ -304,16 +301,15 @@ void measure_sums(const LoadedModel& loaded, const Dataset& data, const Evaluati
   const c10::InferenceMode no_autograd;
   const Reader reader(loaded, request);
   const Batch batch = items_batch(data.test, data.info, 0, data.test.size(), loaded.device);
-  const Tensor taken = reader.logits(batch.input).argmax(-1);   // [B, T]
+  const Tensor taken = reader.logits(batch.input).argmax(-1);  // [B, T]
   const int32_t equals = data.info.tokenizer->encode("=").at(0);
   // What is behind the sign, up to the end of the line.
   const Tensor answer =
       batch.input.eq(equals).cumsum(1).gt(0).logical_and(batch.target.ne(kNoTarget));
   const Tensor right = taken.eq(batch.target).logical_or(answer.logical_not()).all(1);
-  into.metrics.push_back(mean_metric(
-      concat("exact_answers@", data.info.source, "-test", data.test.size(), "/greedy",
-             request.suffix()),
-      right.to(at::kDouble).cpu(), "", Better::higher));
+  into.metrics.push_back(mean_metric(concat("exact_answers@", data.info.source, "-test",
+                                            data.test.size(), "/greedy", request.suffix()),
+                                     right.to(at::kDouble).cpu(), "", Better::higher));
 }
 
 std::vector<LineScore> score_lines(const LoadedModel& loaded,
@@ -336,8 +332,8 @@ std::vector<LineScore> score_lines(const LoadedModel& loaded,
       fail(ErrorKind::usage, "line ", i + 1, ": expected at most ", info.context,
            " tokens with its end, found ", targets);
     }
-    const Tensor nats = token_losses(next.next_logits(all.narrow(1, 0, targets)),
-                                     all.narrow(1, 1, targets));
+    const Tensor nats =
+        token_losses(next.next_logits(all.narrow(1, 0, targets)), all.narrow(1, 1, targets));
     scores.push_back({.nats = nats.sum().item<double>(), .tokens = targets});
   }
   return scores;
@@ -353,8 +349,8 @@ Evaluation evaluate_text(const LoadedModel& loaded, const EvaluationData& data,
   for (const Part part : request.parts) {
     if (part == Part::likelihood || part == written) continue;
     fail(ErrorKind::usage, "'evaluate --only ", enum_name(kPartNames, part),
-         "' does not apply to models of ", series ? "series" : "text", "; to these do: likelihood, ",
-         enum_name(kPartNames, written));
+         "' does not apply to models of ", series ? "series" : "text",
+         "; to these do: likelihood, ", enum_name(kPartNames, written));
   }
   if (request.draws > 0 || request.images > 0) {
     fail(ErrorKind::usage, "--draws and --images are for pictures; the likelihood of ",

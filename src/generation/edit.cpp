@@ -17,14 +17,18 @@ namespace {
 
 constexpr int64_t kRestoringSteps = 30, kTravellingSteps = 18;
 
-std::string size_text(int64_t width, int64_t height) { return concat(width, "x", height); }
+std::string size_text(int64_t width, int64_t height) {
+  return concat(width, "x", height);
+}
 
 /// uint8 to -1..1
 Tensor to_model(const Tensor& pixels, at::Device device) {
   return pixels.to(device).to(at::kFloat) / 127.5 - 1;
 }
 
-Tensor to_pixels(const Tensor& images) { return quantized((images + 1) / 2); }
+Tensor to_pixels(const Tensor& images) {
+  return quantized((images + 1) / 2);
+}
 
 /// The whole factor by which pictures are smaller than the model's images.
 int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
@@ -68,7 +72,9 @@ void check(const EditRequest& request, const Generator& generator, const DataInf
 class Editor {
  public:
   Editor(const LoadedModel& loaded, const EditRequest& request, const Tensor& mask)
-      : request_(request), denoiser_(loaded.as<Denoiser>("edit")), info_(loaded.manifest.data),
+      : request_(request),
+        denoiser_(loaded.as<Denoiser>("edit")),
+        info_(loaded.manifest.data),
         device_(loaded.device) {
     if (mask.defined()) keep_ = mask.lt(128).to(at::kFloat).to(device_);
   }
@@ -86,13 +92,11 @@ class Editor {
     switch (request_.edit) {
       case Edit::inpaint:
       case Edit::upscale: {
-        const Measurement known =
-            request_.edit == Edit::inpaint
-                ? keep_pixels(images, keep_)
-                : average_pixels(images, upscaling_factor(pictures, info_));
-        const Tensor found =
-            to_pixels(restore(noise * course.levels.front().sigma, course.levels, course.denoise,
-                              known, fresh));
+        const Measurement known = request_.edit == Edit::inpaint
+                                      ? keep_pixels(images, keep_)
+                                      : average_pixels(images, upscaling_factor(pictures, info_));
+        const Tensor found = to_pixels(restore(noise * course.levels.front().sigma, course.levels,
+                                               course.denoise, known, fresh));
         if (request_.edit == Edit::upscale) return found;
         return at::where(keep_.cpu().gt(0), pictures, found);
       }
@@ -103,8 +107,7 @@ class Editor {
       }
       case Edit::blend: {
         const Tensor from = noise_of_image(images, course.levels, course.denoise);
-        const Tensor to =
-            noise_of_image(to_model(others, device_), course.levels, course.denoise);
+        const Tensor to = noise_of_image(to_model(others, device_), course.levels, course.denoise);
         const Tensor x = spherical_mix(from, to, share.to(device_));
         return to_pixels(solve(x, course.levels, course.denoise, fresh, course.solver));
       }
@@ -131,7 +134,7 @@ class Editor {
   Denoiser& denoiser_;
   const DataInfo& info_;
   at::Device device_;
-  Tensor keep_;   // [H, W], 1 where the picture stays
+  Tensor keep_;  // [H, W], 1 where the picture stays
 };
 
 }  // namespace
@@ -139,7 +142,7 @@ class Editor {
 Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                    const Tensor& pictures, const Tensor& others, const Tensor& mask) {
   check(request, loaded.as<Generator>("edit"), loaded.manifest.data, count, pictures, mask);
-  const at::NoGradGuard no_autograd;   // not InferenceMode: restoring asks for gradients
+  const at::NoGradGuard no_autograd;  // not InferenceMode: restoring asks for gradients
   Editor editor(loaded, request, mask);
   // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size:
   // matrix products round differently at other numbers of rows.
@@ -156,9 +159,9 @@ Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_
                                 : 0.5f);
     }
     const Tensor chosen = at::tensor(picture);
-    const Tensor edited = editor.edit(
-        pictures.index_select(0, chosen),
-        others.defined() ? others.index_select(0, chosen) : Tensor(), at::tensor(share), numbers);
+    const Tensor edited = editor.edit(pictures.index_select(0, chosen),
+                                      others.defined() ? others.index_select(0, chosen) : Tensor(),
+                                      at::tensor(share), numbers);
     parts.push_back(edited.narrow(0, 0, std::min(kChunk, rows - begin)));
   }
   return at::cat(parts);

@@ -76,8 +76,8 @@ class Plot {
   Image finished() const { return resize_to_fit(image_, kWidth, kHeight); }
 
  private:
-  static constexpr int64_t kText = 3;                                        // letters
-  static constexpr int64_t kLeft = 170, kRight = 30, kTop = 30, kBottom = 60;   // margins
+  static constexpr int64_t kText = 3;                                          // letters
+  static constexpr int64_t kLeft = 170, kRight = 30, kTop = 30, kBottom = 60;  // margins
 
   int64_t column(double x) const {
     const auto width = static_cast<double>(image_.width - kLeft - kRight);
@@ -93,7 +93,8 @@ class Plot {
   }
   static double between(std::span<const double> values, double x) {
     const auto i = std::min(static_cast<size_t>(x), values.size() - 1);
-    return i + 1 == values.size() ? values[i] : std::lerp(values[i], values[i + 1], x - std::floor(x));
+    return i + 1 == values.size() ? values[i]
+                                  : std::lerp(values[i], values[i + 1], x - std::floor(x));
   }
   void vertical(int64_t x, int64_t from, int64_t to, Colour colour) {
     if (x < 0 || x >= image_.width) return;

@@ -85,8 +85,8 @@ Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo
     const Draw draw(kGenerationSeed, "generate", numbers, device);
     const int64_t from = std::max(chunk, request.first) - chunk;
     const int64_t count = std::min(kChunk, last - chunk) - from;
-    const Tensor images = make ? make(draw, labels, from, count)
-                               : generator->generate(draw, labels, request.options);
+    const Tensor images =
+        make ? make(draw, labels, from, count) : generator->generate(draw, labels, request.options);
     if (!images.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model makes pixels that are not numbers (NaN or infinite), ",
            "among samples ", chunk, " to ", chunk + kChunk - 1);
@@ -101,8 +101,8 @@ std::vector<Image> to_images(const Tensor& pixels) {
   const Tensor interleaved = batch.permute({0, 2, 3, 1}).contiguous();  // [N, H, W, C]
   std::vector<Image> images;
   for (int64_t i = 0; i < interleaved.size(0); ++i) {
-    Image image{.width = batch.size(3), .height = batch.size(2), .channels = batch.size(1),
-                .pixels = {}};
+    Image image{
+        .width = batch.size(3), .height = batch.size(2), .channels = batch.size(1), .pixels = {}};
     image.pixels.resize(static_cast<size_t>(image.width * image.height * image.channels));
     std::memcpy(image.pixels.data(), interleaved[i].const_data_ptr(), image.pixels.size());
     images.push_back(std::move(image));
@@ -147,7 +147,8 @@ void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info)
   const double height = scale * static_cast<double>(r.rows * (info.height + 2));
   if (width * height * static_cast<double>(info.channels) > kMost) {
     fail(ErrorKind::usage, "a sheet of ", count, " samples would be ", width, " x ", height,
-         " pixels, more than a picture holds (1 GiB); use --separate, fewer samples (-n) or a smaller ",
+         " pixels, more than a picture holds (1 GiB); use --separate, fewer samples (-n) or a "
+         "smaller ",
          "--scale");
   }
 }
@@ -167,12 +168,9 @@ namespace {
 std::string encode_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, const Image& sheet, Metadata metadata) {
   if (metadata == Metadata::none) return encode_png(sheet);
-  const Json wanted = {{"first", request.first},
-                       {"count", request.count},
-                       {"class", request.label},
-                       {"options", request.options},
-                       {"rows", layout.rows},
-                       {"columns", layout.columns},
+  const Json wanted = {{"first", request.first}, {"count", request.count},
+                       {"class", request.label}, {"options", request.options},
+                       {"rows", layout.rows},    {"columns", layout.columns},
                        {"scale", layout.scale}};
   return encode_png(sheet, provenance(loaded, wanted, sheet));
 }
@@ -216,13 +214,15 @@ std::vector<PngText> provenance(const Json& maker, const Json& request, const Im
                                 Origin origin) {
   Json json = maker;
   json["request"] = request;
-  const int64_t first = request.value("first", int64_t{0}), count = request.value("count", int64_t{1});
+  const int64_t first = request.value("first", int64_t{0}),
+                count = request.value("count", int64_t{1});
   const Json options = request.value("options", Json::object());
   const std::string seeds = count == 1 ? concat(first) : concat(first, "-", first + count - 1);
   const std::string weights = maker.value("weights_sha256", "");
-  std::string line = concat("Steps: ", options.value("steps", int64_t{1}), ", Sampler: ",
-                            options.value("sampler", maker.at("family").get<std::string>()),
-                            ", Seed: ", seeds, ", Size: ", picture.width, "x", picture.height);
+  std::string line =
+      concat("Steps: ", options.value("steps", int64_t{1}),
+             ", Sampler: ", options.value("sampler", maker.at("family").get<std::string>()),
+             ", Seed: ", seeds, ", Size: ", picture.width, "x", picture.height);
   if (!weights.empty()) line += ", Model hash: " + weights.substr(0, 10);
   line += ", Model: " + maker.at("run").get<std::string>();
   if (maker.contains("class")) line += ", Class: " + maker.at("class").get<std::string>();

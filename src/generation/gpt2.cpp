@@ -34,10 +34,10 @@ const std::string kLines = "genai_lines";
 
 /// A tensor under both names.
 struct Part {
-  std::string theirs;           // without the prefix
+  std::string theirs;  // without the prefix
   std::string ours;
-  std::vector<int64_t> shape;   // of theirs
-  bool turned;                  // GPT-2's Conv1D keeps [in, out], a linear layer [out, in]
+  std::vector<int64_t> shape;  // of theirs
+  bool turned;                 // GPT-2's Conv1D keeps [in, out], a linear layer [out, in]
 };
 
 std::vector<Part> parts_of(const TransformerShape& shape) {
@@ -149,8 +149,8 @@ class TheirConfig {
  public:
   explicit TheirConfig(const fs::path& file)
       : name_(file.string()),
-        json_(parse_json(read_file(file, kMaxConfig), name_, ErrorKind::data,
-                         {.comments = false})) {
+        json_(
+            parse_json(read_file(file, kMaxConfig), name_, ErrorKind::data, {.comments = false})) {
     if (!json_.is_object()) fail(ErrorKind::data, name_, ": expected a JSON object");
   }
 
@@ -417,8 +417,7 @@ ImportedModel read_gpt2(const fs::path& folder) {
 }
 
 void save_run(const ImportedModel& imported, const fs::path& run, const Numerics& numerics) {
-  const auto model =
-      make_model(find_family(kFamily), imported.config.at("model"), imported.data);
+  const auto model = make_model(find_family(kFamily), imported.config.at("model"), imported.data);
   load_weights(model->module(), imported.weights, imported.data.source);
   make_new_folder(run);
   write_run_config(run, imported.config, "");

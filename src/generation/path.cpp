@@ -19,7 +19,7 @@ const EnumNames<PathView> kPathViewNames = {
 
 namespace {
 
-constexpr int64_t kPerRow = 8;   // images side by side in a picture of one moment
+constexpr int64_t kPerRow = 8;  // images side by side in a picture of one moment
 /// Strips and pictures of one moment are enlarged to about these widths.
 constexpr int64_t kStripWidth = 1600, kFrameWidth = 640, kMostHeight = 2400;
 
@@ -41,7 +41,9 @@ Tensor picture_of(const Tensor& x, const NoiseLevel& level) {
   return quantized((x / std::hypot(level.alpha, level.sigma) + 1) / 2);
 }
 
-Tensor picture_of(const Tensor& clean) { return quantized((clean + 1) / 2); }
+Tensor picture_of(const Tensor& clean) {
+  return quantized((clean + 1) / 2);
+}
 
 /// The moments of all chunks as if they were one.
 std::vector<Moment> joined(const std::vector<std::vector<Moment>>& chunks) {
@@ -74,11 +76,10 @@ std::vector<Moment> path_of_samples(const LoadedModel& loaded, const PathRequest
                          .clean = picture_of(clean).narrow(0, first, count)});
       if (watch && chunks.size() == 1) watch(moments.back());
     };
-    const Tensor x = solve_from_noise(
-        draw, shape, course.levels, course.denoise, course.solver,
-        [&](int64_t step, const Estimate& at) {
-          if (shown.count(step)) add(at.level, at.x, at.clean);
-        });
+    const Tensor x = solve_from_noise(draw, shape, course.levels, course.denoise, course.solver,
+                                      [&](int64_t step, const Estimate& at) {
+                                        if (shown.count(step)) add(at.level, at.x, at.clean);
+                                      });
     add(course.levels.back(), x, x);
     return (x + 1) / 2;
   };
@@ -138,7 +139,7 @@ std::string noise_text(const NoiseLevel& level) {
 /// Rows of images: those views that are drawn, with their names.
 struct Rows {
   std::vector<std::string> names;
-  std::vector<std::vector<Image>> images;   // one list a name
+  std::vector<std::vector<Image>> images;  // one list a name
 };
 
 Rows rows_of(const Moment& moment, PathView view) {
@@ -156,9 +157,8 @@ Rows rows_of(const Moment& moment, PathView view) {
 
 /// For each image its rows, from the first moment to the last.
 Image draw_strip(const std::vector<Moment>& path, const PathLayout& layout) {
-  Figure figure{.columns = static_cast<int64_t>(path.size()),
-                .scale = layout.scale,
-                .title = "noise"};
+  Figure figure{
+      .columns = static_cast<int64_t>(path.size()), .scale = layout.scale, .title = "noise"};
   std::vector<Rows> columns;
   for (const Moment& moment : path) {
     columns.push_back(rows_of(moment, layout.view));
@@ -205,7 +205,9 @@ PathView view_of(const std::string& name) {
 
 }  // namespace
 
-double noise_share(const NoiseLevel& level) { return level.sigma / (level.alpha + level.sigma); }
+double noise_share(const NoiseLevel& level) {
+  return level.sigma / (level.alpha + level.sigma);
+}
 
 void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
   const Manifest& manifest = loaded.manifest;
@@ -270,9 +272,8 @@ std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) 
                                  .options = json.at("options")},
                       .test = json.value("test", int64_t{-1}),
                       .moments = json.at("moments")};
-  const PathLayout layout{.view = view_of(json.at("view")),
-                          .strip = json.at("strip"),
-                          .scale = json.at("scale")};
+  const PathLayout layout{
+      .view = view_of(json.at("view")), .strip = json.at("strip"), .scale = json.at("scale")};
   if (json.at("show") != "path" || layout.scale < 1) fail(ErrorKind::usage, "no request of ours");
   if (request.test >= 0) take_test_pictures(loaded, request);
   std::vector<Image> pictures = draw_path(find_path(loaded, request), layout);

@@ -11,14 +11,13 @@ namespace genai {
 namespace {
 
 Image draw_sheet_again(const LoadedModel& loaded, const Json& request) {
-  return draw_sheet(loaded,
-                    {.first = request.at("first"),
-                     .count = request.at("count"),
-                     .label = request.at("class"),
-                     .options = request.at("options")},
-                    {.rows = request.at("rows"),
-                     .columns = request.at("columns"),
-                     .scale = request.at("scale")});
+  return draw_sheet(
+      loaded,
+      {.first = request.at("first"),
+       .count = request.at("count"),
+       .label = request.at("class"),
+       .options = request.at("options")},
+      {.rows = request.at("rows"), .columns = request.at("columns"), .scale = request.at("scale")});
 }
 
 std::vector<Image> make_again(const LoadedModel& loaded, const Json& request) {
@@ -44,7 +43,8 @@ bool same_shapes(const std::vector<Image>& a, const std::vector<Image>& b) {
 
 std::string lacks_for_recreation(const Json& request) {
   if (request.contains("evaluate")) return "it shows a measurement";
-  if (request.contains("training")) return "it shows a training under way, whose weights are not kept";
+  if (request.contains("training"))
+    return "it shows a training under way, whose weights are not kept";
   if (request.contains("forecast")) return "it was made from a series that it does not hold";
   if (request.contains("edit") ||
       (request.value("direction", "") == "forward" && !request.contains("test"))) {
@@ -82,14 +82,14 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
   }
   for (size_t frame = 0; frame < again.size(); ++frame) {
     for (size_t i = 0; i < again[frame].pixels.size(); ++i) {
-      const int difference =
-          std::abs(int{found[frame].pixels[i]} - int{again[frame].pixels[i]});
+      const int difference = std::abs(int{found[frame].pixels[i]} - int{again[frame].pixels[i]});
       result.differing += difference != 0;
       result.worst = std::max(result.worst, static_cast<double>(difference));
     }
   }
-  result.tolerance = exact ? "equal pixels" : concat("differences up to ", kTolerance,
-                                                     " of 255 (made on another kind of machine)");
+  result.tolerance =
+      exact ? "equal pixels"
+            : concat("differences up to ", kTolerance, " of 255 (made on another kind of machine)");
   result.same = result.worst <= (exact ? 0 : kTolerance);
   return result;
 }

@@ -54,7 +54,9 @@ StyleSpace& styles_of(const LoadedModel& loaded, const std::string& verb) {
 
 /// One style [B, width] for each layer, as render takes them. Each layer's part is contiguous, as
 /// it is in `generate`: products of other strides may round differently.
-Tensor stacked(const std::vector<Tensor>& layers) { return at::stack(layers).transpose(0, 1); }
+Tensor stacked(const std::vector<Tensor>& layers) {
+  return at::stack(layers).transpose(0, 1);
+}
 
 std::vector<Tensor> all_layers(const StyleSpace& space, const Tensor& styles) {
   return std::vector<Tensor>(static_cast<size_t>(space.style_layers()), styles);
@@ -79,7 +81,9 @@ int64_t strip_scale(int64_t rows, int64_t columns, int64_t scale, const DataInfo
       .scale;
 }
 
-std::string signed_text(double value) { return (value > 0 ? "+" : "") + number_text(value, 2); }
+std::string signed_text(double value) {
+  return (value > 0 ? "+" : "") + number_text(value, 2);
+}
 
 // ---- Directions
 
@@ -114,10 +118,8 @@ std::string direction_name(const Directions& directions, int64_t i) {
 }
 
 Image draw_strip(const Directions& directions, const DirectionsRequest& request, int64_t scale) {
-  Figure figure{.rows = request.directions,
-                .columns = request.moments,
-                .scale = scale,
-                .title = "s.d."};
+  Figure figure{
+      .rows = request.directions, .columns = request.moments, .scale = scale, .title = "s.d."};
   for (int64_t i = 0; i < request.directions; ++i) {
     figure.row_names.push_back(direction_name(directions, i));
   }
@@ -135,8 +137,7 @@ SheetLayout sheet_of(int64_t directions, int64_t scale, int64_t width, int64_t h
 Image draw_moment(const Directions& directions, const DirectionsRequest& request, int64_t scale,
                   int64_t moment) {
   const auto images = to_images(directions.pictures.select(1, moment));
-  const SheetLayout sheet =
-      sheet_of(request.directions, scale, images[0].width, images[0].height);
+  const SheetLayout sheet = sheet_of(request.directions, scale, images[0].width, images[0].height);
   Figure figure{.rows = sheet.rows,
                 .columns = sheet.columns,
                 .scale = scale,
@@ -176,13 +177,13 @@ Mix find_mix(const LoadedModel& loaded, const MixRequest& asked) {
   after.first += after.count;
   Mix mix;
   std::vector<Tensor> of_columns;
-  mix.columns = generate(
-      loaded, after, [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
-        const Tensor styles = space.styles(draw, labels, options);
-        of_columns.push_back(styles.narrow(0, first, count));
-        return space.render(stacked(all_layers(space, styles)), draw);
-      });
-  const Tensor others = at::cat(of_columns);   // [N, width]
+  mix.columns = generate(loaded, after,
+                         [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
+                           const Tensor styles = space.styles(draw, labels, options);
+                           of_columns.push_back(styles.narrow(0, first, count));
+                           return space.render(stacked(all_layers(space, styles)), draw);
+                         });
+  const Tensor others = at::cat(of_columns);  // [N, width]
   std::vector<Tensor> cells;
   mix.rows = generate(
       loaded, request.images,
@@ -191,10 +192,9 @@ Mix find_mix(const LoadedModel& loaded, const MixRequest& asked) {
         std::vector<Tensor> layers = all_layers(space, styles), columns;
         for (const Tensor& other : others.unbind(0)) {
           std::fill(layers.begin() + request.from, layers.end(), other.expand_as(styles));
-          columns.push_back(
-              pixels_of(space.render(stacked(layers), draw)).narrow(0, first, count));
+          columns.push_back(pixels_of(space.render(stacked(layers), draw)).narrow(0, first, count));
         }
-        cells.push_back(at::stack(columns, 1));   // [count, N, C, H, W]
+        cells.push_back(at::stack(columns, 1));  // [count, N, C, H, W]
         return space.render(stacked(all_layers(space, styles)), draw);
       });
   mix.cells = at::cat(cells);
@@ -233,7 +233,7 @@ Image draw_mix(const Mix& mix, const MixRequest& request, int64_t scale) {
 Factorization factorize(const Tensor& matrix) {
   // On the CPU in double: nearly equal eigenvalues part only by their last digits.
   const Tensor a = matrix.detach().to(at::kCPU, at::kDouble);
-  const auto [values, vectors] = at::linalg_eigh(a.t().matmul(a));   // rising, in columns
+  const auto [values, vectors] = at::linalg_eigh(a.t().matmul(a));  // rising, in columns
   const Tensor rows = vectors.t().flip(0);
   // An eigenvector's sign means nothing; which one comes out should not depend on the library.
   const Tensor largest = rows.gather(1, rows.abs().argmax(1, /*keepdim=*/true));
@@ -275,18 +275,18 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
   auto& space = styles_of(loaded, "show directions");
   const Factorization found = factorize(layers_matrix(space, request));
   const Tensor directions = found.directions.narrow(0, 0, request.directions)
-                                .to(loaded.device, at::kFloat);   // [K, width]
-  Directions result{.pictures = {},
-                    .shares = found.eigenvalues.narrow(0, 0, request.directions) /
-                              found.eigenvalues.sum(),
-                    .deviations = {}};
+                                .to(loaded.device, at::kFloat);  // [K, width]
+  Directions result{
+      .pictures = {},
+      .shares = found.eigenvalues.narrow(0, 0, request.directions) / found.eigenvalues.sum(),
+      .deviations = {}};
   generate(loaded, request.images,
            [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
              const Tensor styles = space.styles(draw, labels, request.images.options);
              std::vector<Tensor> layers = all_layers(space, styles), rows;
              const Tensor sample = space.render(stacked(layers), draw);
-             result.deviations = deviations_along(space, directions,
-                                                  labels.defined() ? labels[first] : Tensor());
+             result.deviations =
+                 deviations_along(space, directions, labels.defined() ? labels[first] : Tensor());
              const Tensor units = directions * result.deviations.unsqueeze(1);
              for (int64_t i = 0; i < request.directions; ++i) {
                std::vector<Tensor> columns;
@@ -297,7 +297,7 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
                  const Tensor moved = t == 0 ? sample : space.render(stacked(layers), draw);
                  columns.push_back(pixels_of(moved).narrow(0, first, count));
                }
-               rows.push_back(at::cat(columns));   // [moments, C, H, W]
+               rows.push_back(at::cat(columns));  // [moments, C, H, W]
              }
              result.pictures = at::stack(rows);
              return sample;

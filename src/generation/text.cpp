@@ -76,9 +76,9 @@ class Writers {
  private:
   struct Writer {
     TextSample sample;
-    std::vector<int32_t> all;    // with the prompt
-    std::vector<float> logits;   // of the next token
-    size_t told = 0;             // bytes of the text that the watch knows
+    std::vector<int32_t> all;   // with the prompt
+    std::vector<float> logits;  // of the next token
+    size_t told = 0;            // bytes of the text that the watch knows
     bool open = true;
   };
 
@@ -107,8 +107,8 @@ class Writers {
     if (info_.lines && static_cast<int64_t>(writer.all.size()) >= info_.context) {
       return end(writer, "length", watch);
     }
-    const auto choice = samplers_[stream].choose(writer.logits, writer.all,
-                                                 random_number(sample.number, written));
+    const auto choice =
+        samplers_[stream].choose(writer.logits, writer.all, random_number(sample.number, written));
     sample.tokens.push_back(choice.token);
     sample.log_probabilities.push_back(choice.log_probability);
     writer.all.push_back(choice.token);
@@ -146,12 +146,12 @@ class Writers {
   std::span<const int32_t> window(const std::vector<int32_t>& all) const {
     const auto size = static_cast<int64_t>(all.size());
     const int64_t context = decoder_.context();
-    const int64_t kept =
-        context == 0 || size <= context ? size : std::max<int64_t>(1, context / 2);
+    const int64_t kept = context == 0 || size <= context ? size : std::max<int64_t>(1, context / 2);
     return std::span(all).subspan(static_cast<size_t>(size - kept));
   }
 
-  /// Where a context is full, its second half becomes a beginning; the newest token is still to read.
+  /// Where a context is full, its second half becomes a beginning; the newest token is still to
+  /// read.
   void make_room(std::vector<Decoder::Row>& rows) {
     std::vector<Decoder::Row> more;
     for (const Decoder::Row& row : rows) {
@@ -175,8 +175,7 @@ class Writers {
     decoder_.read_last(rows, logits_);
     for (size_t i = 0; i < streams.size(); ++i) {
       const auto from = logits_.begin() + static_cast<std::ptrdiff_t>(i * vocabulary_);
-      std::copy_n(from, vocabulary_,
-                  writers_[static_cast<size_t>(streams[i])].logits.begin());
+      std::copy_n(from, vocabulary_, writers_[static_cast<size_t>(streams[i])].logits.begin());
     }
   }
 
@@ -243,13 +242,12 @@ std::vector<TextSample> generate_texts(Model& model, const TextRequest& request,
                                        const DataInfo& info, const WatchText& watch) {
   check_request(request, info);
   const int64_t streams = std::min(request.count, kStreams);
-  const auto decoder =
-      writing(model).decoder(streams, request.weights, at::get_num_threads());
+  const auto decoder = writing(model).decoder(streams, request.weights, at::get_num_threads());
   Writers writers(*decoder, request, info);
   std::vector<TextSample> samples;
   for (int64_t done = 0; done < request.count; done += streams) {
-    for (TextSample& sample : writers.write(request.first + done,
-                                            std::min(streams, request.count - done), watch)) {
+    for (TextSample& sample :
+         writers.write(request.first + done, std::min(streams, request.count - done), watch)) {
       samples.push_back(std::move(sample));
     }
   }

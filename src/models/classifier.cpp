@@ -41,8 +41,7 @@ struct NoSampling {};
 struct StageImpl : torch::nn::Module {
   StageImpl(int64_t in, int64_t out, bool halve) : halve_(halve) {
     convolution_ = register_module(
-        "convolution",
-        torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)));
+        "convolution", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)));
   }
   Tensor forward(const Tensor& x) {
     const Tensor y = convolution_->forward(x);
@@ -79,18 +78,17 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
 
   torch::nn::Module& module() override { return *this; }
 
-  std::vector<ParameterSet> parameter_sets() override {
-    return {all_parameters(*this)};
-  }
+  std::vector<ParameterSet> parameter_sets() override { return {all_parameters(*this)}; }
 
   std::vector<Phase> phases() override {
     return {{.name = "classify",
              .updates = "all",
-             .draw = [this](const Batch&, Draw& draw) {
-               return Tensors{{"shift", draw.uniform("shift", {2})},
-                              {"flip", draw.uniform("flip", {})},
-                              {"dropout", draw.uniform("dropout", {config_.features})}};
-             },
+             .draw =
+                 [this](const Batch&, Draw& draw) {
+                   return Tensors{{"shift", draw.uniform("shift", {2})},
+                                  {"flip", draw.uniform("flip", {})},
+                                  {"dropout", draw.uniform("dropout", {config_.features})}};
+                 },
              .loss = [this](LossInput& in) { return loss(in); }}};
   }
 
@@ -177,8 +175,8 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
 std::unique_ptr<Model> make_classifier(const Json& settings, const DataInfo& info) {
   const auto config = from_json<ClassifierConfig>(classifier_fields(), settings, "model");
   if (info.class_count() < 2) {
-    fail(ErrorKind::usage, "a classifier needs a data set with two or more classes; '",
-         info.source, "' has ", info.classes.empty() ? "no labels" : "one class");
+    fail(ErrorKind::usage, "a classifier needs a data set with two or more classes; '", info.source,
+         "' has ", info.classes.empty() ? "no labels" : "one class");
   }
   const int64_t side = std::min(info.height, info.width);
   if (config.shift >= side) {

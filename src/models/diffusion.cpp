@@ -28,7 +28,7 @@ Preconditioning precondition(Prediction prediction, double data_std, const Mixtu
       c.out = -sigma / length;
       break;
     case Prediction::edm: {
-      const Tensor variance = alpha.square() * (data_std * data_std) + sigma.square();   // of x
+      const Tensor variance = alpha.square() * (data_std * data_std) + sigma.square();  // of x
       c.skip = alpha * (data_std * data_std) / variance;
       c.out = sigma * data_std / variance.sqrt();
       c.in = 1 / variance.sqrt();
@@ -67,9 +67,8 @@ const EnumNames<Prediction> kPredictionNames = {{Prediction::epsilon, "epsilon"}
                                                 {Prediction::v, "v"},
                                                 {Prediction::edm, "edm"},
                                                 {Prediction::velocity, "velocity"}};
-const EnumNames<LossWeight> kLossWeightNames = {{LossWeight::uniform, "uniform"},
-                                                {LossWeight::min_snr, "min-snr"},
-                                                {LossWeight::edm, "edm"}};
+const EnumNames<LossWeight> kLossWeightNames = {
+    {LossWeight::uniform, "uniform"}, {LossWeight::min_snr, "min-snr"}, {LossWeight::edm, "edm"}};
 
 const FieldTable& diffusion_fields() {
   static const FieldTable table =
@@ -163,9 +162,10 @@ class Diffusion : public torch::nn::Module,
     return {{.name = "denoise",
              .updates = "all",
              .draw = [this](const Batch& batch, Draw& draw) { return make_draws(batch, draw); },
-             .loss = [this](LossInput& in) {
-               return Loss{.value = errors(in.batch, in.draws).mean(), .logs = {}};
-             }}};
+             .loss =
+                 [this](LossInput& in) {
+                   return Loss{.value = errors(in.batch, in.draws).mean(), .logs = {}};
+                 }}};
   }
 
   Tensors validate(const Batch& batch, Draw& draw) override {
@@ -181,7 +181,7 @@ class Diffusion : public torch::nn::Module,
     const Tensor x = rows(one, x0) * (x0 + draw.normal("noise", x0.sizes().slice(1)));
     const Tensor clean = predict(x, {.alpha = one, .sigma = one}, batch.target);
     const double differences = x0.var(0, false).mean().item<double>();
-    if (!(differences > 1e-12)) return "";   // images that are all alike
+    if (!(differences > 1e-12)) return "";  // images that are all alike
     const double unexplained = (clean - x0).square().mean().item<double>() / differences;
     return concat("under as much noise as signal the network finds ",
                   number_text(100 * (1 - unexplained), 3), " % of what images differ in");
@@ -208,7 +208,7 @@ class Diffusion : public torch::nn::Module,
     if (guidance != 0 && guidance != -1 && !labels.defined()) {
       fail(ErrorKind::usage, "sampling.guidance: towards which class? expected --class beside it");
     }
-    const auto earlier = std::make_shared<Tensor>();   // for self-conditioning
+    const auto earlier = std::make_shared<Tensor>();  // for self-conditioning
     return {.levels = levels,
             .denoise =
                 [=, this](const Tensor& x, const NoiseLevel& at) {
@@ -253,8 +253,8 @@ class Diffusion : public torch::nn::Module,
   static Tensor to_model(const Tensor& images) { return images * 2 - 1; }
 
   void check(const DiffusionSampling& sampling, const NoiseLevel& begin) const {
-    const SolverOptions solver{.solver = sampling.sampler, .eta = sampling.eta,
-                               .churn = sampling.churn};
+    const SolverOptions solver{
+        .solver = sampling.sampler, .eta = sampling.eta, .churn = sampling.churn};
     if (sampling.guidance != 0 && classes_ == 0) {
       fail(ErrorKind::usage, "sampling.guidance: this model was not trained with classes; ",
            "expected 0, found ", sampling.guidance, " (train one with --conditional)");

@@ -50,13 +50,13 @@ class Gan : public torch::nn::Module, public Model, public Generator {
       generator_ = style_ = std::make_shared<StyleGenerator>(config.generator, in, info.channels,
                                                              info.height, info.width);
     } else {
-      generator_ = make_plain_generator(config.generator, in, info.channels, info.height,
-                                        info.width);
+      generator_ =
+          make_plain_generator(config.generator, in, info.channels, info.height, info.width);
     }
     register_module("generator", generator_);
     discriminator_ = register_module(
-        "discriminator", Discriminator(config.discriminator, info.channels, info.height,
-                                       info.width, classes_));
+        "discriminator",
+        Discriminator(config.discriminator, info.channels, info.height, info.width, classes_));
   }
 
   torch::nn::Module& module() override { return *this; }
@@ -111,7 +111,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
     const Tensor made = make(latent_draws(draw), batch.target);
     const double share = diversity(to_model(batch.input), made).item<double>();
-    if (!std::isfinite(share)) return "";   // test images that are all alike
+    if (!std::isfinite(share)) return "";  // test images that are all alike
     return concat("samples lie ", number_text(100 * share, 3),
                   " % as far from their nearest neighbours as test images",
                   share < kCollapse ? "; the generator has collapsed (see docs/gan.md)" : "");
@@ -124,10 +124,11 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     if (progress.step < std::min(planned, kJudgedFromStep)) return "";
     const double share = means.at("diversity");
     if (share < kCollapse) {
-      return concat("the generator collapses: its images lie ", number_text(100 * share, 3),
-                    " % as far from their nearest neighbours as real ones. Try --penalty r1-r2 with ",
-                    "a larger --penalty-weight (now ", enum_name(kPenaltyNames, config_.penalty),
-                    ", ", config_.penalty_weight, "), --loss relativistic, or a lower --learning-rate");
+      return concat(
+          "the generator collapses: its images lie ", number_text(100 * share, 3),
+          " % as far from their nearest neighbours as real ones. Try --penalty r1-r2 with ",
+          "a larger --penalty-weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
+          config_.penalty_weight, "), --loss relativistic, or a lower --learning-rate");
     }
     if (means.at("score_spread") < kFlat) {
       return concat("the discriminator is dead: its scores of all images are alike. Try a smaller ",
@@ -237,7 +238,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     const Tensor b = style_->map(points(draws.at("z2"), labels));
     // The layer from which b rules; all are a's where it is none.
     const int64_t layers = style_->layers();
-    const Tensor u = draws.at("mix");   // [B, 2]
+    const Tensor u = draws.at("mix");  // [B, 2]
     const Tensor from =
         at::where(u.select(1, 0).lt(config_.generator.mixing),
                   1 + (u.select(1, 1) * static_cast<double>(layers - 1)).floor(), layers);
@@ -279,7 +280,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   /// Real and made images as the discriminator sees them.
   struct Pair {
     Tensor real, made, labels;
-    Tensor images{};   // both, [2 B, ...], where they are scored in one pass
+    Tensor images{};  // both, [2 B, ...], where they are scored in one pass
     Tensor real_scores{}, made_scores{};
   };
 
@@ -289,7 +290,8 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   /// @param slopes  the images' gradients will be asked for
   Pair judge(const Tensor& real, const Tensor& made, const Tensor& labels, bool slopes) {
-    // Batch normalization tells real batches from made ones by their statistics: apart, as in DCGAN.
+    // Batch normalization tells real batches from made ones by their statistics: apart, as in
+    // DCGAN.
     Pair pair{.real = real, .made = made, .labels = labels};
     if (config_.discriminator.norm == Normalization::batch) {
       pair.real_scores = discriminator_->forward(real, labels);
@@ -359,10 +361,10 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   Loss lazy_penalty(LossInput& in) {
     const Tensor real = seen(in.shared.at("real"), in.draws, "real");
     const Tensor made = seen(in.shared.at("made").detach(), in.draws, "made");
-    const Tensor value = penalty(zero_centred() ? judge(real, made, label_of(in), true)
-                                                : Pair{.real = real, .made = made,
-                                                       .labels = label_of(in)},
-                                 in.draws);
+    const Tensor value =
+        penalty(zero_centred() ? judge(real, made, label_of(in), true)
+                               : Pair{.real = real, .made = made, .labels = label_of(in)},
+                in.draws);
     return {.value = value * static_cast<double>(config_.penalty_every * config_.critic_steps),
             .logs = {{"penalty", value.detach()}}};
   }
@@ -400,7 +402,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   DataInfo info_;
   int64_t classes_;
   std::shared_ptr<GeneratorNetwork> generator_;
-  std::shared_ptr<StyleGenerator> style_;   // the generator, if it is one of styles
+  std::shared_ptr<StyleGenerator> style_;  // the generator, if it is one of styles
   Discriminator discriminator_{nullptr};
 };
 

@@ -6,7 +6,9 @@ namespace genai {
 namespace {
 
 /// -log sigmoid(x)
-Tensor surprise(const Tensor& x) { return at::softplus(-x); }
+Tensor surprise(const Tensor& x) {
+  return at::softplus(-x);
+}
 
 }  // namespace
 
@@ -55,16 +57,15 @@ Tensor squared_slopes(const Tensor& scores, const Tensor& images) {
 
 Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool made_too) {
   const int64_t half = scores.size(0) / 2;
-  const Tensor slopes =
-      made_too ? squared_slopes(scores, images)
-               : squared_slopes(scores.narrow(0, 0, half), images).narrow(0, 0, half);
+  const Tensor slopes = made_too
+                            ? squared_slopes(scores, images)
+                            : squared_slopes(scores.narrow(0, 0, half), images).narrow(0, 0, half);
   return 0.5 * slopes.sum() / static_cast<double>(half);
 }
 
 Tensor gradient_penalty(const std::function<Tensor(const Tensor&)>& score, const Tensor& real,
                         const Tensor& made, const Tensor& mix) {
-  const Tensor between =
-      (real + mix.view({-1, 1, 1, 1}) * (made - real)).detach().requires_grad_();
+  const Tensor between = (real + mix.view({-1, 1, 1, 1}) * (made - real)).detach().requires_grad_();
   // The root's slope is infinite at 0.
   return ((squared_slopes(score(between), between) + 1e-12).sqrt() - 1).square().mean();
 }

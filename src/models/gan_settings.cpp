@@ -43,8 +43,8 @@ const FieldTable& gan_fields() {
                  "on the discriminator's slope: at real images (r1), at made ones too (r1-r2), or "
                  "to be 1 between them (gradient)",
                  kPenaltyNames)
-          .field("penalty_weight", &G::penalty_weight,
-                 "gamma of r1 and r2, lambda of gradient", at_least(0))
+          .field("penalty_weight", &G::penalty_weight, "gamma of r1 and r2, lambda of gradient",
+                 at_least(0))
           .field("penalty_every", &G::penalty_every,
                  "steps between penalties, each so much heavier", between(1, 1024))
           .field("critic_steps", &G::critic_steps, "updates of the discriminator in a step",

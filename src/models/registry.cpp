@@ -12,12 +12,8 @@ namespace genai {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> all = {
-      vae_family(),
-      diffusion_family(),
-      gan_family(),
-      transformer_family(),
-      rnn_family(),
-      classifier_family(),
+      vae_family(),         diffusion_family(), gan_family(),
+      transformer_family(), rnn_family(),       classifier_family(),
   };
   return all;
 }
@@ -44,9 +40,9 @@ FieldTable model_fields(const Family& family) {
 
 std::unique_ptr<Model> make_tiny_model(const Family& family) {
   if (family.data == DataKind::text) {
-    return family.make(family.tiny, {.source = "tiny",
-                                     .tokenizer = make_tokenizer(TokenizerKind::bytes, " "),
-                                     .context = 8});
+    return family.make(
+        family.tiny,
+        {.source = "tiny", .tokenizer = make_tokenizer(TokenizerKind::bytes, " "), .context = 8});
   }
   return family.make(family.tiny, {.source = "tiny", .classes = std::vector<std::string>(10)});
 }
@@ -57,9 +53,9 @@ void check_data_kind(const Family& family, bool is_text, const std::string& sour
   for (const Family& other : families()) {
     if (other.data != family.data) others += (others.empty() ? "" : ", ") + other.name;
   }
-  fail(ErrorKind::usage, "the family ", family.name, " learns from ",
-       is_text ? "images" : "texts", "; '", source, "' is ",
-       is_text ? "a text" : "a set of images", ", for which there are: ", others);
+  fail(ErrorKind::usage, "the family ", family.name, " learns from ", is_text ? "images" : "texts",
+       "; '", source, "' is ", is_text ? "a text" : "a set of images",
+       ", for which there are: ", others);
 }
 
 void decide_settings(const Family& family, Json& settings, const DataInfo& info) {

@@ -35,18 +35,19 @@ struct RnnNetworkImpl : torch::nn::Module {
     tokens_ = register_module("tokens", torch::nn::Embedding(shape.vocabulary, shape.embedding));
     const int64_t layers = shape.layers, in = shape.embedding, width = shape.width;
     if (shape.cell == Cell::tanh) {
-      cells_ = register_module(
-          "rnn", torch::nn::RNN(torch::nn::RNNOptions(in, width).num_layers(layers)));
+      cells_ = register_module("rnn",
+                               torch::nn::RNN(torch::nn::RNNOptions(in, width).num_layers(layers)));
     } else if (shape.cell == Cell::gru) {
-      cells_ = register_module(
-          "rnn", torch::nn::GRU(torch::nn::GRUOptions(in, width).num_layers(layers)));
+      cells_ = register_module("rnn",
+                               torch::nn::GRU(torch::nn::GRUOptions(in, width).num_layers(layers)));
     } else {
       cells_ = register_module(
           "rnn", torch::nn::LSTM(torch::nn::LSTMOptions(in, width).num_layers(layers)));
     }
     weights_ = cells_->parameters();
     head_ = register_module("head", std::make_shared<torch::nn::Module>());
-    if (!shape.tied) head_weight_ = head_->register_parameter("weight", at::empty({shape.vocabulary, width}));
+    if (!shape.tied)
+      head_weight_ = head_->register_parameter("weight", at::empty({shape.vocabulary, width}));
     head_bias_ = head_->register_parameter("bias", at::zeros({shape.vocabulary}));
     // W. Zaremba et al. 2014, section 4: small uniform tables; the cells have PyTorch's weights.
     torch::nn::init::uniform_(tokens_->weight, -0.1, 0.1);
@@ -55,7 +56,7 @@ struct RnnNetworkImpl : torch::nn::Module {
 
   /// Logits [B, T, V]; the state goes on from `carry` and into it.
   Tensor forward(const Tensor& tokens, Tensors& carry) {
-    const Tensor x = drop(tokens_->forward(tokens)).transpose(0, 1);   // [T, B, embedding]
+    const Tensor x = drop(tokens_->forward(tokens)).transpose(0, 1);  // [T, B, embedding]
     // CPUs without products in bfloat16 have no cells in it either.
     const c10::impl::ExcludeDispatchKeyGuard float32(c10::DispatchKey::AutocastCPU);
     const auto options = x.options();
@@ -92,7 +93,7 @@ struct RnnNetworkImpl : torch::nn::Module {
   double dropout_;
   torch::nn::Embedding tokens_{nullptr};
   std::shared_ptr<torch::nn::Module> cells_, head_;
-  std::vector<Tensor> weights_;   // of the cells, in PyTorch's order
+  std::vector<Tensor> weights_;  // of the cells, in PyTorch's order
   Tensor head_weight_, head_bias_;
 };
 TORCH_MODULE(RnnNetwork);
@@ -110,14 +111,12 @@ class RnnModel : public TextModel {
   }
 
   std::vector<Phase> phases() override {
-    return {{.name = "predict",
-             .updates = "all",
-             .draw = nullptr,
-             .loss = [this](LossInput& in) {
+    return {{.name = "predict", .updates = "all", .draw = nullptr, .loss = [this](LossInput& in) {
                // R. Williams, J. Peng 1990: the state is carried on, its gradient is not.
                if (info_.windows == Windows::shuffled) in.carry.clear();
-               return Loss{.value = mean_loss(network_->forward(in.batch.input, in.carry), in.batch),
-                           .logs = {}};
+               return Loss{
+                   .value = mean_loss(network_->forward(in.batch.input, in.carry), in.batch),
+                   .logs = {}};
              }}};
   }
 
@@ -143,8 +142,12 @@ RnnShape rnn_shape(const RnnConfig& c, const DataInfo& info) {
          "where both have the same width; found an embedding of ", embedding, " and a width of ",
          c.width);
   }
-  return {.vocabulary = info.vocabulary(), .layers = c.layers, .width = c.width,
-          .embedding = embedding, .cell = c.cell, .tied = c.tied};
+  return {.vocabulary = info.vocabulary(),
+          .layers = c.layers,
+          .width = c.width,
+          .embedding = embedding,
+          .cell = c.cell,
+          .tied = c.tied};
 }
 
 Family rnn_family() {
@@ -153,10 +156,9 @@ Family rnn_family() {
           .data = DataKind::text,
           .settings = rnn_fields(),
           .sampling = token_sampling_fields(),
-          .make =
-              [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
-            return std::make_unique<RnnModel>(
-                from_json<RnnConfig>(rnn_fields(), settings, "model"), info);
+          .make = [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
+            return std::make_unique<RnnModel>(from_json<RnnConfig>(rnn_fields(), settings, "model"),
+                                              info);
           },
           .tiny = {{"layers", 2}, {"width", 8}}};
 }

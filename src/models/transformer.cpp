@@ -10,9 +10,9 @@ const EnumNames<Positions> kPositionsNames = {{Positions::learned, "learned"},
                                               {Positions::rotary, "rotary"}};
 const EnumNames<NormKind> kNormKindNames = {{NormKind::layer, "layer"}, {NormKind::rms, "rms"}};
 const EnumNames<MlpKind> kMlpNames = {{MlpKind::gelu, "gelu"},
-                                                {MlpKind::gelu_tanh, "gelu-tanh"},
-                                                {MlpKind::relu2, "relu2"},
-                                                {MlpKind::swiglu, "swiglu"}};
+                                      {MlpKind::gelu_tanh, "gelu-tanh"},
+                                      {MlpKind::relu2, "relu2"},
+                                      {MlpKind::swiglu, "swiglu"}};
 
 namespace {
 
@@ -66,8 +66,8 @@ const FieldTable& transformer_fields() {
 class TransformerModel : public torch::nn::Module, public TextModel {
  public:
   TransformerModel(const TransformerConfig& config, const DataInfo& info) : TextModel(info) {
-    network_ = TransformerNetwork(transformer_shape(config, info), config.dropout,
-                                  config.lora_rank);
+    network_ =
+        TransformerNetwork(transformer_shape(config, info), config.dropout, config.lora_rank);
   }
 
   // The network's own names are the checkpoint's.
@@ -79,10 +79,7 @@ class TransformerModel : public torch::nn::Module, public TextModel {
   }
 
   std::vector<Phase> phases() override {
-    return {{.name = "predict",
-             .updates = "all",
-             .draw = nullptr,
-             .loss = [this](LossInput& in) {
+    return {{.name = "predict", .updates = "all", .draw = nullptr, .loss = [this](LossInput& in) {
                return Loss{.value = mean_loss(network_->forward(in.batch.input), in.batch),
                            .logs = {}};
              }}};

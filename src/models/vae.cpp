@@ -11,8 +11,8 @@ Tensor kl_to_standard_normal(const Tensor& mean, const Tensor& log_variance) {
 
 Tensor bernoulli_log_likelihood(const Tensor& logits, const Tensor& x) {
   // x log sigmoid(l) + (1 - x) log(1 - sigmoid(l)) = x l - softplus(l), stable for any l.
-  const Tensor cross_entropy = at::binary_cross_entropy_with_logits(
-      logits, x.expand_as(logits), {}, {}, at::Reduction::None);
+  const Tensor cross_entropy = at::binary_cross_entropy_with_logits(logits, x.expand_as(logits), {},
+                                                                    {}, at::Reduction::None);
   return -cross_entropy.flatten(-3).sum(-1);
 }
 
@@ -78,10 +78,8 @@ class Vae : public torch::nn::Module,
   Vae(const VaeConfig& config, const DataInfo& info)
       : config_(config), info_(info), classes_(config.conditional ? info.class_count() : 0) {
     encoder_ = register_module(
-        "encoder",
-        ImageEncoder(config.encoder, info.channels, info.height, info.width, classes_));
-    posterior_ =
-        register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
+        "encoder", ImageEncoder(config.encoder, info.channels, info.height, info.width, classes_));
+    posterior_ = register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
     decoder_ = register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
                                                        info.channels, info.height, info.width));
     if (config.pixels == PixelModel::gaussian) {
@@ -95,9 +93,7 @@ class Vae : public torch::nn::Module,
 
   torch::nn::Module& module() override { return *this; }
 
-  std::vector<ParameterSet> parameter_sets() override {
-    return {all_parameters(*this)};
-  }
+  std::vector<ParameterSet> parameter_sets() override { return {all_parameters(*this)}; }
 
   std::vector<Phase> phases() override {
     return {{.name = "elbo",
@@ -124,7 +120,7 @@ class Vae : public torch::nn::Module,
         bounds.push_back(terms.log_likelihood - terms.kl);
         likelihoods.push_back(terms.log_likelihood);
       }
-      const Tensor each = at::stack(bounds);   // [C, B]
+      const Tensor each = at::stack(bounds);  // [C, B]
       const Tensor nelbo = std::log(static_cast<double>(classes_)) - each.logsumexp(0);
       const Tensor reconstruction = -(each.softmax(0) * at::stack(likelihoods)).sum(0);
       return {{"nelbo", nelbo}, {"reconstruction", reconstruction}, {"kl", nelbo - reconstruction}};
@@ -204,8 +200,7 @@ class Vae : public torch::nn::Module,
       const Tensor zero = at::zeros({}, z.options());
       const Tensor log_prior = gaussian_log_likelihood(z, zero, zero);
       const Tensor log_q = gaussian_log_likelihood(noise, zero, zero) - std.log().sum(-1);
-      const Tensor labels =
-          batch.target.defined() ? batch.target.repeat_interleave(k) : Tensor();
+      const Tensor labels = batch.target.defined() ? batch.target.repeat_interleave(k) : Tensor();
       const Tensor rows = x.unsqueeze(1).expand({images, k, -1, -1, -1}).flatten(0, 1);
       const Tensor log_pixels =
           pixel_log_likelihood(z.flatten(0, 1), labels, rows).view({images, k});
@@ -224,16 +219,15 @@ class Vae : public torch::nn::Module,
   };
 
   static Batch of_class(Batch batch, int64_t label) {
-    batch.target = at::full({batch.input.size(0)}, label,
-                            at::device(batch.input.device()).dtype(at::kLong));
+    batch.target =
+        at::full({batch.input.size(0)}, label, at::device(batch.input.device()).dtype(at::kLong));
     return batch;
   }
 
   Tensors make_draws(const Draw& draw) const {
     Tensors draws{{"z", draw.normal("z", {config_.latent})}};
     if (config_.pixels == PixelModel::gaussian) {
-      draws["dequantize"] =
-          draw.uniform("dequantize", {info_.channels, info_.height, info_.width});
+      draws["dequantize"] = draw.uniform("dequantize", {info_.channels, info_.height, info_.width});
     }
     return draws;
   }
@@ -251,8 +245,7 @@ class Vae : public torch::nn::Module,
 
   Posterior posterior(const Tensor& x, const Tensor& labels) {
     const Tensor extra = classes_ ? at::one_hot(labels, classes_).to(x.dtype()) : Tensor();
-    const auto halves =
-        posterior_->forward(encoder_->forward(x, extra)).to(at::kFloat).chunk(2, 1);
+    const auto halves = posterior_->forward(encoder_->forward(x, extra)).to(at::kFloat).chunk(2, 1);
     return {.mean = halves[0], .log_variance = halves[1]};
   }
 
@@ -313,14 +306,13 @@ std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
 }  // namespace
 
 Family vae_family() {
-  return {.name = "vae",
-          .summary = "variational autoencoder: encodes images to a smooth latent space and back",
-          .settings = vae_fields(),
-          .sampling = vae_sampling_fields(),
-          .make = make_vae,
-          .tiny = {{"latent", 4},
-                   {"encoder", {{"hidden", {32}}}},
-                   {"decoder", {{"hidden", {32}}}}}};
+  return {
+      .name = "vae",
+      .summary = "variational autoencoder: encodes images to a smooth latent space and back",
+      .settings = vae_fields(),
+      .sampling = vae_sampling_fields(),
+      .make = make_vae,
+      .tiny = {{"latent", 4}, {"encoder", {{"hidden", {32}}}}, {"decoder", {{"hidden", {32}}}}}};
 }
 
 }  // namespace genai

@@ -54,27 +54,36 @@ GENAI_INLINE void scores_of(const AttentionShape& s, const float* a, const float
   for (int64_t r = 0; r < s.length; r += kRows) {
     const int64_t last = std::min(r + kRows, s.length);
     for (int64_t c = 0; c < last; c += kPanel) {
-      product::multiply_up_to(last - r, {.a = a + r * s.head, .row = s.head, .step = 1,
-                                         .b = b + c * s.head, .depth = s.head,
-                                         .out = out + r * s.length + c, .out_row = s.length,
+      product::multiply_up_to(last - r, {.a = a + r * s.head,
+                                         .row = s.head,
+                                         .step = 1,
+                                         .b = b + c * s.head,
+                                         .depth = s.head,
+                                         .out = out + r * s.length + c,
+                                         .out_row = s.length,
                                          .add = false});
     }
   }
 }
 
-/// out [T, head] = p b, or p^T b `turned`, where row j gets what later rows saw in it; p [T, T] is 0
-/// where masked, b packed [head / 16, T, 16]
-GENAI_INLINE void mix(const AttentionShape& s, const float* p, bool turned, const float* b, float* out) {
+/// out [T, head] = p b, or p^T b `turned`, where row j gets what later rows saw in it; p [T, T] is
+/// 0 where masked, b packed [head / 16, T, 16]
+GENAI_INLINE void mix(const AttentionShape& s, const float* p, bool turned, const float* b,
+                      float* out) {
   const int64_t row = turned ? 1 : s.length, step = turned ? s.length : 1;
   for (int64_t r = 0; r < s.length; r += kRows) {
     const int64_t last = std::min(r + kRows, s.length);
     // Outside of these columns of the rows all is masked.
     const int64_t from = turned ? r : 0, to = turned ? s.length : last;
     for (int64_t c = 0; c < s.head; c += kPanel) {
-      product::multiply_up_to(last - r, {.a = p + r * row + from * step, .row = row, .step = step,
+      product::multiply_up_to(last - r, {.a = p + r * row + from * step,
+                                         .row = row,
+                                         .step = step,
                                          .b = b + c * s.length + from * kPanel,
-                                         .depth = to - from, .out = out + r * s.head + c,
-                                         .out_row = s.head, .add = false});
+                                         .depth = to - from,
+                                         .out = out + r * s.head + c,
+                                         .out_row = s.head,
+                                         .add = false});
     }
   }
 }
@@ -130,14 +139,15 @@ void draw_factors(const AttentionShape& s, const Dropout& dropout, int64_t numbe
   const auto share = static_cast<float>(dropout.share);
   const float kept = 1.f / (1.f - share);
   for (int64_t r = 0; r < s.length; ++r, factors += s.length) {
-    philox_uniform(dropout.key, static_cast<uint64_t>(number),
-                   static_cast<uint64_t>(r * s.length), factors, r + 1);
+    philox_uniform(dropout.key, static_cast<uint64_t>(number), static_cast<uint64_t>(r * s.length),
+                   factors, r + 1);
     for (int64_t c = 0; c <= r; ++c) factors[c] = factors[c] < share ? 0.f : kept;
   }
 }
 
 /// to = x times factors, 0 where masked
-GENAI_INLINE void scale_by(const AttentionShape& s, const float* factors, const float* x, float* to) {
+GENAI_INLINE void scale_by(const AttentionShape& s, const float* factors, const float* x,
+                           float* to) {
   for (int64_t r = 0; r < s.length; ++r) {
     const int64_t at = r * s.length;
     for (int64_t c = 0; c <= r; ++c) to[at + c] = x[at + c] * factors[at + c];
@@ -146,7 +156,8 @@ GENAI_INLINE void scale_by(const AttentionShape& s, const float* factors, const 
 }
 
 /// As softmax() made them.
-GENAI_INLINE void probabilities_again(const AttentionShape& s, const float* log_sums, float* scores) {
+GENAI_INLINE void probabilities_again(const AttentionShape& s, const float* log_sums,
+                                      float* scores) {
   const float scale = s.scale();
   for (int64_t r = 0; r < s.length; ++r) {
     float* row = scores + r * s.length;
@@ -181,8 +192,8 @@ struct AttentionHead {
 
 /// @param factors  [T, T] of dropout; null: none
 /// @param scratch  [T, T] and [T, head]
-GENAI_VECTORIZED void forward_head(const AttentionShape& s, const AttentionHead& h, const float* factors,
-                                   float* scratch) {
+GENAI_VECTORIZED void forward_head(const AttentionShape& s, const AttentionHead& h,
+                                   const float* factors, float* scratch) {
   float *p = scratch, *packed = p + s.scores();
   pack_turned(h.k, s.length, s.head, packed);
   scores_of(s, h.q, packed, p);
@@ -198,8 +209,8 @@ struct Gradients {
 };
 
 /// @param scratch  twice [T, T] and [T, head]
-GENAI_VECTORIZED void backward_head(const AttentionShape& s, const AttentionHead& h, const Gradients& d,
-                                    const float* factors, float* scratch) {
+GENAI_VECTORIZED void backward_head(const AttentionShape& s, const AttentionHead& h,
+                                    const Gradients& d, const float* factors, float* scratch) {
   float *p = scratch, *d_scores = p + s.scores(), *packed = d_scores + s.scores();
   pack_turned(h.k, s.length, s.head, packed);
   scores_of(s, h.q, packed, p);
@@ -263,8 +274,7 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
     const float *queries = q.const_data_ptr<float>(), *keys = k.const_data_ptr<float>(),
                 *values = v.const_data_ptr<float>(), *from = d_out.const_data_ptr<float>();
     // Read alone here.
-    float *results = saved[3].mutable_data_ptr<float>(),
-          *sums = saved[4].mutable_data_ptr<float>();
+    float *results = saved[3].mutable_data_ptr<float>(), *sums = saved[4].mutable_data_ptr<float>();
     float *to_q = dq.mutable_data_ptr<float>(), *to_k = dk.mutable_data_ptr<float>(),
           *to_v = dv.mutable_data_ptr<float>();
     const Dropout dropout{.share = context->saved_data["share"].toDouble(),

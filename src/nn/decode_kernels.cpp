@@ -22,13 +22,15 @@ namespace {
 namespace portable {
 
 constexpr const char* kName = "portable";
-constexpr int kLanes = 4, kVectors = kPanel / kLanes;   // of a panel
+constexpr int kLanes = 4, kVectors = kPanel / kLanes;  // of a panel
 typedef float Lanes __attribute__((vector_size(16)));
 typedef float Loose __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(16)));
 typedef int32_t LooseInts __attribute__((vector_size(16), aligned(2), may_alias));
 
-GENAI_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) { return a * b + c; }
+GENAI_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return a * b + c;
+}
 
 template <int Rows, int Panels>
 GENAI_INLINE void dot_group(const uint8_t* w, int64_t w_stride, const int8_t* x, int64_t x_stride,
@@ -104,7 +106,7 @@ GENAI_INLINE void narrow(const Ints (&from)[kPad / kLanes], int8_t* to) {
   const auto whole = [&](int i) { return _mm256_srai_epi32(low(i), 24); };
   const __m256i half[2] = {_mm256_packs_epi32(whole(0), whole(1)),
                            _mm256_packs_epi32(whole(2), whole(3))};
-  const __m256i mixed = _mm256_packs_epi16(half[0], half[1]);   // in each half of the register
+  const __m256i mixed = _mm256_packs_epi16(half[0], half[1]);  // in each half of the register
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(mixed, order));
 }
@@ -123,7 +125,9 @@ std::atomic<bool> only_portable = false;
 
 }  // namespace
 
-const Kernels& portable_kernels() { return portable::kTable; }
+const Kernels& portable_kernels() {
+  return portable::kTable;
+}
 
 const Kernels* avx2_kernels() {
 #if defined(__x86_64__)
@@ -137,7 +141,9 @@ const Kernels& best_kernels() {
   return avx2 ? *avx2 : portable_kernels();
 }
 
-void force_portable(bool on) { only_portable = on; }
+void force_portable(bool on) {
+  only_portable = on;
+}
 
 template <class T>
 Buffer<T>::Buffer(int64_t size) {
@@ -180,7 +186,7 @@ void Matrix::pack_bytes(const float* weight) {
       const int64_t count = std::min(kPad, in - g * kPad);
       float largest = 0;
       for (int64_t k = 0; k < count; ++k) largest = std::max(largest, std::fabs(from[k]));
-      const uint32_t bits = std::bit_cast<uint32_t>(largest / 127.f) + 0xffff;   // upwards
+      const uint32_t bits = std::bit_cast<uint32_t>(largest / 127.f) + 0xffff;  // upwards
       const float scale = std::bit_cast<float>(bits & 0xffff0000);
       const float inverse = largest > 0 ? 1.f / scale : 0.f;
       uint8_t* to = bytes_.data() + (o / kPanel * groups + g) * kGroupBytes;
@@ -212,12 +218,8 @@ void Multiplier::multiply(const Worker& worker, const Matrix& matrix, const Oper
                           const float* bias, float* out, int64_t out_stride, bool add) const {
   const auto [first, last] = worker.slice(padded(matrix.out, kPanel) / kPanel);
   if (first == last) return;
-  const Product product{.matrix = &matrix,
-                        .x = x,
-                        .bias = bias,
-                        .out = out,
-                        .out_stride = out_stride,
-                        .add = add};
+  const Product product{
+      .matrix = &matrix, .x = x, .bias = bias, .out = out, .out_stride = out_stride, .add = add};
   kernels_.multiply(product, first, last);
 }
 

@@ -8,7 +8,7 @@ namespace genai::decode {
 
 void Team::run(int64_t cost, void (*work)(const void* self, Worker& worker), const void* self) {
 #ifdef _OPENMP
-  constexpr int64_t kWorthwhile = 10'000;   // a barrier takes about the time of so many
+  constexpr int64_t kWorthwhile = 10'000;  // a barrier takes about the time of so many
   const auto useful = static_cast<int>(std::min<int64_t>(cost / kWorthwhile, threads_));
   if (useful > 1 && !omp_in_parallel()) {
     arrived_ = 0;
@@ -33,11 +33,11 @@ void Worker::barrier() {
   expected_ += workers_;
   std::atomic<int32_t>& arrived = team_.arrived_;
   if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 >= expected_) {
-    arrived.notify_all();   // no call of the kernel unless somebody sleeps
+    arrived.notify_all();  // no call of the kernel unless somebody sleeps
     return;
   }
-  // In a loop; after so many looks (25 us) the other one is not running, and a core that sleeps is where
-  // it can.
+  // In a loop; after so many looks (25 us) the other one is not running, and a core that sleeps is
+  // where it can.
   constexpr int kLooks = 2000;
   int looks = 0;
   for (int32_t seen; (seen = arrived.load(std::memory_order_acquire)) < expected_; ++looks) {

@@ -50,8 +50,8 @@ class DcganGenerator : public GeneratorNetwork {
     const bool bias = config.norm == Normalization::none;
     channels_ = config.width << (config.levels - 1);
     spread_ = register_module(
-        "spread", nn::Linear(nn::LinearOptions(in, channels_ * heights_.back() * widths_.back())
-                                 .bias(bias)));
+        "spread",
+        nn::Linear(nn::LinearOptions(in, channels_ * heights_.back() * widths_.back()).bias(bias)));
     layers_ = register_module("layers", nn::ModuleList());
     norms_ = register_module("norms", nn::ModuleList());
     const auto add_norm = [&](int64_t c) {
@@ -64,8 +64,8 @@ class DcganGenerator : public GeneratorNetwork {
       // n positions become 2 n by a side of 4, 2 n - 1 by a side of 3.
       const auto side = [](int64_t from, int64_t to) { return to == 2 * from ? 4 : 3; };
       layers_->push_back(nn::ConvTranspose2d(
-          nn::ConvTranspose2dOptions(c, out, {side(heights_[i], heights_[i - 1]),
-                                              side(widths_[i], widths_[i - 1])})
+          nn::ConvTranspose2dOptions(
+              c, out, {side(heights_[i], heights_[i - 1]), side(widths_[i], widths_[i - 1])})
               .stride(2)
               .padding(1)
               .bias(bias)));
@@ -77,8 +77,8 @@ class DcganGenerator : public GeneratorNetwork {
   }
 
   at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>&) override {
-    at::Tensor x = spread_->forward(points).view(
-        {points.size(0), channels_, heights_.back(), widths_.back()});
+    at::Tensor x =
+        spread_->forward(points).view({points.size(0), channels_, heights_.back(), widths_.back()});
     for (size_t i = 0; i < layers_->size(); ++i) {
       if (!norms_->is_empty()) x = norms_[i]->as<nn::BatchNorm2d>()->forward(x);
       x = layers_[i]->as<nn::ConvTranspose2d>()->forward(x.relu());
@@ -87,8 +87,8 @@ class DcganGenerator : public GeneratorNetwork {
   }
 
  private:
-  std::vector<int64_t> heights_, widths_;   // pixels first
-  int64_t channels_;                        // of the smallest maps
+  std::vector<int64_t> heights_, widths_;  // pixels first
+  int64_t channels_;                       // of the smallest maps
   nn::Linear spread_{nullptr};
   nn::ModuleList layers_{nullptr}, norms_{nullptr};
 };
@@ -104,8 +104,7 @@ class ResidualGenerator : public GeneratorNetwork {
         heights_(halvings(positions(height, config.patch), config.levels)),
         widths_(halvings(positions(width, config.patch), config.levels)) {
     int64_t c = config.width << config.levels;
-    spread_ = register_module("spread",
-                              he_linear(in, c * heights_.back() * widths_.back()));
+    spread_ = register_module("spread", he_linear(in, c * heights_.back() * widths_.back()));
     blocks_ = register_module("blocks", nn::ModuleList());
     narrow_ = register_module("narrow", nn::ModuleList());
     for (int64_t level = config.levels; level >= 0; --level) {
@@ -195,7 +194,9 @@ const FieldTable& discriminator_fields() {
   return table;
 }
 
-int64_t positions(int64_t size, int64_t patch) { return (size + patch - 1) / patch; }
+int64_t positions(int64_t size, int64_t patch) {
+  return (size + patch - 1) / patch;
+}
 
 void check_levels(const std::string& network, int64_t levels, int64_t patch, int64_t height,
                   int64_t width) {
@@ -213,7 +214,9 @@ nn::Linear he_linear(int64_t in, int64_t out) {
   return layer;
 }
 
-at::Tensor leaky(const at::Tensor& x) { return at::leaky_relu(x, kSlope); }
+at::Tensor leaky(const at::Tensor& x) {
+  return at::leaky_relu(x, kSlope);
+}
 
 at::Tensor held(const at::Tensor& x) {
   constexpr double kBeyond = 0.01;
@@ -237,7 +240,7 @@ at::Tensor ConvolutionImpl::forward(const at::Tensor& x) {
 PlainBlockImpl::PlainBlockImpl(int64_t channels, bool spectral) {
   convolution1_ = register_module("convolution1", Convolution(channels, channels, 3, spectral));
   convolution2_ = register_module("convolution2", Convolution(channels, channels, 3, spectral));
-  if (spectral) return;   // which undoes any scale
+  if (spectral) return;  // which undoes any scale
   // A fresh block passes on what it is given, and yet all of it learns from the first step.
   constexpr double kShare = 0.1;
   const at::NoGradGuard no_grad;
@@ -280,8 +283,8 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, int64_t 
     features = from * h * w;
   } else {
     int64_t c = config.width;
-    in_ = register_module("in", Convolution(channels * config.patch * config.patch, c, 3,
-                                            config.spectral));
+    in_ = register_module(
+        "in", Convolution(channels * config.patch * config.patch, c, 3, config.spectral));
     blocks_ = register_module("blocks", nn::ModuleList());
     widen_ = register_module("widen", nn::ModuleList());
     int64_t h = positions(height, config.patch), w = positions(width, config.patch);
@@ -316,9 +319,8 @@ at::Tensor DiscriminatorImpl::features(const at::Tensor& images) {
     at::Tensor x = images;
     for (size_t i = 0; i < layers_->size(); ++i) {
       const auto& layer = *layers_[i]->as<nn::Conv2d>();
-      const at::Tensor w = config_.spectral
-                               ? spectral_[i]->as<SpectralNorm>()->forward(layer.weight)
-                               : layer.weight;
+      const at::Tensor w =
+          config_.spectral ? spectral_[i]->as<SpectralNorm>()->forward(layer.weight) : layer.weight;
       x = at::conv2d(x, w, layer.bias, 2, 1);
       if (i > 0 && !norms_->is_empty()) x = norms_[i - 1]->as<nn::BatchNorm2d>()->forward(x);
       x = leaky(x);
@@ -341,7 +343,7 @@ at::Tensor DiscriminatorImpl::features(const at::Tensor& images) {
 }
 
 at::Tensor DiscriminatorImpl::forward(const at::Tensor& images, const at::Tensor& labels) {
-  const at::Tensor x = features(images);   // [B, F]
+  const at::Tensor x = features(images);  // [B, F]
   // A matrix product would round the score itself to bfloat16 in mixed precision.
   at::Tensor score = (x * normalized(score_norm_, score_->weight)).sum(1);
   if (classes_) {

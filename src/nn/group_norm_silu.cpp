@@ -102,7 +102,7 @@ void spread_over_groups(float* values, const GroupShape& shape) {
 /// Mean and 1 / standard deviation of each channel's group.
 void statistics(const float* x, const GroupShape& shape, float* mean, float* rstd) {
   const auto count = static_cast<float>(shape.pixels * (shape.channels / shape.groups));
-  channel_sums(x, x, shape.pixels, shape.channels, mean, rstd);   // rstd: not used yet
+  channel_sums(x, x, shape.pixels, shape.channels, mean, rstd);  // rstd: not used yet
   spread_over_groups(mean, shape);
   for (int64_t c = 0; c < shape.channels; ++c) mean[c] /= count;
   squared_deviations(x, mean, shape.pixels, shape.channels, rstd);
@@ -149,8 +149,8 @@ struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
     const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     const int64_t images = x.size(0), channels = x.size(1);
     const GroupShape shape{.pixels = x.size(2) * x.size(3),
-                      .channels = channels,
-                      .groups = context->saved_data["groups"].toInt()};
+                           .channels = channels,
+                           .groups = context->saved_data["groups"].toInt()};
     const at::Tensor dx = at::empty_like(x);
     const at::Tensor dscale = at::empty_like(mean), dshift = at::empty_like(mean);
     const float *in = x.const_data_ptr<float>(), *dout = dy.const_data_ptr<float>();

@@ -102,14 +102,15 @@ ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int6
       // (h + 1) / 2 rows back to h: 2 * rows - 1, and one more when h is even.
       const auto more = [](int64_t target, int64_t rows) { return target - (2 * rows - 1); };
       convolutions_->push_back(nn::ConvTranspose2d(
-          nn::ConvTranspose2dOptions(c, c / 2, 3).stride(2).padding(1).output_padding(
-              {more(heights[i - 1], heights[i]), more(widths[i - 1], widths[i])})));
+          nn::ConvTranspose2dOptions(c, c / 2, 3)
+              .stride(2)
+              .padding(1)
+              .output_padding({more(heights[i - 1], heights[i]), more(widths[i - 1], widths[i])})));
     }
     pixels_ = register_module("pixels",
                               nn::Conv2d(nn::Conv2dOptions(config.width, channels, 3).padding(1)));
   }
-  spread_ = register_module("spread",
-                            nn::Linear(dense_->out, shape_[0] * shape_[1] * shape_[2]));
+  spread_ = register_module("spread", nn::Linear(dense_->out, shape_[0] * shape_[1] * shape_[2]));
 }
 
 at::Tensor ImageDecoderImpl::forward(const at::Tensor& points) {

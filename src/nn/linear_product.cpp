@@ -94,8 +94,8 @@ void multiply(const Product& p) {
       const int64_t i = part % across, j = part / across;
       const Range columns{panels * i / across * kPanel, panels * (i + 1) / across * kPanel};
       const Range rows{tiles * j / down * kRows, std::min(tiles * (j + 1) / down * kRows, p.rows)};
-      const auto packed = std::make_unique_for_overwrite<float[]>(
-          static_cast<size_t>(columns.size() * p.depth));
+      const auto packed =
+          std::make_unique_for_overwrite<float[]>(static_cast<size_t>(columns.size() * p.depth));
       pack(p, columns, packed.get());
       multiply(p, rows, columns, packed.get());
     }
@@ -105,7 +105,11 @@ void multiply(const Product& p) {
 at::Tensor product_of(const Places& a, const Places& b, int64_t rows, int64_t depth,
                       int64_t columns, const at::TensorOptions& options) {
   const at::Tensor out = at::empty({rows, columns}, options);
-  multiply({.a = a, .b = b, .rows = rows, .columns = columns, .depth = depth,
+  multiply({.a = a,
+            .b = b,
+            .rows = rows,
+            .columns = columns,
+            .depth = depth,
             .out = out.mutable_data_ptr<float>()});
   return out;
 }

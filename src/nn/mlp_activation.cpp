@@ -28,7 +28,7 @@ inline Normal normal(float x) {
   p = p * t + 1.421413741f;
   p = p * t - 0.284496736f;
   p = p * t + 0.254829592f;
-  const float bell = exponential(-z * z), tail = 0.5f * p * t * bell;   // Phi(-|x|)
+  const float bell = exponential(-z * z), tail = 0.5f * p * t * bell;  // Phi(-|x|)
   return {x < 0.f ? tail : 1.f - tail, bell};
 }
 
@@ -36,7 +36,7 @@ GENAI_VECTORIZED void gelu(const float* x, int64_t count, float* y) {
   for (int64_t i = 0; i < count; ++i) y[i] = x[i] * normal(x[i]).below;
 }
 GENAI_VECTORIZED void gelu_gradient(const float* x, const float* dy, int64_t count, float* dx) {
-  constexpr float kDensity = 0.39894228f;   // 1 / sqrt(2 pi)
+  constexpr float kDensity = 0.39894228f;  // 1 / sqrt(2 pi)
   for (int64_t i = 0; i < count; ++i) {
     const Normal n = normal(x[i]);
     dx[i] = dy[i] * (n.below + x[i] * kDensity * n.bell);
@@ -83,19 +83,27 @@ GENAI_VECTORIZED void swiglu_gradient(const float* gate, const float* x, const f
 
 void forward_row(MlpKind kind, const float* x, int64_t hidden, float* y) {
   switch (kind) {
-    case MlpKind::gelu: return gelu(x, hidden, y);
-    case MlpKind::gelu_tanh: return gelu_tanh(x, hidden, y);
-    case MlpKind::relu2: return relu2(x, hidden, y);
-    case MlpKind::swiglu: return swiglu(x, x + hidden, hidden, y);
+    case MlpKind::gelu:
+      return gelu(x, hidden, y);
+    case MlpKind::gelu_tanh:
+      return gelu_tanh(x, hidden, y);
+    case MlpKind::relu2:
+      return relu2(x, hidden, y);
+    case MlpKind::swiglu:
+      return swiglu(x, x + hidden, hidden, y);
   }
 }
 
 void backward_row(MlpKind kind, const float* x, const float* dy, int64_t hidden, float* dx) {
   switch (kind) {
-    case MlpKind::gelu: return gelu_gradient(x, dy, hidden, dx);
-    case MlpKind::gelu_tanh: return gelu_tanh_gradient(x, dy, hidden, dx);
-    case MlpKind::relu2: return relu2_gradient(x, dy, hidden, dx);
-    case MlpKind::swiglu: return swiglu_gradient(x, x + hidden, dy, hidden, dx, dx + hidden);
+    case MlpKind::gelu:
+      return gelu_gradient(x, dy, hidden, dx);
+    case MlpKind::gelu_tanh:
+      return gelu_tanh_gradient(x, dy, hidden, dx);
+    case MlpKind::relu2:
+      return relu2_gradient(x, dy, hidden, dx);
+    case MlpKind::swiglu:
+      return swiglu_gradient(x, x + hidden, dy, hidden, dx, dx + hidden);
   }
 }
 
@@ -139,10 +147,14 @@ struct MlpActivation : torch::autograd::Function<MlpActivation> {
 
 at::Tensor by_libtorch(MlpKind kind, const at::Tensor& x) {
   switch (kind) {
-    case MlpKind::gelu: return at::gelu(x);
-    case MlpKind::gelu_tanh: return at::gelu(x, "tanh");
-    case MlpKind::relu2: return x.relu().square();
-    case MlpKind::swiglu: break;
+    case MlpKind::gelu:
+      return at::gelu(x);
+    case MlpKind::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case MlpKind::relu2:
+      return x.relu().square();
+    case MlpKind::swiglu:
+      break;
   }
   const auto halves = x.chunk(2, -1);
   return at::silu(halves[0]) * halves[1];

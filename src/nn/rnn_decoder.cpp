@@ -12,7 +12,9 @@ namespace {
 
 using decode::Buffer, decode::Matrix, decode::Operand, decode::padded, decode::Worker;
 
-int64_t gates_of(Cell cell) { return cell == Cell::tanh ? 1 : cell == Cell::gru ? 3 : 4; }
+int64_t gates_of(Cell cell) {
+  return cell == Cell::tanh ? 1 : cell == Cell::gru ? 3 : 4;
+}
 
 const RnnShape& checked(const RnnShape& s) {
   if (s.vocabulary < 1 || s.layers < 1 || s.width < 1 || s.embedding < 1 ||
@@ -44,8 +46,8 @@ class RnnDecoder : public decode::StreamDecoder {
                          .input_bias = reader.vector("rnn.bias_ih" + end, gates),
                          .state_bias = reader.vector("rnn.bias_hh" + end, gates)});
     }
-    head_ = reader.matrix(shape.tied ? "tokens.weight" : "head.weight", shape.vocabulary,
-                          shape.width);
+    head_ =
+        reader.matrix(shape.tied ? "tokens.weight" : "head.weight", shape.vocabulary, shape.width);
     head_bias_ = reader.vector("head.bias", shape.vocabulary);
     constexpr int64_t rows = decode::kMostRows;
     x_ = Buffer<float>(rows * std::max(stride_, padded(shape.embedding)));
@@ -107,10 +109,9 @@ class RnnDecoder : public decode::StreamDecoder {
   void step(Worker& worker, std::span<const Row> rows, size_t layer,
             const std::vector<size_t>& wave) {
     const auto count = static_cast<int64_t>(wave.size());
-    const Operand before =
-        multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
-          std::copy_n(state(h_, layer, rows[wave[static_cast<size_t>(i)]].stream), stride_, to);
-        });
+    const Operand before = multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+      std::copy_n(state(h_, layer, rows[wave[static_cast<size_t>(i)]].stream), stride_, to);
+    });
     multiplier_.multiply(worker, layers_[layer].state, before, layers_[layer].state_bias.data(),
                          state_gates_.data(), gate_stride_);
     worker.barrier();
@@ -119,13 +120,13 @@ class RnnDecoder : public decode::StreamDecoder {
       const size_t r = wave[static_cast<size_t>(i)];
       const auto row = static_cast<int64_t>(r);
       float* h = state(h_, layer, rows[r].stream);
-      multiplier_.kernels().cell(
-          shape_.cell, {.input = input_gates_.at(row * gate_stride_),
-                        .state = state_gates_.at(i * gate_stride_),
-                        .width = shape_.width,
-                        .h = h,
-                        .c = c_.data() ? state(c_, layer, rows[r].stream) : nullptr});
-      std::copy_n(h, stride_, x_.at(row * stride_));   // in the place of the layer's inputs
+      multiplier_.kernels().cell(shape_.cell,
+                                 {.input = input_gates_.at(row * gate_stride_),
+                                  .state = state_gates_.at(i * gate_stride_),
+                                  .width = shape_.width,
+                                  .h = h,
+                                  .c = c_.data() ? state(c_, layer, rows[r].stream) : nullptr});
+      std::copy_n(h, stride_, x_.at(row * stride_));  // in the place of the layer's inputs
     }
     worker.barrier();
   }
@@ -167,14 +168,14 @@ class RnnDecoder : public decode::StreamDecoder {
   RnnShape shape_;
   int64_t stride_, gate_stride_;
   decode::Multiplier multiplier_;
-  Buffer<float> tokens_;                        // [V, padded(embedding)]
+  Buffer<float> tokens_;  // [V, padded(embedding)]
   std::vector<Layer> layers_;
   Matrix head_;
   Buffer<float> head_bias_;
-  Buffer<float> x_, input_gates_, state_gates_, logits_;   // rows
-  Buffer<float> h_, c_;                         // [layers, streams, padded(width)]
-  std::vector<size_t> seen_;                    // rows of each stream in this call
-  std::vector<std::vector<size_t>> waves_;      // rows
+  Buffer<float> x_, input_gates_, state_gates_, logits_;  // rows
+  Buffer<float> h_, c_;                                   // [layers, streams, padded(width)]
+  std::vector<size_t> seen_;                              // rows of each stream in this call
+  std::vector<std::vector<size_t>> waves_;                // rows
 };
 
 }  // namespace

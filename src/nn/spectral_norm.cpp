@@ -5,10 +5,14 @@
 namespace genai {
 namespace {
 
-at::Tensor unit(const at::Tensor& x) { return x / (x.norm() + 1e-12); }
+at::Tensor unit(const at::Tensor& x) {
+  return x / (x.norm() + 1e-12);
+}
 
 /// m x, in full precision also where matrix products are in bfloat16.
-at::Tensor times(const at::Tensor& m, const at::Tensor& x) { return (m * x).sum(1); }
+at::Tensor times(const at::Tensor& m, const at::Tensor& x) {
+  return (m * x).sum(1);
+}
 
 }  // namespace
 
@@ -24,7 +28,7 @@ at::Tensor SpectralNormImpl::forward(const at::Tensor& weight) {
     const at::NoGradGuard constants;
     v = unit(times(rows.t(), u_));
     if (is_training()) u_.copy_(unit(times(rows, v)));
-    u = u_.clone();   // the graph outlives the next step
+    u = u_.clone();  // the graph outlives the next step
   }
   return weight / (u * times(rows, v)).sum();
 }

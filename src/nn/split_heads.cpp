@@ -47,7 +47,7 @@ inline void turn(const float* x, const float* cosine, const float* sine, float s
 struct TurnedHead {
   int64_t size;
   bool unit;
-  const float *cosine, *sine;   // of the place; null: not turned
+  const float *cosine, *sine;  // of the place; null: not turned
 };
 
 GENAI_VECTORIZED void forward_head(const TurnedHead& head, const float* x, float* y) {
@@ -60,7 +60,8 @@ GENAI_VECTORIZED void forward_head(const TurnedHead& head, const float* x, float
 }
 
 /// With n = x / rms(x) and its gradient dn: dx = (dn - n mean(dn n)) / rms(x).
-GENAI_VECTORIZED void backward_head(const TurnedHead& head, const float* x, const float* dy, float* dx) {
+GENAI_VECTORIZED void backward_head(const TurnedHead& head, const float* x, const float* dy,
+                                    float* dx) {
   if (head.cosine) {
     turn(dy, head.cosine, head.sine, -1, 1, head.size / 2, dx);
   } else {
@@ -102,7 +103,7 @@ struct HeadPlaces {
 
 struct SplitHeads : torch::autograd::Function<SplitHeads> {
   static HeadPlaces places_of(AutogradContext* context, int64_t length, const at::Tensor& cosine,
-                          const at::Tensor& sine) {
+                              const at::Tensor& sine) {
     const auto number = [&](const char* name) { return context->saved_data[name].toInt(); };
     return {.shape = {number("heads"), number("kv_heads"), number("head")},
             .length = length,
@@ -191,7 +192,7 @@ std::array<at::Tensor, 3> split_heads(const at::Tensor& qkv, const HeadsShape& s
                                       const at::Tensor& cosine, const at::Tensor& sine) {
   const bool ours = qkv.is_cpu() && qkv.scalar_type() == at::kFloat && qkv.numel() > 0;
   if (!ours) return by_libtorch(qkv, shape, unit, cosine, sine);
-  const auto angles = [&](const at::Tensor& x) {   // autograd wants a tensor: an empty one for none
+  const auto angles = [&](const at::Tensor& x) {  // autograd wants a tensor: an empty one for none
     return x.defined() ? x.contiguous() : at::empty({0}, qkv.options());
   };
   const auto all = SplitHeads::apply(qkv.contiguous(), shape.heads, shape.kv_heads, shape.head,

@@ -7,8 +7,8 @@
 
 namespace genai::decode {
 
-std::span<const float> WeightReader::numbers(const std::string& name, int64_t rows,
-                                             int64_t columns, Part part) const {
+std::span<const float> WeightReader::numbers(const std::string& name, int64_t rows, int64_t columns,
+                                             Part part) const {
   const auto found = weights_(name);
   const int64_t size = rows * columns;
   if (static_cast<int64_t>(found.size()) != part.of * size) {

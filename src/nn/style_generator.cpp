@@ -11,7 +11,7 @@ namespace nn = torch::nn;
 
 namespace {
 
-at::Tensor scaled(const at::Tensor& x, const at::Tensor& channels) {   // channels [B, C]
+at::Tensor scaled(const at::Tensor& x, const at::Tensor& channels) {  // channels [B, C]
   return x * channels.unsqueeze(2).unsqueeze(3);
 }
 
@@ -50,9 +50,9 @@ StyledConvolutionImpl::StyledConvolutionImpl(int64_t in, int64_t out, int64_t st
 
 at::Tensor StyledConvolutionImpl::forward(const at::Tensor& x, const at::Tensor& style,
                                           const at::Tensor& noise) {
-  const at::Tensor scales = affine->forward(style);   // [B, in]
+  const at::Tensor scales = affine->forward(style);  // [B, in]
   // sum over input channels and taps of (scale * weight)^2
-  const at::Tensor power = scales.square().matmul(weight.square().sum({2, 3}).t());   // [B, out]
+  const at::Tensor power = scales.square().matmul(weight.square().sum({2, 3}).t());  // [B, out]
   at::Tensor y = convolution3x3(scaled(x, scales), weight, {});
   y = scaled(y, (power + 1e-8).rsqrt()) + noise * noise_strength + bias.view({1, -1, 1, 1});
   return leaky(y) * std::numbers::sqrt2;
@@ -108,7 +108,7 @@ at::Tensor StyleGenerator::render(const std::vector<at::Tensor>& styles,
     x = layers_[layer]->as<StyledConvolution>()->forward(x, styles.at(layer), noise.at(layer));
     ++layer;
   };
-  const auto image = [&](size_t level) {   // counted from the smallest maps
+  const auto image = [&](size_t level) {  // counted from the smallest maps
     return images_[level]->as<ToImage>()->forward(x, styles.at(layer - 1));
   };
   convolve();
@@ -127,8 +127,7 @@ at::Tensor StyleGenerator::render(const std::vector<at::Tensor>& styles,
   return held(pixels);
 }
 
-at::Tensor StyleGenerator::forward(const at::Tensor& points,
-                                   const std::vector<at::Tensor>& noise) {
+at::Tensor StyleGenerator::forward(const at::Tensor& points, const std::vector<at::Tensor>& noise) {
   return render(std::vector<at::Tensor>(layers_->size(), map(points)), noise);
 }
 

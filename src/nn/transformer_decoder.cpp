@@ -12,10 +12,10 @@
 namespace genai {
 namespace {
 
-using decode::Buffer, decode::kPanel, decode::Matrix, decode::Operand, decode::padded,
-    decode::Part, decode::Worker;
+using decode::Buffer, decode::kPanel, decode::Matrix, decode::Operand, decode::padded, decode::Part,
+    decode::Worker;
 
-constexpr float kHeadEpsilon = 1e-6f;     // of normed queries and keys
+constexpr float kHeadEpsilon = 1e-6f;  // of normed queries and keys
 
 const TransformerShape& checked(const TransformerShape& s) {
   if (s.vocabulary < 1 || s.context < 1 || s.layers < 0 || s.heads < 1 || s.kv_heads < 1 ||
@@ -61,13 +61,12 @@ class TransformerDecoder : public decode::StreamDecoder {
   };
   struct Block {
     Norm attention_norm, mlp_norm;
-    Linear qkv, out, gate, up, down;   // gate: of swiglu
+    Linear qkv, out, gate, up, down;  // gate: of swiglu
   };
   /// kMostRows vectors.
   struct Rows {
     Rows() = default;
-    explicit Rows(int64_t width)
-        : stride(padded(width)), numbers(decode::kMostRows * stride) {}
+    explicit Rows(int64_t width) : stride(padded(width)), numbers(decode::kMostRows * stride) {}
     float* row(int64_t r) const { return numbers.at(r * stride); }
     int64_t stride = 0;
     Buffer<float> numbers;
@@ -226,8 +225,7 @@ class TransformerDecoder : public decode::StreamDecoder {
     }
     float* key = qkv + (heads + kv_head) * head;
     turn(key);
-    kernels_.remember(memory(stream, layer, kv_head), head, at, key,
-                      key + shape_.kv_heads * head);
+    kernels_.remember(memory(stream, layer, kv_head), head, at, key, key + shape_.kv_heads * head);
   }
 
   /// A worker has its heads of keys, of one row without a barrier in between.
@@ -288,7 +286,7 @@ class TransformerDecoder : public decode::StreamDecoder {
     }
   }
 
-  void clear_state(int64_t) override {}   // its length tells what of the caches holds
+  void clear_state(int64_t) override {}  // its length tells what of the caches holds
 
   void copy_state(int64_t from, int64_t to) override {
     const int64_t count = length(from);
@@ -304,18 +302,18 @@ class TransformerDecoder : public decode::StreamDecoder {
   TransformerShape shape_;
   decode::Multiplier multiplier_;
   const decode::Kernels& kernels_;
-  Buffer<float> tokens_, pairs_, positions_;   // [.., padded(width)]
+  Buffer<float> tokens_, pairs_, positions_;  // [.., padded(width)]
   std::vector<Block> blocks_;
   Norm norm_;
   Matrix head_;
-  Buffer<float> cosine_, sine_;                // [context, head / 2]
-  int64_t places_;                             // of a sequence
+  Buffer<float> cosine_, sine_;  // [context, head / 2]
+  int64_t places_;               // of a sequence
   WeightFormat format_;
-  int64_t number_size_, key_size_, value_size_;   // bytes of a number, of a head's keys and values
-  Buffer<int8_t> keys_, values_;               // [streams, layers, kv_heads, size]
-  std::vector<int32_t> last_token_;            // of each stream
+  int64_t number_size_, key_size_, value_size_;  // bytes of a number, of a head's keys and values
+  Buffer<int8_t> keys_, values_;                 // [streams, layers, kv_heads, size]
+  std::vector<int32_t> last_token_;              // of each stream
   Rows x_, qkv_, mixed_, gate_, up_, active_, logits_;
-  Buffer<float> scores_;                       // [threads, places]
+  Buffer<float> scores_;  // [threads, places]
 };
 
 }  // namespace

@@ -17,10 +17,12 @@ constexpr double kDeviation = 0.02;
 struct NormLayerImpl : torch::nn::Module {
   NormLayerImpl(NormKind kind, int64_t width, bool with_bias) : kind_(kind) {
     weight_ = register_parameter("weight", at::ones({width}));
-    if (kind == NormKind::layer && with_bias) bias_ = register_parameter("bias", at::zeros({width}));
+    if (kind == NormKind::layer && with_bias)
+      bias_ = register_parameter("bias", at::zeros({width}));
   }
   Tensor forward(const Tensor& x) {
-    if (kind_ == NormKind::layer) return at::layer_norm(x, weight_.sizes(), weight_, bias_, kNormEpsilon);
+    if (kind_ == NormKind::layer)
+      return at::layer_norm(x, weight_.sizes(), weight_, bias_, kNormEpsilon);
     return x * (x.square().mean(-1, /*keepdim=*/true) + kNormEpsilon).rsqrt() * weight_;
   }
 
@@ -61,9 +63,8 @@ struct AttentionImpl : torch::nn::Module {
   AttentionImpl(const TransformerShape& shape, double dropout, int64_t rank)
       : shape_(shape), dropout_(dropout) {
     const int64_t head = shape.head();
-    qkv_ = register_module(
-        "qkv",
-        Projection(shape.width, (shape.heads + 2 * shape.kv_heads) * head, shape.bias, rank));
+    qkv_ = register_module("qkv", Projection(shape.width, (shape.heads + 2 * shape.kv_heads) * head,
+                                             shape.bias, rank));
     out_ = register_module("out", Projection(shape.heads * head, shape.width, shape.bias, rank));
   }
   /// x [B, T, width]
@@ -140,7 +141,7 @@ TransformerNetworkImpl::TransformerNetworkImpl(const TransformerShape& shape, do
     const int64_t half = shape.head() / 2;
     const Tensor rates = at::pow(kRotaryBase, -at::arange(half, at::kDouble) / half);
     const Tensor angles = at::outer(at::arange(shape.context, at::kDouble), rates);
-    angles_ = at::stack({angles.cos(), angles.sin()}).to(at::kFloat);   // [2, T, head / 2]
+    angles_ = at::stack({angles.cos(), angles.sin()}).to(at::kFloat);  // [2, T, head / 2]
   }
   blocks_ = register_module("blocks", torch::nn::ModuleList());
   for (int64_t i = 0; i < shape.layers; ++i) {
@@ -175,7 +176,8 @@ Tensor TransformerNetworkImpl::embed(const Tensor& tokens) {
   Tensor x = tokens_->forward(tokens);
   if (pairs_) {
     // The first token of a text has no other before it and stands for it.
-    const Tensor before = at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 0, tokens.size(1) - 1)}, 1);
+    const Tensor before =
+        at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 0, tokens.size(1) - 1)}, 1);
     x = x + pairs_->forward(before * shape_.vocabulary + tokens);
   }
   if (positions_) x = x + positions_->weight.narrow(0, 0, tokens.size(1));

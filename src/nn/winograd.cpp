@@ -92,10 +92,18 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   for_outputs(filter, [&](int64_t o) { weight_to_points(filter, w, o, points, work.u_plane); });
   work.for_chunks([&](int64_t, const Chunk& chunk, float* v, float* m) {
     image_to_points(grid, chunk, pixels, in, zeros, v, work.in_plane);
-    multiply({.a = v, .row = in, .step = 1, .a_plane = work.in_plane,
-              .b = points, .b_plane = work.u_plane,
-              .out = m, .out_plane = work.out_plane,
-              .rows = chunk.count, .columns = out, .depth = in, .add = false});
+    multiply({.a = v,
+              .row = in,
+              .step = 1,
+              .a_plane = work.in_plane,
+              .b = points,
+              .b_plane = work.u_plane,
+              .out = m,
+              .out_plane = work.out_plane,
+              .rows = chunk.count,
+              .columns = out,
+              .depth = in,
+              .add = false});
     points_to_image(grid, chunk, m, work.out_plane, b, out, to);
   });
   return y;
@@ -116,10 +124,17 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& dy, const at::
     // the memory of x, and reading that costs as much.
     image_to_points(grid, chunk, pixels, in, zeros, v, work.in_plane);
     gradient_to_points(grid, chunk, slopes, out, zeros, d, work.out_plane);
-    multiply({.a = v, .row = 1, .step = in, .a_plane = work.in_plane,
-              .b = d, .b_plane = work.out_plane,
-              .out = points + part * kPoints * work.u_plane, .out_plane = work.u_plane,
-              .rows = in, .columns = out, .depth = chunk.count,
+    multiply({.a = v,
+              .row = 1,
+              .step = in,
+              .a_plane = work.in_plane,
+              .b = d,
+              .b_plane = work.out_plane,
+              .out = points + part * kPoints * work.u_plane,
+              .out_plane = work.u_plane,
+              .rows = in,
+              .columns = out,
+              .depth = chunk.count,
               .add = chunk.first > work.first_of(part)});
   });
   for_outputs(filter, [&](int64_t o) {
@@ -129,8 +144,8 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& dy, const at::
 }
 
 struct Winograd : torch::autograd::Function<Winograd> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& weight, const at::Tensor& bias) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias) {
     context->save_for_backward({x, weight});
     return convolve(x, weight, bias, false);
   }
@@ -140,7 +155,7 @@ struct Winograd : torch::autograd::Function<Winograd> {
     const at::Tensor &x = saved[0], &weight = saved[1];
     const bool dx = context->needs_input_grad(0), dw = context->needs_input_grad(1),
                db = context->needs_input_grad(2);
-    if (at::GradMode::is_enabled()) {   // gradients of these gradients will be asked for
+    if (at::GradMode::is_enabled()) {  // gradients of these gradients will be asked for
       // The data's gradient is itself a convolution, by the turned weight.
       const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
       at::Tensor b, c;
@@ -162,7 +177,7 @@ struct Winograd : torch::autograd::Function<Winograd> {
 /// Where this is faster: where tiles fit (then it takes a quarter of the multiplications) and are
 /// enough to make up for the transform of the weight.
 bool pays(const at::Tensor& x, const at::Tensor& weight) {
-  constexpr int64_t kFewestTiles = 16, kFewestPixels = 8;   // the latter of a tile's 16
+  constexpr int64_t kFewestTiles = 16, kFewestPixels = 8;  // the latter of a tile's 16
   const Grid grid = grid_of(x);
   return x.size(1) % kPanel == 0 && weight.size(0) % kPanel == 0 && grid.tiles >= kFewestTiles &&
          grid.images * grid.height * grid.width >= kFewestPixels * grid.tiles;

@@ -146,7 +146,7 @@ GENAI_INLINE void to_points(const Grid& grid, const Chunk& chunk, const float* x
       Lanes in[area], out[kPoints];
 #pragma GCC unroll 36
       for (int i = 0; i < area; ++i) load(pixels[i] + c, in[i]);
-      // Too short a run of memory for the CPU to foresee the next.
+        // Too short a run of memory for the CPU to foresee the next.
 #pragma GCC unroll 36
       for (int i = 0; i < area; ++i) __builtin_prefetch(next[i] + c);
       transform<Matrix>(in, out);

@@ -71,8 +71,7 @@ const std::string& within(uint64_t most, const std::string& bytes, const char* w
 /// Removing starts with a rename, so that a checkpoint half removed is never taken for a whole one.
 void remove_checkpoint(const fs::path& checkpoint) {
   std::error_code error;
-  const fs::path trash =
-      checkpoint.parent_path() / (kTrash + checkpoint.filename().string());
+  const fs::path trash = checkpoint.parent_path() / (kTrash + checkpoint.filename().string());
   fs::remove_all(trash, error);
   fs::rename(checkpoint, trash, error);
   fs::remove_all(trash, error);
@@ -120,7 +119,8 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   m.preset = json.at("preset");
   m.config = json.at("config");
   m.files = json.at("files");
-  for (const auto& [name, entry] : m.files.items()) entry.at("sha256").get_ref<const std::string&>();
+  for (const auto& [name, entry] : m.files.items())
+    entry.at("sha256").get_ref<const std::string&>();
   m.files.at(kModelFile);
   const Json& data = json.at("data");
   const bool in_file = data.value("tokenizer", Json()) == kTokenizerFile;
@@ -144,8 +144,7 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
                      const Tensors& training, size_t keep) {
   const fs::path folder = run / "checkpoints";
   const fs::path target = folder / step_name(manifest.step);
-  const fs::path temporary =
-      folder / concat(kTemporary, step_name(manifest.step), "-", ::getpid());
+  const fs::path temporary = folder / concat(kTemporary, step_name(manifest.step), "-", ::getpid());
   std::error_code error;
   fs::remove_all(temporary, error);
   fs::create_directories(temporary, error);
@@ -175,8 +174,8 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
     sync_folder(folder);
   } catch (const std::exception& failure) {
     fs::remove_all(temporary, error);
-    fail(ErrorKind::failure, "the checkpoint of step ", manifest.step, " could not be saved: ",
-         failure.what(), "; earlier checkpoints are intact");
+    fail(ErrorKind::failure, "the checkpoint of step ", manifest.step,
+         " could not be saved: ", failure.what(), "; earlier checkpoints are intact");
   }
   prune(run, manifest.step, manifest.best_step, keep);
 }
@@ -220,8 +219,8 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
 
 Manifest read_manifest(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifestFile;
-  const Json json = open_sealed_json(read_file(path, kMaxManifest), path.string(),
-                                     {.bytes = kMaxManifest});
+  const Json json =
+      open_sealed_json(read_file(path, kMaxManifest), path.string(), {.bytes = kMaxManifest});
   const int format = json.value("format", 0);
   if (format < 1 || format > kFormat) {
     fail(ErrorKind::data, path.string(), ": format ", format, ", this genai ", GENAI_VERSION,
@@ -237,8 +236,8 @@ Manifest read_manifest(const fs::path& checkpoint) {
 }
 
 Checkpoint load_checkpoint(const fs::path& folder, bool with_training) {
-  Checkpoint checkpoint{.folder = folder, .manifest = read_manifest(folder), .weights = {},
-                        .training = {}};
+  Checkpoint checkpoint{
+      .folder = folder, .manifest = read_manifest(folder), .weights = {}, .training = {}};
   const Json& files = checkpoint.manifest.files;
   checkpoint.weights =
       read_safetensors(verified_file(folder, kModelFile, files), (folder / kModelFile).string());
@@ -326,8 +325,8 @@ void load_weights(torch::nn::Module& module, const Tensors& weights, const std::
     if (it == weights.end()) {
       problem("missing: " + key);
     } else if (it->second.sizes() != tensor.sizes()) {
-      problem(concat("shape of ", key, ": expected ", tensor.sizes(), ", found ",
-                     it->second.sizes()));
+      problem(
+          concat("shape of ", key, ": expected ", tensor.sizes(), ", found ", it->second.sizes()));
     } else if (it->second.scalar_type() != tensor.scalar_type()) {
       problem(concat("type of ", key, ": expected ", at::toString(tensor.scalar_type()), ", found ",
                      at::toString(it->second.scalar_type())));

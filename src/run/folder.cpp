@@ -22,11 +22,11 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfig = 1 << 20;
 const std::string kConfigFile = "config.json";
-constexpr int kLockTries = 250;   // 5 seconds
+constexpr int kLockTries = 250;  // 5 seconds
 
 /// The number that "008-vae-mnist" begins with, or -1.
 int64_t number_in(const std::string& name) {
-  constexpr int64_t kMost = 999'999'999;   // what is longer is no number of ours
+  constexpr int64_t kMost = 999'999'999;  // what is longer is no number of ours
   int64_t number = -1;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
   const bool whole = error == std::errc() && end != name.data() + name.size() && *end == '-';
@@ -213,8 +213,9 @@ RunReference find_run(const std::string& reference, const fs::path& runs, bool b
     fail(ErrorKind::usage, found.folder.string(), " is not a run: it has no checkpoints/");
   }
   if (!begun && !fs::is_directory(found.folder / "checkpoints")) {
-    fail(ErrorKind::usage, found.folder.string(), " has no checkpoint yet: it was stopped before its ",
-         "first one; genai train --resume ", found.folder.string(), " starts it");
+    fail(ErrorKind::usage, found.folder.string(),
+         " has no checkpoint yet: it was stopped before its ", "first one; genai train --resume ",
+         found.folder.string(), " starts it");
   }
   return found;
 }
@@ -247,7 +248,7 @@ void write_run_config(const fs::path& run, const Json& config, const std::string
 Json read_run_config(const fs::path& run) {
   const fs::path path = run / kConfigFile;
   Json document = parse_json(read_file(path, kMaxConfig), path.string(), ErrorKind::data);
-  if (document.is_object() && document.contains(kChecksumKey)) {   // 0.1 wrote none
+  if (document.is_object() && document.contains(kChecksumKey)) {  // 0.1 wrote none
     const Json sum = document[kChecksumKey];
     document.erase(kChecksumKey);
     if (sum != checksum_text(document.dump())) {

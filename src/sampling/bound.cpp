@@ -10,7 +10,9 @@
 namespace genai {
 namespace {
 
-Tensor sum_of_image(const Tensor& x) { return x.to(at::kDouble).flatten(1).sum(1); }
+Tensor sum_of_image(const Tensor& x) {
+  return x.to(at::kDouble).flatten(1).sum(1);
+}
 
 double signal_to_noise(const NoiseLevel& level) {
   return level.alpha * level.alpha / (level.sigma * level.sigma);
@@ -27,7 +29,9 @@ Tensor log_normal_mass(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-Tensor Bound::total() const { return prior + steps + decoder; }
+Tensor Bound::total() const {
+  return prior + steps + decoder;
+}
 
 Tensor prior_divergence(const Tensor& x0, const NoiseLevel& level) {
   // Both normal, with variances sigma^2 and alpha^2 + sigma^2, means alpha x0 and 0.
@@ -40,8 +44,7 @@ Tensor prior_divergence(const Tensor& x0, const NoiseLevel& level) {
 
 Tensor step_divergence(const Tensor& x0, const Tensor& clean, const NoiseLevel& from,
                        const NoiseLevel& to) {
-  return 0.5 * (signal_to_noise(to) - signal_to_noise(from)) *
-         sum_of_image((x0 - clean).square());
+  return 0.5 * (signal_to_noise(to) - signal_to_noise(from)) * sum_of_image((x0 - clean).square());
 }
 
 Tensor discretized_log_likelihood(const Tensor& x0, const Tensor& mean, double std) {
@@ -81,7 +84,7 @@ Bound variational_bound(const Tensor& x0, const std::vector<NoiseLevel>& levels,
   };
 
   Bound bound{.prior = prior_divergence(x0, levels.front()), .steps = {}, .decoder = {}};
-  const Tensor within = draw.uniform("bound steps", {draws});   // [B, draws]
+  const Tensor within = draw.uniform("bound steps", {draws});  // [B, draws]
   for (int64_t i = 0; i < draws; ++i) {
     // Of the part [i, i + 1) / draws of all steps.
     const double width = static_cast<double>(steps) / static_cast<double>(draws);

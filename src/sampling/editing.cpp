@@ -64,8 +64,8 @@ Tensor noise_of_image(const Tensor& image, const std::vector<NoiseLevel>& levels
   Tensor x = image * levels[levels.size() - 2].alpha;
   for (size_t i = levels.size() - 2; i > 0; --i) {
     const NoiseLevel &from = levels[i], &to = levels[i - 1];
-    x = solver_step({.solver = Solver::heun},
-                    {{.level = from, .x = x, .clean = denoise(x, from)}}, to, denoise, {});
+    x = solver_step({.solver = Solver::heun}, {{.level = from, .x = x, .clean = denoise(x, from)}},
+                    to, denoise, {});
   }
   return x;
 }
@@ -74,7 +74,7 @@ Tensor spherical_mix(const Tensor& a, const Tensor& b, const Tensor& share) {
   const auto rows = [&](const Tensor& v) { return v.view({-1, 1, 1, 1}); };
   const Tensor lengths = (a.flatten(1).norm(2, 1) * b.flatten(1).norm(2, 1)).clamp_min(1e-12);
   const Tensor cosine = (a * b).flatten(1).sum(1) / lengths;
-  const Tensor angle = cosine.clamp(-1, 1).acos().clamp_min(1e-4);   // parallel: the straight line
+  const Tensor angle = cosine.clamp(-1, 1).acos().clamp_min(1e-4);  // parallel: the straight line
   return rows(((1 - share) * angle).sin() / angle.sin()) * a +
          rows((share * angle).sin() / angle.sin()) * b;
 }

@@ -27,7 +27,7 @@ const EnumNames<NoiseSchedule> kScheduleNames = {{NoiseSchedule::linear, "linear
 constexpr double kLargestLogSnr = 15;
 /// Largest share of noise that one step of a discrete schedule adds (Nichol, Dhariwal 2021).
 constexpr double kLargestBeta = 0.999;
-constexpr double kRho = 7;   // Karras et al. 2022, table 1
+constexpr double kRho = 7;  // Karras et al. 2022, table 1
 
 /// alpha^2 of the continuous schedules at t in [0, 1].
 Tensor alpha_bar(NoiseSchedule schedule, const Tensor& t) {
@@ -64,7 +64,7 @@ Tensor discrete_log_ratios(NoiseSchedule schedule, int64_t steps) {
     const Tensor bar = alpha_bar(schedule, at::linspace(0, 1, steps + 1, at::kDouble));
     beta = 1 - bar.narrow(0, 1, steps) / bar.narrow(0, 0, steps);
   }
-  const Tensor bar = (1 - beta.clamp_max(kLargestBeta)).log().cumsum(0);   // log alpha^2
+  const Tensor bar = (1 - beta.clamp_max(kLargestBeta)).log().cumsum(0);  // log alpha^2
   return 0.5 * ((-bar.expm1()).log() - bar);
 }
 
@@ -85,15 +85,16 @@ const FieldTable& process_fields() {
           .field("center", &ProcessConfig::center,
                  "edm: mean of log sigma in training; flow: of logit t", between(-10, 10))
           .field("spread", &ProcessConfig::spread,
-                 "edm, flow: standard deviation of the same; 0: flow's t is uniform",
-                 between(0, 4))
-          .field("data_std", &ProcessConfig::data_std,
-                 "edm: standard deviation of pixels in -1..1", above(0))
+                 "edm, flow: standard deviation of the same; 0: flow's t is uniform", between(0, 4))
+          .field("data_std", &ProcessConfig::data_std, "edm: standard deviation of pixels in -1..1",
+                 above(0))
           .table();
   return table;
 }
 
-double NoiseLevel::half_log_snr() const { return std::log(alpha / sigma); }
+double NoiseLevel::half_log_snr() const {
+  return std::log(alpha / sigma);
+}
 
 NoiseProcess::NoiseProcess(const ProcessConfig& config) : config_(config) {
   if (config.kind != Process::vp && config.steps > 0) {
@@ -121,8 +122,7 @@ Tensor NoiseProcess::log_ratio(const Tensor& t) const {
       const Tensor place = (t * config_.steps - 1).clamp(0, static_cast<double>(last));
       const Tensor below = place.floor(), table = table_.to(t.device());
       const auto entry = [&](const Tensor& index) {
-        return table.index_select(0, index.to(at::kLong).clamp_max(last).flatten())
-            .view(t.sizes());
+        return table.index_select(0, index.to(at::kLong).clamp_max(last).flatten()).view(t.sizes());
       };
       return at::lerp(entry(below), entry(below + 1), place - below);
     }
@@ -186,8 +186,8 @@ std::vector<NoiseLevel> NoiseProcess::sampling_levels(Spacing spacing, int64_t c
   };
   const auto n = static_cast<double>(count);
   // The earliest time that has a level of its own.
-  const double earliest = config_.steps > 0 ? 1.0 / static_cast<double>(config_.steps)
-                                            : kSmallestRatio / kLargestRatio;
+  const double earliest =
+      config_.steps > 0 ? 1.0 / static_cast<double>(config_.steps) : kSmallestRatio / kLargestRatio;
   double most = kLargestRatio, least = kSmallestRatio;
   if (config_.kind == Process::vp) {
     most = std::min(most, level(1).ratio());
@@ -197,7 +197,7 @@ std::vector<NoiseLevel> NoiseProcess::sampling_levels(Spacing spacing, int64_t c
   std::vector<NoiseLevel> levels;
   for (int64_t i = 0; i < count; ++i) {
     const auto k = static_cast<double>(i);
-    const double share = count > 1 ? k / (n - 1) : 0;   // 0 at the most noise, 1 at the least
+    const double share = count > 1 ? k / (n - 1) : 0;  // 0 at the most noise, 1 at the least
     switch (spacing) {
       case Spacing::uniform:
         levels.push_back(level(1 - k / n));

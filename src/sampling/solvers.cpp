@@ -11,16 +11,12 @@
 
 namespace genai {
 
-const EnumNames<Solver> kSolverNames = {{Solver::ddpm, "ddpm"},
-                                        {Solver::ddpm_large, "ddpm-large"},
-                                        {Solver::ddim, "ddim"},
-                                        {Solver::euler, "euler"},
-                                        {Solver::heun, "heun"},
-                                        {Solver::dpmpp_2m, "dpm++2m"},
-                                        {Solver::dpmpp_3m, "dpm++3m"},
-                                        {Solver::dpmpp_2m_sde, "dpm++2m-sde"},
-                                        {Solver::unipc, "unipc"},
-                                        {Solver::ipndm, "ipndm"}};
+const EnumNames<Solver> kSolverNames = {
+    {Solver::ddpm, "ddpm"},        {Solver::ddpm_large, "ddpm-large"},
+    {Solver::ddim, "ddim"},        {Solver::euler, "euler"},
+    {Solver::heun, "heun"},        {Solver::dpmpp_2m, "dpm++2m"},
+    {Solver::dpmpp_3m, "dpm++3m"}, {Solver::dpmpp_2m_sde, "dpm++2m-sde"},
+    {Solver::unipc, "unipc"},      {Solver::ipndm, "ipndm"}};
 
 namespace {
 
@@ -56,8 +52,7 @@ bool draws(const SolverOptions& options) {
 
 /// Adds noise before an evaluation.
 bool churns(const SolverOptions& options) {
-  return options.churn > 0 &&
-         (options.solver == Solver::euler || options.solver == Solver::heun);
+  return options.churn > 0 && (options.solver == Solver::euler || options.solver == Solver::heun);
 }
 
 void check_step(const SolverOptions& options, const NoiseLevel& from, const NoiseLevel& to) {
@@ -67,8 +62,8 @@ void check_step(const SolverOptions& options, const NoiseLevel& from, const Nois
     throw std::logic_error(concat("a step from sigma ", from.sigma, " to ", to.sigma));
   }
   if (needs_signal(options) && !(from.alpha > 0)) {
-    throw std::logic_error(concat("a step of ", enum_name(kSolverNames, options.solver),
-                                  " from alpha ", from.alpha));
+    throw std::logic_error(
+        concat("a step of ", enum_name(kSolverNames, options.solver), " from alpha ", from.alpha));
   }
 }
 
@@ -77,8 +72,7 @@ Tensor noise_in(const Estimate& at) {
 }
 
 /// A straight step along dx = x0 d alpha + noise d sigma.
-Tensor along(const Estimate& from, const NoiseLevel& to, const Tensor& clean,
-             const Tensor& noise) {
+Tensor along(const Estimate& from, const NoiseLevel& to, const Tensor& clean, const Tensor& noise) {
   return from.x + (to.alpha - from.level.alpha) * clean + (to.sigma - from.level.sigma) * noise;
 }
 
@@ -109,7 +103,7 @@ Tensor renew(const Estimate& from, const NoiseLevel& to, const Tensor& clean, do
 Tensor renew_large(const Estimate& from, const NoiseLevel& to, const Tensor& noise) {
   const double before = from.level.ratio() * from.level.ratio(), after = to.ratio() * to.ratio();
   const double beta = (before - after) / (1 + before);
-  const double variance = beta * (1 + after);   // of x / alpha
+  const double variance = beta * (1 + after);  // of x / alpha
   return toward(from, to, from.clean, posterior_share(from.level, to)) +
          to.alpha * std::sqrt(variance) * noise;
 }
@@ -122,7 +116,9 @@ Tensor heun(const Estimate& from, const NoiseLevel& to, const Denoise& denoise) 
 
 Tensor adams_bashforth(const std::vector<Estimate>& past, const NoiseLevel& to) {
   static const std::vector<std::vector<double>> kWeights = {
-      {1.}, {3. / 2, -1. / 2}, {23. / 12, -16. / 12, 5. / 12},
+      {1.},
+      {3. / 2, -1. / 2},
+      {23. / 12, -16. / 12, 5. / 12},
       {55. / 24, -59. / 24, 37. / 24, -9. / 24}};
   const auto& weights = kWeights[std::min(past.size(), kWeights.size()) - 1];
   Tensor clean = weights[0] * past[0].clean, noise = weights[0] * noise_in(past[0]);
@@ -136,7 +132,7 @@ Tensor adams_bashforth(const std::vector<Estimate>& past, const NoiseLevel& to) 
 /// The mean over u in 0..1, weighted by e^(h u), of the polynomial that is 1 at nodes[i] and 0 at
 /// the other nodes.
 std::vector<double> interpolation_weights(const std::vector<double>& nodes, double h) {
-  std::vector<double> moments{1};   // means of u^k; by parts, each from the one before
+  std::vector<double> moments{1};  // means of u^k; by parts, each from the one before
   for (size_t k = 1; k < nodes.size(); ++k) {
     moments.push_back(-1 / std::expm1(-h) - static_cast<double>(k) / h * moments.back());
   }
@@ -144,10 +140,10 @@ std::vector<double> interpolation_weights(const std::vector<double>& nodes, doub
   if (nodes.size() == 2) moments[1] = 0.5;
   std::vector<double> weights;
   for (const double node : nodes) {
-    std::vector<double> polynomial{1};   // coefficients of u^k
+    std::vector<double> polynomial{1};  // coefficients of u^k
     for (const double other : nodes) {
       if (other == node) continue;
-      polynomial.push_back(0);   // times (u - other) / (node - other)
+      polynomial.push_back(0);  // times (u - other) / (node - other)
       for (size_t k = polynomial.size(); k-- > 0;) {
         const double lower = k > 0 ? polynomial[k - 1] : 0;
         polynomial[k] = (lower - other * polynomial[k]) / (node - other);
@@ -167,7 +163,7 @@ std::vector<double> interpolation_weights(const std::vector<double>& nodes, doub
 Tensor mean_clean(const std::vector<Estimate>& past, size_t order, const NoiseLevel& to,
                   const Tensor& end = {}) {
   const double start = past[0].level.half_log_snr(), h = to.half_log_snr() - start;
-  std::vector<double> nodes;   // 0: the start, 1: the end of the step
+  std::vector<double> nodes;  // 0: the start, 1: the end of the step
   std::vector<Tensor> values;
   for (size_t i = 0; i < std::min(order, past.size()); ++i) {
     nodes.push_back((past[i].level.half_log_snr() - start) / h);
@@ -215,8 +211,7 @@ Tensor solver_step(const SolverOptions& options, const std::vector<Estimate>& pa
   throw std::logic_error("a solver without a step");
 }
 
-Tensor unipc_correct(const std::vector<Estimate>& past, const NoiseLevel& to,
-                     const Tensor& clean) {
+Tensor unipc_correct(const std::vector<Estimate>& past, const NoiseLevel& to, const Tensor& clean) {
   if (past.empty() || to.sigma == 0) throw std::logic_error("a correction of no step");
   check_step({.solver = Solver::unipc}, past[0].level, to);
   return toward(past[0], to, mean_clean(past, memory(Solver::unipc), to, clean));
@@ -235,7 +230,7 @@ Tensor solve(Tensor x, const std::vector<NoiseLevel>& levels, const Denoise& den
     NoiseLevel level = levels[i];
     const NoiseLevel& to = levels[i + 1];
     const auto index = static_cast<int64_t>(i);
-    if (churns(options)) {   // Karras et al. 2022, algorithm 2, with S_noise 1 at all levels
+    if (churns(options)) {  // Karras et al. 2022, algorithm 2, with S_noise 1 at all levels
       const double raise =
           1 + std::min(options.churn / static_cast<double>(steps), std::numbers::sqrt2 - 1);
       x = x + level.sigma * std::sqrt(raise * raise - 1) * noise(index);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLargest = std::numeric_limits<double>::max();
-constexpr size_t kFirstSorted = 64;   // top-p mostly needs no more of a large vocabulary
+constexpr size_t kFirstSorted = 64;  // top-p mostly needs no more of a large vocabulary
 
 /// A penalty keeps finite logits finite, however large it is.
 double penalized(double logit, double penalty) {
@@ -87,8 +87,8 @@ TokenSampler::Choice TokenSampler::choose(std::span<const float> logits,
   return {.token = token, .log_probability = static_cast<float>(log_probability)};
 }
 
-std::span<const TokenSampler::Candidate> TokenSampler::candidates(
-    std::span<const float> logits, std::span<const int32_t> recent) {
+std::span<const TokenSampler::Candidate> TokenSampler::candidates(std::span<const float> logits,
+                                                                  std::span<const int32_t> recent) {
   filter(logits, recent);
   sort_front(entries_.size());
   candidates_.clear();

@@ -7,7 +7,7 @@ namespace {
 
 /// Steps that are not timed (allocator and thread pool warm up) before a budget is measured.
 constexpr int64_t kWarmup = 20;
-constexpr double kMeasured = 3;   // seconds
+constexpr double kMeasured = 3;  // seconds
 /// Share of a budget that the steps may use; the rest is for starting, saving and the last lines.
 constexpr double kShare = 0.95;
 

@@ -13,9 +13,8 @@ const EnumNames<Optimizer> kOptimizerNames = {{Optimizer::adamw, "adamw"},
 
 namespace {
 
-const EnumNames<Schedule> kScheduleNames = {{Schedule::constant, "constant"},
-                                            {Schedule::linear, "linear"},
-                                            {Schedule::cosine, "cosine"}};
+const EnumNames<Schedule> kScheduleNames = {
+    {Schedule::constant, "constant"}, {Schedule::linear, "linear"}, {Schedule::cosine, "cosine"}};
 
 const FieldTable& numerics_fields() {
   static const FieldTable table =
@@ -39,8 +38,7 @@ const FieldTable& training_fields() {
   static const FieldTable table = [] {
     FieldTable fields =
         describe<TrainingConfig>()
-            .field("epochs", &TrainingConfig::epochs, "walks through the training images",
-                   above(0))
+            .field("epochs", &TrainingConfig::epochs, "walks through the training images", above(0))
             .resumable()
             .field("steps", &TrainingConfig::steps, "number of updates; 0: from epochs",
                    at_least(0))
@@ -110,9 +108,8 @@ const FieldTable& training_fields() {
 }
 
 std::vector<Section> run_sections(const Family& family) {
-  return {{"model", model_fields(family)},
-          {"data", data_fields()},
-          {"training", training_fields()}};
+  return {
+      {"model", model_fields(family)}, {"data", data_fields()}, {"training", training_fields()}};
 }
 
 double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps) {
@@ -120,9 +117,9 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
     return static_cast<double>(step + 1) / static_cast<double>(config.warmup);
   }
   if (steps <= config.warmup) return 1;
-  const double progress = static_cast<double>(step - config.warmup) /
-                          static_cast<double>(steps - config.warmup);
-  const auto left = [&](double share) {   // of the way from 1 to final_rate
+  const double progress =
+      static_cast<double>(step - config.warmup) / static_cast<double>(steps - config.warmup);
+  const auto left = [&](double share) {  // of the way from 1 to final_rate
     return share + config.final_rate * (1 - share);
   };
   switch (config.schedule) {
@@ -141,7 +138,10 @@ double parse_duration(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   const std::string unit(rest, end);
-  const double seconds = unit == "s" || unit.empty() ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  const double seconds = unit == "s" || unit.empty() ? 1
+                         : unit == "m"               ? 60
+                         : unit == "h"               ? 3600
+                                                     : 0;
   const double product = number * seconds;
   if (error != std::errc() || !(product > 0) || !std::isfinite(product)) {
     fail(ErrorKind::usage, "training.budget: expected a time such as 90s, 3m or 1h, found '", text,
@@ -156,8 +156,8 @@ size_t kept_checkpoints(const TrainingConfig& config) {
   const char* end = config.keep.data() + config.keep.size();
   const auto [rest, error] = std::from_chars(config.keep.data(), end, count);
   if (error != std::errc() || rest != end || count < 1) {
-    fail(ErrorKind::usage, "training.keep: expected a number from 1 on, or all, found '", config.keep,
-         "'");
+    fail(ErrorKind::usage, "training.keep: expected a number from 1 on, or all, found '",
+         config.keep, "'");
   }
   return count;
 }

@@ -10,9 +10,11 @@ namespace {
 
 constexpr int64_t kAlignment = 16;  // floats: 64 bytes, a cache line and the widest vector
 
-int64_t aligned(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
+int64_t aligned(int64_t n) {
+  return (n + kAlignment - 1) / kAlignment * kAlignment;
+}
 
-enum class Rule { muon, decayed, plain };   ///< what updates a parameter, in the buffers' order
+enum class Rule { muon, decayed, plain };  ///< what updates a parameter, in the buffers' order
 
 struct Ranked {
   Rule rule;
@@ -105,7 +107,9 @@ FlatParameters::FlatParameters(torch::nn::Module& module, const ParameterSet& se
   if (with_ema) average_ = values_.clone();
 }
 
-Tensor FlatParameters::gradient_norm() const { return at::linalg_vector_norm(gradients_); }
+Tensor FlatParameters::gradient_norm() const {
+  return at::linalg_vector_norm(gradients_);
+}
 
 void FlatParameters::clip_gradients(const Tensor& norm, double limit) {
   gradients_.mul_((limit / (norm + 1e-6)).clamp_max(1.0));
@@ -123,9 +127,7 @@ void FlatParameters::update(const OptimizerOptions& options, const Tensor& not_f
 void FlatParameters::update_by_muon(const OptimizerOptions& o, const Tensor& not_finite) {
   const Tensor skip = not_finite.to(at::kBool);
   // Chosen, not multiplied: what is not finite must not get through.
-  const auto set = [&](Tensor old, const Tensor& next) {
-    old.copy_(at::where(skip, old, next));
-  };
+  const auto set = [&](Tensor old, const Tensor& next) { old.copy_(at::where(skip, old, next)); };
   const Tensor gradient = gradients_.narrow(0, 0, muon_), momentum = mean_.narrow(0, 0, muon_);
   set(momentum, at::add(gradient, momentum, o.muon_momentum));
   const Tensor direction = at::add(gradient, momentum, o.muon_momentum);

@@ -27,12 +27,12 @@ void show_forecast(Model& model, const Dataset& data, int64_t step, TrainObserve
   const int64_t length = std::min(kValues, data.test.tokens.numel());
   std::vector<double> truth = values_of(data.test);
   truth.resize(static_cast<size_t>(length));
-  const Forecast fan = forecast(
-      model, {.count = kPaths, .length = length, .options = {{"temperature", 1}}},
-      values_of(data.train, true), data.info);
-  observer.sampled(step, {draw_forecast(fan, truth)},
-                   {{"forecast", length}, {"first", 0}, {"count", kPaths},
-                    {"options", {{"temperature", 1}}}});
+  const Forecast fan =
+      forecast(model, {.count = kPaths, .length = length, .options = {{"temperature", 1}}},
+               values_of(data.train, true), data.info);
+  observer.sampled(
+      step, {draw_forecast(fan, truth)},
+      {{"forecast", length}, {"first", 0}, {"count", kPaths}, {"options", {{"temperature", 1}}}});
 }
 
 }  // namespace
@@ -46,9 +46,9 @@ void show_samples(Model& model, const Dataset& data, at::Device device, int64_t 
   }
   if (!dynamic_cast<Generator*>(&model)) return;
   model.module().eval();
-  observer.sampled(step,
-                   to_images(generate_pixels(model, {.count = kPictures}, data.info, device)),
-                   {{"first", 0}, {"count", kPictures}, {"class", -1}, {"options", Json::object()}});
+  observer.sampled(
+      step, to_images(generate_pixels(model, {.count = kPictures}, data.info, device)),
+      {{"first", 0}, {"count", kPictures}, {"class", -1}, {"options", Json::object()}});
 }
 
 }  // namespace genai

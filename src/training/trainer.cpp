@@ -61,7 +61,8 @@ class Trainer {
   /// Throws Error{failure} when the folder was moved or deleted: it is not made anew in part.
   void check_folder() const;
   /// Is something due after `step` steps that happens every `setting` steps, or with each epoch?
-  /// Epochs of few steps count together: a small set is not validated, saved and drawn all the time.
+  /// Epochs of few steps count together: a small set is not validated, saved and drawn all the
+  /// time.
   bool due(int64_t step, int64_t setting) const {
     if (setting > 0) return step % setting == 0;
     const int64_t images = std::max(request_.data->train.size(), kFewSteps * config_.batch);
@@ -91,30 +92,30 @@ class Trainer {
   std::vector<Phase> phases_;
   std::vector<FlatParameters> sets_;
   std::unique_ptr<Batcher> batcher_;
-  std::vector<Tensors> carry_, shared_;     // for each micro-batch
+  std::vector<Tensors> carry_, shared_;  // for each micro-batch
   Tensors scheduled_;
 
   std::unique_ptr<MetricsLog> log_;
   Averages averages_;
-  std::vector<Tensor> not_finite_;          // of the last step's updates, read one step late
+  std::vector<Tensor> not_finite_;  // of the last step's updates, read one step late
   int64_t skipped_ = 0;
-  bool warned_ = false;                     // one warning a session
+  bool warned_ = false;  // one warning a session
   Clock::time_point start_ = Clock::now();
   double earlier_seconds_ = 0;
-  int64_t first_step_ = 0;                  // of this session
+  int64_t first_step_ = 0;  // of this session
   int64_t reported_step_ = 0;
-  double counted_ = 0;                      // images or tokens since the last report
+  double counted_ = 0;  // images or tokens since the last report
   double reported_seconds_ = 0;
   double validation_seconds_ = 0;
-  std::optional<Budget> budget_;            // of this session
+  std::optional<Budget> budget_;  // of this session
   Json validation_;
 };
 
 Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
     : request_(request),
       observer_(observer),
-      config_(from_json<TrainingConfig>(training_fields(), request.config.at("training"),
-                                        "training")),
+      config_(
+          from_json<TrainingConfig>(training_fields(), request.config.at("training"), "training")),
       lock_(lock_run(request.run)) {
   remove_stale_saves(request.run);
   manifest_.preset = request.preset;
@@ -131,7 +132,7 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
     manifest_.folder = stored.folder;
     manifest_.best_step = stored.best_step;
     manifest_.best_value = stored.best_value;
-    if (manifest_.steps == 0) manifest_.steps = stored.steps;   // a budget, measured before
+    if (manifest_.steps == 0) manifest_.steps = stored.steps;  // a budget, measured before
     validation_ = stored.validation;
   } else {
     numerics_ = resolve_numerics(config_.numerics);
@@ -145,9 +146,9 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
   manifest_.numerics = numerics_;
   device_ = numerics_.torch_device();
   build_model();
-  batcher_ = std::make_unique<Batcher>(*request.data, static_cast<uint64_t>(config_.seed),
-                                       config_.batch, config_.accumulate, count_repeats(phases_),
-                                       device_, request.world);
+  batcher_ =
+      std::make_unique<Batcher>(*request.data, static_cast<uint64_t>(config_.seed), config_.batch,
+                                config_.accumulate, count_repeats(phases_), device_, request.world);
   carry_.resize(static_cast<size_t>(config_.accumulate));
   if (request.resume) load(*request.resume, true);
   if (request.init) load(*request.init, false);
@@ -231,19 +232,20 @@ TrainResult Trainer::run() {
   start_ = Clock::now();
   int64_t parameters = 0;
   for (const auto& parameter : model_->module().parameters()) parameters += parameter.numel();
-  observer_.started({.run = request_.run,
-                     .first_step = manifest_.step,
-                     .steps = manifest_.steps,
-                     .steps_per_epoch = static_cast<double>(request_.data->train.size()) /
-                                        static_cast<double>(config_.batch),
-                     .parameters = parameters,
-                     .unit = request_.data->info.is_text() ? "tokens" : "images",
-                     .maker = {{"genai", GENAI_VERSION},
-                               {"family", request_.family.name},
-                               {"preset", request_.preset},
-                               {"run", fs::absolute(request_.run).lexically_normal().filename().string()},
-                               {"numerics", to_json(numerics_)}},
-                     .numerics = numerics_});
+  observer_.started(
+      {.run = request_.run,
+       .first_step = manifest_.step,
+       .steps = manifest_.steps,
+       .steps_per_epoch =
+           static_cast<double>(request_.data->train.size()) / static_cast<double>(config_.batch),
+       .parameters = parameters,
+       .unit = request_.data->info.is_text() ? "tokens" : "images",
+       .maker = {{"genai", GENAI_VERSION},
+                 {"family", request_.family.name},
+                 {"preset", request_.preset},
+                 {"run", fs::absolute(request_.run).lexically_normal().filename().string()},
+                 {"numerics", to_json(numerics_)}},
+       .numerics = numerics_});
   if (!request_.resume) {
     take_validation(0);
     save(0);
@@ -292,8 +294,7 @@ TrainResult Trainer::run() {
 
 void Trainer::train_step(int64_t step) {
   model_->module().train();
-  for (const auto& [name, value] :
-       model_->scheduled({.step = step, .steps = manifest_.steps})) {
+  for (const auto& [name, value] : model_->scheduled({.step = step, .steps = manifest_.steps})) {
     Tensor& tensor = scheduled_[name];
     if (!tensor.defined()) tensor = at::empty({}, at::device(device_).dtype(at::kFloat));
     tensor.fill_(value);
@@ -335,9 +336,8 @@ void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
       Draw draw(seed, "train/" + phase.name, batch.sample_ids, device_);
       const Tensors draws = phase.draw ? phase.draw(batch, draw) : Tensors();
       // What a layer draws by itself (dropout) starts from the position in training too.
-      torch::manual_seed(stream_key(
-          seed, concat("layers/", step, "/", phase_index, "/", repeat, "/", micro, "/",
-                       request_.world.rank)));
+      torch::manual_seed(stream_key(seed, concat("layers/", step, "/", phase_index, "/", repeat,
+                                                 "/", micro, "/", request_.world.rank)));
       LossInput input{.batch = batch,
                       .draws = draws,
                       .scheduled = scheduled_,
@@ -359,12 +359,12 @@ void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
     const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
     if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
     parameters.update({.learning_rate = config_.learning_rate * parameters.rate() * factor,
-                      .beta1 = config_.beta1,
-                      .beta2 = config_.beta2,
-                      .epsilon = config_.epsilon,
-                      .weight_decay = config_.weight_decay,
-                      .muon_momentum = config_.muon_momentum},
-                     not_finite);
+                       .beta1 = config_.beta1,
+                       .beta2 = config_.beta2,
+                       .epsilon = config_.epsilon,
+                       .weight_decay = config_.weight_decay,
+                       .muon_momentum = config_.muon_momentum},
+                      not_finite);
     averages_.add({{"gradient_norm/" + parameters.name(), norm}}, 1);
     not_finite_.push_back(not_finite);
   }
@@ -377,8 +377,8 @@ void Trainer::guard_against_divergence(int64_t step) {
   not_finite_.clear();
   skipped_ = skipped ? skipped_ + 1 : 0;
   if (skipped_ == 1) {
-    observer_.warned(concat("the gradient of step ", step,
-                            " was not finite; this update is skipped"));
+    observer_.warned(
+        concat("the gradient of step ", step, " was not finite; this update is skipped"));
   }
   if (skipped_ < kMaxSkipped) return;
   fail(ErrorKind::diverged, "training diverged: the gradient was not finite in ", kMaxSkipped,
@@ -427,8 +427,10 @@ void Trainer::take_validation(int64_t step) {
 
 void Trainer::check_folder() const {
   if (lock_.in_place()) return;
-  fail(ErrorKind::failure, "the run's folder ", request_.run.string(), " was moved or deleted while it ",
-       "trained; nothing more is written. Where it is now, genai train --resume continues it from step ",
+  fail(ErrorKind::failure, "the run's folder ", request_.run.string(),
+       " was moved or deleted while it ",
+       "trained; nothing more is written. Where it is now, genai train --resume continues it from "
+       "step ",
        manifest_.step);
 }
 
@@ -476,8 +478,7 @@ void Trainer::report(int64_t step) {
   log_->write("train", step, now, values);
   observer_.progress(report);
   if (warned_) return;
-  const std::string warning =
-      model_->warning({.step = step, .steps = manifest_.steps}, values);
+  const std::string warning = model_->warning({.step = step, .steps = manifest_.steps}, values);
   if (warning.empty()) return;
   observer_.warned(concat("step ", step, ": ", warning));
   warned_ = true;

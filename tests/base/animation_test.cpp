@@ -52,7 +52,8 @@ std::vector<Chunk> chunks_of(const std::string& file) {
     const size_t length = number(file, at);
     const std::string body = file.substr(at + 4, length + 4);
     EXPECT_EQ(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())),
-              number(file, at + 8 + length)) << body.substr(0, 4);
+              number(file, at + 8 + length))
+        << body.substr(0, 4);
     chunks.push_back({body.substr(0, 4), body.substr(4)});
     at += length + 12;
   }
@@ -76,7 +77,8 @@ Pixels unpack(const std::string& stream, const Image& like) {
   std::string raw(static_cast<size_t>(like.height) * (row + 1), '\0');
   uLongf size = raw.size();
   EXPECT_EQ(uncompress(reinterpret_cast<Bytef*>(raw.data()), &size,
-                       reinterpret_cast<const Bytef*>(stream.data()), stream.size()), Z_OK);
+                       reinterpret_cast<const Bytef*>(stream.data()), stream.size()),
+            Z_OK);
   EXPECT_EQ(size, raw.size());
   const auto step = static_cast<size_t>(like.channels);
   Pixels pixels;
@@ -115,7 +117,7 @@ TEST(Apng, HoldsEveryFrame) {
         if (order.size() < 4 || order.substr(order.size() - 4) != type) order += type;
         if (type == "acTL") {
           EXPECT_EQ(number(data, 0), 4u);
-          EXPECT_EQ(number(data, 4), 0u);   // for ever
+          EXPECT_EQ(number(data, 4), 0u);  // for ever
         }
         if (type == "fcTL" || type == "fdAT") {
           EXPECT_EQ(number(data, 0), sequence++);
@@ -177,7 +179,7 @@ TEST(Apng, ADamagedOneGivesNoPictures) {
   }
   refuse(file, "expected 1 to 2 frames", 35);
   // Chunks that are right one by one.
-  const auto chunks = chunks_of(file);   // IHDR acTL fcTL IDAT fcTL fdAT fcTL fdAT IEND
+  const auto chunks = chunks_of(file);  // IHDR acTL fcTL IDAT fcTL fdAT fcTL fdAT IEND
   ASSERT_EQ(chunks.size(), 9u);
   const auto with = [&](const std::vector<size_t>& order,
                         const std::map<size_t, std::string>& changed = {}) {
@@ -191,12 +193,12 @@ TEST(Apng, ADamagedOneGivesNoPictures) {
   EXPECT_EQ(decode_apng(with(all), "x").size(), 3u);
   refuse(with({0, 1, 2, 3, 4, 5, 8}), "expected 3 frames, found 2");
   refuse(with({0, 1, 2, 3, 6, 7, 4, 5, 8}), "not in order");
-  refuse(with({0, 2, 3, 4, 5, 6, 7, 8}), "not in order");   // no acTL
+  refuse(with({0, 2, 3, 4, 5, 6, 7, 8}), "not in order");  // no acTL
   refuse(with(all, {{1, std::string(8, '\0')}}), "found 0");
   refuse(with(all, {{1, std::string("\0\0\0\2\0\0\0\0", 8)}}), "more than its 2 frames");
   refuse(with(all, {{1, "x"}}), "acTL");
   std::string part = chunks[4].data;
-  part[7] = 3;   // narrower
+  part[7] = 3;  // narrower
   refuse(with(all, {{4, part}}), "whole frames");
   refuse(with(all, {{5, chunks[5].data.substr(0, 9)}}), "frame 1");
 }
@@ -207,9 +209,9 @@ struct Gif {
   int64_t width = 0, height = 0;
   std::string palette;
   bool loops = false;
-  std::vector<Pixels> frames;   // indices
+  std::vector<Pixels> frames;         // indices
   std::vector<std::string> palettes;  // of each frame: its own, or that of all
-  std::vector<int> times;       // 1/100 s
+  std::vector<int> times;             // 1/100 s
 };
 
 class GifReader {
@@ -234,7 +236,7 @@ class GifReader {
         if (label == 0xFF) gif.loops = content == std::string("NETSCAPE2.0\x01\0\0", 14);
         if (label == 0xF9) {
           EXPECT_EQ(content.size(), 4u);
-          EXPECT_EQ(content[0] & 1, 0);   // no transparency
+          EXPECT_EQ(content[0] & 1, 0);  // no transparency
           gif.times.push_back(static_cast<unsigned char>(content[1]) |
                               static_cast<unsigned char>(content[2]) << 8);
         }
@@ -440,8 +442,9 @@ TEST(Animations, RefuseTheImpossible) {
   refuse({{image, 19}}, "found 19");
   refuse({{image, 65536}}, "found 65536");
   refuse({{image, -5}}, "found -5");
-  expect_error(ErrorKind::usage, "65535 pixels a side",
-               [] { encode_gif({{Image{65536, 1, 1, Pixels(65536)}}}); });
+  expect_error(ErrorKind::usage, "65535 pixels a side", [] {
+    encode_gif({{Image{65536, 1, 1, Pixels(65536)}}});
+  });
   expect_error(ErrorKind::usage, "keyword", [&] { encode_apng({{image}}, {{"", "v", false}}); });
 }
 

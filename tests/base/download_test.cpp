@@ -60,10 +60,12 @@ TEST_F(DownloadTest, NextMirrorIsTried) {
 }
 
 TEST_F(DownloadTest, AllReasonsAreListed) {
-  expect_error(ErrorKind::data, url("missing") + ": ",
-               [&] { download(request({"missing", "wrong"}), folder_ / "x"); });
-  expect_error(ErrorKind::data, url("wrong") + ": wrong content, 14 bytes with SHA-256",
-               [&] { download(request({"missing", "wrong"}), folder_ / "x"); });
+  expect_error(ErrorKind::data, url("missing") + ": ", [&] {
+    download(request({"missing", "wrong"}), folder_ / "x");
+  });
+  expect_error(ErrorKind::data, url("wrong") + ": wrong content, 14 bytes with SHA-256", [&] {
+    download(request({"missing", "wrong"}), folder_ / "x");
+  });
   expect_error(ErrorKind::data, "larger than the expected 299999 bytes",
                [&] { download(request({"right"}, right_.size() - 1), folder_ / "x"); });
   put(mirror_ / "empty", "");
@@ -99,8 +101,9 @@ TEST_F(DownloadTest, WrongRequests) {
 TEST_F(DownloadTest, FullDiskIsNotTheMirrorsFault) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   std::filesystem::create_symlink("/dev/full", folder_ / "x.part");
-  expect_error(ErrorKind::failure, "No space left",
-               [&] { download(request({"right", "right"}), folder_ / "x"); });
+  expect_error(ErrorKind::failure, "No space left", [&] {
+    download(request({"right", "right"}), folder_ / "x");
+  });
   expect_nothing();
 }
 

@@ -310,18 +310,25 @@ TEST(ReadFields, RejectsWrongShapes) {
   EXPECT_NE(problems_of([] { read(Json::array()); }).find("expected an object"), std::string::npos);
   EXPECT_NE(problems_of([] { read(3); }).find("expected an object"), std::string::npos);
   EXPECT_NE(problems_of([] { read({{"encoder", 3}}); }).find("encoder: "), std::string::npos);
-  EXPECT_NE(problems_of([] { read({{"count", {{"x", 1}}}}); }).find("count.x: unknown"),
+  EXPECT_NE(problems_of([] {
+              read({{"count", {{"x", 1}}}});
+            }).find("count.x: unknown"),
             std::string::npos);
 }
 
 TEST(ReadFields, AnEmptyObjectIsNoValue) {
   EXPECT_EQ(read({{"encoder", Json::object()}}), Sample());
-  EXPECT_NE(
-      problems_of([] { read({{"count", Json::object()}}); }).find("expected integer, found {}"),
-      std::string::npos);
-  EXPECT_NE(problems_of([] { read({{"bogus", Json::object()}}); }).find("bogus: unknown setting"),
+  EXPECT_NE(problems_of([] {
+              read({{"count", Json::object()}});
+            }).find("expected integer, found {}"),
             std::string::npos);
-  EXPECT_NE(problems_of([] { read({{"enc", Json::object()}}); }).find("enc: unknown setting"),
+  EXPECT_NE(problems_of([] {
+              read({{"bogus", Json::object()}});
+            }).find("bogus: unknown setting"),
+            std::string::npos);
+  EXPECT_NE(problems_of([] {
+              read({{"enc", Json::object()}});
+            }).find("enc: unknown setting"),
             std::string::npos);
 }
 

@@ -87,7 +87,7 @@ TEST(Figures, PlaceCellsAndWords) {
     EXPECT_EQ(drawn.width, left + 3 * 88 + 8);
     EXPECT_EQ(drawn.height, top + 2 * 48 + 8);
     EXPECT_EQ(drawn.channels, channels);
-    for (int64_t i = 0; i < 6; ++i) {   // the upper left block of each pixel
+    for (int64_t i = 0; i < 6; ++i) {  // the upper left block of each pixel
       const int64_t x0 = left + 8 + i % 3 * 88, y0 = top + 8 + i / 3 * 48;
       const Image& cell = images[static_cast<size_t>(i)];
       for (int64_t y = 0; y < 10; ++y) {
@@ -102,7 +102,7 @@ TEST(Figures, PlaceCellsAndWords) {
     EXPECT_GT(light(drawn, 8, top + 8, left - 8, 40), 0);
     EXPECT_GT(light(drawn, 8, top + 56, left - 8, 40), 0);
     EXPECT_GT(light(drawn, left + 8, 0, 80, top), 0);
-    EXPECT_EQ(light(drawn, left + 8 + 2 * 88, 0, 80, top), 0);   // no room for it
+    EXPECT_EQ(light(drawn, left + 8 + 2 * 88, 0, 80, top), 0);  // no room for it
     EXPECT_EQ(light(drawn, 0, 0, 8, drawn.height), 0);
   }
 }

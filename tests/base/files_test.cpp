@@ -24,7 +24,7 @@ TEST(Files, WriteAndReadBack) {
   EXPECT_EQ(read_file(folder / "x.bin", 0), "");
   write_new_file_synced(folder / "y.bin", bytes);
   EXPECT_EQ(slurp(folder / "y.bin"), bytes);
-  EXPECT_EQ(folder.file_count(), 2u);   // no temporary file left
+  EXPECT_EQ(folder.file_count(), 2u);  // no temporary file left
 }
 
 TEST(Files, LargeFileSurvives) {
@@ -101,7 +101,7 @@ TEST(Files, FileSizeLimitKeepsTheOldFile) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   std::string message;
   try {
-    write_file(folder / "x", std::string(8192, 'n'));   // a short write first, then EFBIG
+    write_file(folder / "x", std::string(8192, 'n'));  // a short write first, then EFBIG
   } catch (const Error& error) {
     message = error.what();
   }
@@ -181,10 +181,10 @@ TEST(FileLock, SecondOwnerIsToldThePid) {
   expect_error(ErrorKind::failure, concat("run 8 is in use by process ", ::getpid()),
                [&] { FileLock::acquire(folder / "lock", "run 8"); });
   FileLock moved = std::move(*lock);
-  lock.reset();   // the moved-from one releases nothing
+  lock.reset();  // the moved-from one releases nothing
   EXPECT_THROW(FileLock::acquire(folder / "lock", "run 8"), Error);
   FileLock other = FileLock::acquire(folder / "other", "run 9");
-  moved = std::move(other);   // releases the first
+  moved = std::move(other);  // releases the first
   FileLock::acquire(folder / "lock", "run 8");
   EXPECT_THROW(FileLock::acquire(folder / "other", "run 9"), Error);
   expect_error(ErrorKind::failure, "No such file",

@@ -11,10 +11,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::map<std::string, int> kFloors{
-    {"base", 0},     {"core", 1},       {"data", 1},       {"model", 2},
-    {"nn", 2},       {"sampling", 2},   {"models", 3},     {"run", 4},
-    {"training", 5}, {"generation", 5}, {"evaluation", 6}, {"tools", 7}};
+const std::map<std::string, int> kFloors{{"base", 0},       {"core", 1},       {"data", 1},
+                                         {"model", 2},      {"nn", 2},         {"sampling", 2},
+                                         {"models", 3},     {"run", 4},        {"training", 5},
+                                         {"generation", 5}, {"evaluation", 6}, {"tools", 7}};
 
 struct Include {
   std::string path;
@@ -93,13 +93,13 @@ TEST(Floors, EveryFileIncludesItsOwnFloorAndThoseBelow) {
     }
   }
   check(root / "tools" / "genai", "tools");
-  for (const char* area : {"base", "core", "data", "model", "models", "run", "training",
-                           "generation", "tools"}) {
+  for (const char* area :
+       {"base", "core", "data", "model", "models", "run", "training", "generation", "tools"}) {
     EXPECT_GT(files[area], 0) << area;
   }
 }
 
-TEST(Floors, SpdlogStaysInOneFile) {   // its fmt clashes with the one in LibTorch's headers
+TEST(Floors, SpdlogStaysInOneFile) {  // its fmt clashes with the one in LibTorch's headers
   int found = 0;
   for (const char* folder : {"include", "src", "tools"}) {
     for (const auto& entry :

@@ -27,7 +27,7 @@ TEST(Hash, Sha256OfFiles) {
   expect_error(ErrorKind::data, "Is a directory", [&] { sha256_file(folder.path()); });
 }
 
-TEST(Hash, Crc32c) {   // RFC 3720, B.4
+TEST(Hash, Crc32c) {  // RFC 3720, B.4
   EXPECT_EQ(crc32c(""), 0u);
   EXPECT_EQ(crc32c("123456789"), 0xE3069283u);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAu);

@@ -8,7 +8,7 @@ namespace {
 TEST(Html, TextIsEscaped) {
   EXPECT_EQ(escape_html("a<b>&\"c'"), "a&lt;b&gt;&amp;&quot;c&#39;");
   EXPECT_EQ(escape_html("\xC3\xA4\n"), "\xC3\xA4\n");
-  EXPECT_EQ(escape_html("x\xFFy"), "x\xEF\xBF\xBDy");             // no UTF-8
+  EXPECT_EQ(escape_html("x\xFFy"), "x\xEF\xBF\xBDy");  // no UTF-8
   EXPECT_EQ(escape_html(std::string("a\0b\x1b[31m\x7f", 9)), "a b [31m ");
 }
 
@@ -18,7 +18,7 @@ TEST(Html, ElementsCloseWhatTheyOpen) {
   EXPECT_EQ(element("td", {}), "<td></td>");
 }
 
-TEST(Html, Base64OfTheStandardsExamples) {   // RFC 4648, section 10
+TEST(Html, Base64OfTheStandardsExamples) {  // RFC 4648, section 10
   EXPECT_EQ(base64(""), "");
   EXPECT_EQ(base64("f"), "Zg==");
   EXPECT_EQ(base64("fo"), "Zm8=");

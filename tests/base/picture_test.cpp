@@ -57,13 +57,14 @@ std::string with_exif(const std::string& file, const std::string& tiff) {
 }
 
 std::string little_tiff(int orientation) {
-  return "II" + bytes({42, 0, 8, 0, 0, 0, 2, 0, /**/ 0, 1, 4, 0, 1, 0, 0, 0, 9, 0, 0, 0,
-                       /**/ 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, /**/ 0, 0, 0, 0});
+  return "II" +
+         bytes({42,        0, 8, 0, 0, 0, 2, 0, /**/ 0,      1, 4, 0, 1,      0, 0, 0, 9, 0, 0, 0,
+                /**/ 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, /**/ 0, 0, 0, 0});
 }
 
 std::string big_tiff(int orientation) {
-  return "MM" + bytes({0, 42, 0, 0, 0, 8, 0, 1, /**/ 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0,
-                       0, /**/ 0, 0, 0, 0});
+  return "MM" + bytes({0, 42, 0, 0, 0, 8,           0, 1, /**/ 1, 0x12, 0, 3,
+                       0, 0,  0, 1, 0, orientation, 0, 0, /**/ 0, 0,    0, 0});
 }
 
 /// Six flat blocks of 16 x 16 pixels, so that JPEG keeps them: a b / c d / e f.
@@ -110,8 +111,8 @@ TEST(ReadPicture, GreyJpegKeepsOneChannel) {
 }
 
 TEST(ReadPicture, ExifOrientation) {
-  const char* upright[9] = {"",          "ab cd ef ", "ba dc fe ", "fe dc ba ", "ef cd ab ",
-                            "ace bdf ",  "eca fdb ",  "fdb eca ",  "bdf ace "};
+  const char* upright[9] = {"",         "ab cd ef ", "ba dc fe ", "fe dc ba ", "ef cd ab ",
+                            "ace bdf ", "eca fdb ",  "fdb eca ",  "bdf ace "};
   TempFolder folder;
   for (int orientation = 1; orientation <= 8; ++orientation) {
     for (const std::string& tiff : {little_tiff(orientation), big_tiff(orientation)}) {
@@ -124,7 +125,10 @@ TEST(ReadPicture, ExifOrientation) {
 TEST(ReadPicture, DamagedExifIsIgnored) {
   TempFolder folder;
   const std::string good = little_tiff(6);
-  std::vector<std::string> broken = {little_tiff(0), little_tiff(9), "II", "",
+  std::vector<std::string> broken = {little_tiff(0),
+                                     little_tiff(9),
+                                     "II",
+                                     "",
                                      "MM" + bytes({0, 42, 255, 255, 255, 255}),
                                      "II" + bytes({42, 0, 8, 0, 0, 0, 255, 255})};
   for (size_t size = 0; size < 28; ++size) broken.push_back(good.substr(0, size));
@@ -155,7 +159,7 @@ TEST(ReadPicture, BitFlipsNeverCrash) {
   TempFolder folder;
   for (const std::string& file :
        {with_exif(grey_jpeg(), little_tiff(6)), bmp(Image{3, 2, 3, Pixels(18, 9)})}) {
-    for (size_t bit = 0; bit < file.size() * 8; bit += 9) {   // one of each byte
+    for (size_t bit = 0; bit < file.size() * 8; bit += 9) {  // one of each byte
       std::string broken = file;
       broken[bit / 8] = static_cast<char>(broken[bit / 8] ^ (1 << bit % 8));
       put(folder / "x", broken);
@@ -261,7 +265,7 @@ TEST(ReadPicture, SizeIsCheckedBeforeDecoding) {
   expect_error(ErrorKind::data, "found 8 x 8", [&] { read_picture(folder / "x.png", 63); });
   put(folder / "x.bmp", bmp(grey(8, 8, Pixels(64))));
   expect_error(ErrorKind::data, "found 8 x 8", [&] { read_picture(folder / "x.bmp", 63); });
-  std::string huge = grey_jpeg();   // the frame header says 65535 x 65535
+  std::string huge = grey_jpeg();  // the frame header says 65535 x 65535
   huge.replace(huge.find(bytes({8, 0, 8, 0, 8, 1})) + 1, 4, 4, '\xFF');
   put(folder / "x.jpg", huge);
   expect_error(ErrorKind::data, "65500", [&] { read_picture(folder / "x.jpg"); });
@@ -291,7 +295,7 @@ TEST(Resize, SameSizeIsTheSameImage) {
 
 TEST(Resize, ShrinkingAveragesTheArea) {
   EXPECT_EQ(resize_to_fit(grey(4, 2, {0, 10, 100, 100, 20, 30, 100, 103}), 2, 1),
-            grey(2, 1, {15, 101}));   // 15, 100.75
+            grey(2, 1, {15, 101}));  // 15, 100.75
   // 3 -> 2: each target pixel covers one and a half
   EXPECT_EQ(resize_to_fit(grey(3, 3, {0, 90, 180, 0, 90, 180, 0, 90, 180}), 2, 2),
             grey(2, 2, {30, 150, 30, 150}));
@@ -326,9 +330,8 @@ TEST(Resize, MeanAndFlatImagesSurviveOddSizes) {
 TEST(Resize, WrongInput) {
   const Image image = grey(1, 1, {1});
   for (const auto& [w, h] : {std::pair{0, 1}, std::pair{1, -1}, std::pair{65537, 1}})
-    expect_error(ErrorKind::usage, "cannot resize", [&, w = w, h = h] {
-      resize_to_fit(image, w, h);
-    });
+    expect_error(ErrorKind::usage, "cannot resize",
+                 [&, w = w, h = h] { resize_to_fit(image, w, h); });
   expect_error(ErrorKind::usage, "too many", [&] { resize_to_fit(image, 65536, 65536); });
   expect_error(ErrorKind::usage, "cannot resize", [&] { resize_to_fit({}, 1, 1); });
 }

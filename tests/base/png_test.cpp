@@ -19,9 +19,10 @@ Image sample(int64_t width, int64_t height, int64_t channels) {
   return image;
 }
 
-const std::vector<PngText> kPngTexts = {
-    {"parameters", "steps 10, caf\xE9", false}, {"genai", "{\"name\": \"café\"}", true},
-    {"empty", "", false}, {"empty too", "", true}};
+const std::vector<PngText> kPngTexts = {{"parameters", "steps 10, caf\xE9", false},
+                                        {"genai", "{\"name\": \"café\"}", true},
+                                        {"empty", "", false},
+                                        {"empty too", "", true}};
 
 TEST(Png, RoundTrip) {
   for (const int64_t channels : {1, 3}) {
@@ -70,7 +71,7 @@ TEST(Png, SmallDepthsAndSixteenBits) {
   const Png deep =
       decode_png(png_file(png_header(2, 1, 16, 0), bytes({0, 0x80, 0x80, 0x00, 0xFF})), "x");
   EXPECT_EQ(deep.image.channels, 1);
-  EXPECT_EQ(deep.image.pixels, (Pixels{0x80, 1}));   // 0x00FF * 255 / 65535, rounded
+  EXPECT_EQ(deep.image.pixels, (Pixels{0x80, 1}));  // 0x00FF * 255 / 65535, rounded
   EXPECT_EQ(pixels(png_file(png_header(1, 1, 16, 2), bytes({0, 255, 255, 0, 0, 128, 128}))),
             (Pixels{255, 0, 128}));
 }
@@ -118,7 +119,7 @@ TEST(Png, SaysHighestValueAndOrientation) {
   EXPECT_EQ(decode_png(png_file(png_header(1, 1, 8, 0), bytes({0, 255})), "x").orientation, 1);
 }
 
-TEST(Png, Interlaced) {   // Adam7: pixels (x, y) = 16 y + x
+TEST(Png, Interlaced) {  // Adam7: pixels (x, y) = 16 y + x
   std::string raw;
   const int start_x[] = {0, 4, 0, 2, 0, 1, 0}, step_x[] = {8, 8, 4, 4, 2, 2, 1};
   const int start_y[] = {0, 0, 4, 0, 2, 0, 1}, step_y[] = {8, 8, 8, 4, 4, 2, 2};
@@ -148,7 +149,7 @@ TEST(Png, SizeIsCheckedBeforeAllocating) {
                [&] { decode_png(png_file(png_header(8000, 8000, 8, 6), raw), "x.png"); });
 }
 
-TEST(Png, WrongPixelStream) {   // chunk CRCs are right in all of these
+TEST(Png, WrongPixelStream) {  // chunk CRCs are right in all of these
   const std::string head = png_header(2, 2, 8, 0), end = png_chunk("IEND", "");
   const std::string raw = bytes({0, 1, 2, 0, 3, 4}), good = deflated(raw);
   EXPECT_EQ(pixels(kPngSignature + head + png_chunk("IDAT", good) + end), (Pixels{1, 2, 3, 4}));
@@ -181,7 +182,8 @@ TEST(Png, PixelStreamMayBeCutAnywhere) {
   const std::string good = deflated(bytes({0, 1, 2, 0, 3, 4})), head = png_header(2, 2, 8, 0);
   std::string single;
   for (size_t i = 0; i <= good.size(); ++i) {
-    const std::string parts = png_chunk("IDAT", good.substr(0, i)) + png_chunk("IDAT", good.substr(i));
+    const std::string parts =
+        png_chunk("IDAT", good.substr(0, i)) + png_chunk("IDAT", good.substr(i));
     EXPECT_EQ(pixels(kPngSignature + head + parts + png_chunk("IEND", "")), (Pixels{1, 2, 3, 4}))
         << i;
     if (i < good.size()) single += png_chunk("IDAT", good.substr(i, 1));
@@ -212,8 +214,9 @@ TEST(Png, TextOfOthers) {
   std::string many;
   for (int i = 0; i < 1001; ++i) many += png_chunk("tEXt", std::string("k\0v", 3));
   expect_error(ErrorKind::data, "at most 1000 texts", [&] { texts(many); });
-  expect_error(ErrorKind::data, "at most 1000 texts",
-               [&] { texts(png_chunk("tEXt", std::string("k\0", 2) + std::string(17 << 20, 'x'))); });
+  expect_error(ErrorKind::data, "at most 1000 texts", [&] {
+    texts(png_chunk("tEXt", std::string("k\0", 2) + std::string(17 << 20, 'x')));
+  });
   EXPECT_TRUE(texts(png_chunk("iCCP", std::string("n\0\0broken profile", 17))).empty());
 }
 
@@ -230,8 +233,9 @@ TEST(Png, EncodeRefusesTheImpossible) {
   for (const std::string& key : {std::string(), std::string(80, 'k'), std::string(" k"),
                                  std::string("k\n"), std::string("a  b"), std::string("\xFF")})
     expect_error(ErrorKind::usage, "keyword", [&] { encode_png(image, {{key, "v", false}}); });
-  expect_error(ErrorKind::usage, "NUL",
-               [&] { encode_png(image, {{"k", std::string("a\0b", 3), true}}); });
+  expect_error(ErrorKind::usage, "NUL", [&] {
+    encode_png(image, {{"k", std::string("a\0b", 3), true}});
+  });
 }
 
 }  // namespace

@@ -153,15 +153,18 @@ TEST(Extends, ExpectedIsNotInherited) {
 
 TEST(Extends, UnknownOrCircularIsAnError) {
   const auto merge = [](const Json& document) { Settings().merge_document(document, "my.json"); };
-  expect_error(ErrorKind::usage, "no preset 'chld'; did you mean 'child'?",
-               [&] { merge({{"extends", "chld"}}); });
-  expect_error(ErrorKind::usage, "no preset 'bas'; did you mean 'base'?",
-               [&] { merge({{"extends", "orphan"}}); });
+  expect_error(ErrorKind::usage, "no preset 'chld'; did you mean 'child'?", [&] {
+    merge({{"extends", "chld"}});
+  });
+  expect_error(ErrorKind::usage, "no preset 'bas'; did you mean 'base'?", [&] {
+    merge({{"extends", "orphan"}});
+  });
   expect_error(ErrorKind::usage, "preset self: extends: 'self' extends itself",
                [&] { merge(preset_document("self")); });
   expect_error(ErrorKind::usage, "extends itself", [&] { merge({{"extends", "loop-a"}}); });
-  expect_error(ErrorKind::usage, "my.json: extends: expected the name of a preset, found 3",
-               [&] { merge({{"extends", 3}}); });
+  expect_error(ErrorKind::usage, "my.json: extends: expected the name of a preset, found 3", [&] {
+    merge({{"extends", 3}});
+  });
   expect_error(ErrorKind::usage, "found null", [&] { merge({{"extends", nullptr}}); });
 }
 

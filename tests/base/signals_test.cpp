@@ -22,7 +22,7 @@ TEST_F(Signals, FirstStopCounts) {
   EXPECT_EQ(stop_signal(), 0);
   ::raise(SIGHUP);
   EXPECT_EQ(stop_signal(), SIGHUP);
-  ::raise(SIGHUP);   // a hang-up may come from terminal and shell: never counted as the second
+  ::raise(SIGHUP);  // a hang-up may come from terminal and shell: never counted as the second
   ::raise(SIGTERM);
   EXPECT_EQ(stop_signal(), SIGHUP);
   reset_signals_for_test();
@@ -56,7 +56,7 @@ TEST_F(Signals, BrokenPipeIsAnError) {
   EXPECT_EQ(::write(ends[1], "x", 1), -1);
   EXPECT_EQ(errno, EPIPE);
   ::close(ends[1]);
-  ::raise(SIGXFSZ);   // ignored
+  ::raise(SIGXFSZ);  // ignored
 }
 
 TEST_F(Signals, NohupIsRespected) {

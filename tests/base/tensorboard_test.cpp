@@ -27,7 +27,7 @@ template <class T>
 T take(std::string_view& bytes) {
   T value{};
   if (bytes.size() < sizeof value) throw std::runtime_error("truncated");
-  std::memcpy(&value, bytes.data(), sizeof value);   // tests run on little-endian machines
+  std::memcpy(&value, bytes.data(), sizeof value);  // tests run on little-endian machines
   bytes.remove_prefix(sizeof value);
   return value;
 }
@@ -56,18 +56,33 @@ struct Event {
   float value = 0;
 };
 
-void parse(std::string_view bytes, int depth, Event& event) {   // 0 Event, 1 Summary, 2 Value
+void parse(std::string_view bytes, int depth, Event& event) {  // 0 Event, 1 Summary, 2 Value
   while (!bytes.empty()) {
     const uint64_t key = depth * 1000 + take_varint(bytes);
     switch (key) {
-      case 1 << 3 | 1: event.wall_time = take<double>(bytes); break;
-      case 2 << 3 | 0: event.step = static_cast<int64_t>(take_varint(bytes)); break;
-      case 3 << 3 | 2: event.version = take_bytes(bytes); break;
-      case 5 << 3 | 2: parse(take_bytes(bytes), 1, event); break;
-      case 1000 + (1 << 3 | 2): parse(take_bytes(bytes), 2, event); break;
-      case 2000 + (1 << 3 | 2): event.tag = take_bytes(bytes); break;
-      case 2000 + (2 << 3 | 5): event.value = take<float>(bytes); break;
-      default: throw std::runtime_error("unknown field");
+      case 1 << 3 | 1:
+        event.wall_time = take<double>(bytes);
+        break;
+      case 2 << 3 | 0:
+        event.step = static_cast<int64_t>(take_varint(bytes));
+        break;
+      case 3 << 3 | 2:
+        event.version = take_bytes(bytes);
+        break;
+      case 5 << 3 | 2:
+        parse(take_bytes(bytes), 1, event);
+        break;
+      case 1000 + (1 << 3 | 2):
+        parse(take_bytes(bytes), 2, event);
+        break;
+      case 2000 + (1 << 3 | 2):
+        event.tag = take_bytes(bytes);
+        break;
+      case 2000 + (2 << 3 | 5):
+        event.value = take<float>(bytes);
+        break;
+      default:
+        throw std::runtime_error("unknown field");
     }
   }
 }

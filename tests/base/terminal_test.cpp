@@ -22,8 +22,10 @@ class Environment {
 
  private:
   void set(const char* value) {
-    if (value) ::setenv(name_, value, 1);
-    else ::unsetenv(name_);
+    if (value)
+      ::setenv(name_, value, 1);
+    else
+      ::unsetenv(name_);
   }
   const char* name_;
   std::string old_;
@@ -49,9 +51,13 @@ TEST(Terminal, NotATerminal) {
   EXPECT_FALSE(is_terminal(fd));
   EXPECT_FALSE(is_terminal(-1));
   EXPECT_FALSE(colour_allowed(fd));
-  const std::pair<const char*, int> cases[] = {
-      {"100", 100}, {nullptr, 80}, {"", 80}, {"0", 80}, {"-5", 80}, {"12x", 80},
-      {"99999999999999999999", 80}};
+  const std::pair<const char*, int> cases[] = {{"100", 100},
+                                               {nullptr, 80},
+                                               {"", 80},
+                                               {"0", 80},
+                                               {"-5", 80},
+                                               {"12x", 80},
+                                               {"99999999999999999999", 80}};
   for (const auto& [columns, expected] : cases) {
     const Environment set("COLUMNS", columns);
     EXPECT_EQ(terminal_columns(fd), expected) << (columns ? columns : "unset");
@@ -88,7 +94,7 @@ TEST(HalfBlocks, Colour) {
   const Image grey{3, 2, 1, {1, 1, 9, 2, 2, 2}};
   EXPECT_EQ(half_blocks(grey, true),
             "\x1b[38;2;1;1;1;48;2;2;2;2m▀▀\x1b[38;2;9;9;9;48;2;2;2;2m▀\x1b[0m\n");
-  const Image odd{1, 3, 3, {1, 2, 3, 4, 5, 6, 7, 8, 9}};   // the last line has no lower half
+  const Image odd{1, 3, 3, {1, 2, 3, 4, 5, 6, 7, 8, 9}};  // the last line has no lower half
   EXPECT_EQ(half_blocks(odd, true),
             "\x1b[38;2;1;2;3;48;2;4;5;6m▀\x1b[0m\n\x1b[38;2;7;8;9;49m▀\x1b[0m\n");
 }
@@ -96,7 +102,7 @@ TEST(HalfBlocks, Colour) {
 TEST(HalfBlocks, Plain) {
   const Image grey{4, 3, 1, {0, 255, 0, 128, 0, 255, 255, 128, 255, 0, 26, 255}};
   EXPECT_EQ(half_blocks(grey, false), " @=+\n@ .@\n");
-  EXPECT_EQ(half_blocks(Image{1, 1, 3, {0, 255, 0}}, false), "+\n");   // luma 150
+  EXPECT_EQ(half_blocks(Image{1, 1, 3, {0, 255, 0}}, false), "+\n");  // luma 150
 }
 
 TEST(HalfBlocks, WrongInput) {

@@ -52,7 +52,10 @@ TEST(Inert, ShowsControlCharactersAsCodes) {
   EXPECT_EQ(inert("a\x1b[2Jb\x07\x7f"), "a\\x1B[2Jb\\x07\\x7F");
   EXPECT_EQ(inert("a\n\tb"), "a\\x0A\\x09b");
   EXPECT_EQ(inert("a\n\tb", true), "a\n\tb");
-  EXPECT_EQ(inert("\xC2\x9B" "31m caf\xC3\xA9"), "\xC2\\x9B" "31m caf\xC3\xA9");
+  EXPECT_EQ(inert("\xC2\x9B"
+                  "31m caf\xC3\xA9"),
+            "\xC2\\x9B"
+            "31m caf\xC3\xA9");
   EXPECT_EQ(table({{"x\x1b"}}), "x\\x1B\n");
 }
 

@@ -75,9 +75,10 @@ TEST_F(Check, PicturesThatDoNotTellAreBadData) {
   const Json made = parse_json(png.text[1].text, "genai", ErrorKind::data);
   fs::create_directory(folder / "runs");
   fs::rename(folder / run_, folder / "runs/001-run");
-  const std::vector<std::pair<const char*, Json>> lies = {
-      {"/numerics/threads", 1000000}, {"/request/count", 0}, {"/request/rows", 1000000000},
-      {"/request/options", 3}};
+  const std::vector<std::pair<const char*, Json>> lies = {{"/numerics/threads", 1000000},
+                                                          {"/request/count", 0},
+                                                          {"/request/rows", 1000000000},
+                                                          {"/request/options", 3}};
   for (const auto& [where, value] : lies) {
     Json lie = made;
     lie[Json::json_pointer(where)] = value;

@@ -48,15 +48,15 @@ TEST_F(Config, AllMistakesAreToldAtOnce) {
   put(folder / "bad.json", R"({"extends": "vae", "foo": 1, "modle": {"latent": 3},
     "model": {"latnet": 3, "beta": "x"}, "data": {"binarize": "dynamc", "limit": -1},
     "training": {"batch": 0, "epochs": 1.0, "warmup": 1.5}})");
-  const Outcome outcome = expect_error(
-      2, {"train", "--config", "bad.json", "--data", "pics", "--learning-rate", "nan"},
-      {"bad.json: foo: unknown setting", "bad.json: modle.latent: unknown setting",
-       "bad.json: model.latnet: unknown setting; did you mean 'model.latent'?",
-       "bad.json: model.beta: expected number >= 0, found \"x\"",
-       "bad.json: data.binarize", "did you mean 'dynamic'?", "bad.json: data.limit",
-       "bad.json: training.batch: expected integer >= 1, found 0",
-       "bad.json: training.warmup: expected integer >= 0, found 1.5",
-       "--learning-rate: training.learning_rate: expected number > 0, found \"nan\""});
+  const Outcome outcome =
+      expect_error(2, {"train", "--config", "bad.json", "--data", "pics", "--learning-rate", "nan"},
+                   {"bad.json: foo: unknown setting", "bad.json: modle.latent: unknown setting",
+                    "bad.json: model.latnet: unknown setting; did you mean 'model.latent'?",
+                    "bad.json: model.beta: expected number >= 0, found \"x\"",
+                    "bad.json: data.binarize", "did you mean 'dynamic'?", "bad.json: data.limit",
+                    "bad.json: training.batch: expected integer >= 1, found 0",
+                    "bad.json: training.warmup: expected integer >= 0, found 1.5",
+                    "--learning-rate: training.learning_rate: expected number > 0, found \"nan\""});
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 9) << outcome.err;
 }
 

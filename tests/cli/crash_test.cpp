@@ -30,9 +30,9 @@ class SlowCrash : public Cli {
   void live_and_die(int life) {
     const bool started = !checkpoints("broken").empty();
     if (!started) fs::remove_all(folder / "broken");
-    Tool tool(started ? Arguments{"train", "--resume", "broken"}
-                      : run_of("broken", "100000000", "3"),
-              here());
+    Tool tool(
+        started ? Arguments{"train", "--resume", "broken"} : run_of("broken", "100000000", "3"),
+        here());
     const double seconds = std::uniform_real_distribution<double>(0.3, 1.2)(random_);
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
     if (life % 2 == 1) {
@@ -84,9 +84,13 @@ class SlowCrash : public Cli {
   Arguments variant_;
 };
 
-TEST_F(SlowCrash, Float32) { expect_nothing_lost({"--precision", "float32"}); }
+TEST_F(SlowCrash, Float32) {
+  expect_nothing_lost({"--precision", "float32"});
+}
 
-TEST_F(SlowCrash, Bfloat16) { expect_nothing_lost({"--precision", "bfloat16"}); }
+TEST_F(SlowCrash, Bfloat16) {
+  expect_nothing_lost({"--precision", "bfloat16"});
+}
 
 TEST_F(SlowCrash, AccumulatedBatchesAndAveragedWeights) {
   expect_nothing_lost({"--accumulate", "2", "--ema-half-life", "500"});

@@ -46,11 +46,11 @@ TEST_F(Data, DamagedFilesAreNamed) {
   fs::create_directories(file.parent_path());
   const Arguments train{"train", "--model", "vae", "--data-dir", "store"};
   const std::string good = gzip(std::string(100000, 'x'));
-  put(file, good);   // of another content
+  put(file, good);  // of another content
   expect_error(3, train, {file.filename().string(), "not the original", "SHA-256"});
   put(file, good.substr(0, good.size() / 2));
   expect_error(3, train, {file.filename().string(), "Delete it"});
-  put(file, gzip(std::string(60'000'000, '\0')));   // more than the 47 million bytes of MNIST
+  put(file, gzip(std::string(60'000'000, '\0')));  // more than the 47 million bytes of MNIST
   expect_error(3, train, {file.filename().string(), "Delete it"});
   put(file, "");
   expect_error(3, train, {file.filename().string(), "Delete it"});
@@ -148,8 +148,8 @@ TEST_F(Data, ShowOfATextCountsItsTokens) {
 
   const Json bytes = json_of({"data", "show", "cats.txt", "--tokenizer", "bytes"});
   EXPECT_EQ(bytes["validation"]["bytes_per_token"], 1.0);
-  const Arguments bpe{"data", "show", "cats.txt", "--tokenizer", "bpe", "--vocabulary", "270",
-                      "--text", "the cat"};
+  const Arguments bpe{"data",         "show", "cats.txt", "--tokenizer", "bpe",
+                      "--vocabulary", "270",  "--text",   "the cat"};
   Arguments writing = bpe;
   writing.insert(writing.end(), {"--out", "made/tokenizer"});
   const Json pairs = json_of(writing);
@@ -157,8 +157,8 @@ TEST_F(Data, ShowOfATextCountsItsTokens) {
   EXPECT_EQ(pairs["example"]["text"], "the\u2423cat");
   EXPECT_GT(pairs["train"]["bytes_per_token"], 1.5);
   EXPECT_EQ(names_in(folder / "made/tokenizer"), (Arguments{"merges.txt", "vocab.json"}));
-  const Json read = json_of({"data", "show", "cats.txt", "--tokenizer", "made/tokenizer", "--text",
-                             "the cat"});
+  const Json read =
+      json_of({"data", "show", "cats.txt", "--tokenizer", "made/tokenizer", "--text", "the cat"});
   EXPECT_EQ(read["tokenizer"], pairs["tokenizer"]);
   EXPECT_EQ(read["example"], pairs["example"]);
   const Json words = json_of({"data", "show", "cats.txt", "--tokenizer", "words"});
@@ -168,9 +168,9 @@ TEST_F(Data, ShowOfATextCountsItsTokens) {
   narrow.environment["COLUMNS"] = "1";
   const Outcome page = genai(bpe, narrow);
   EXPECT_EQ(page.code, 0) << page.err;
-  for (const char* part : {"running text; tokenizer bpe-270", "validation", "most frequent",
-                           "the 256 bytes and 14 more (", " of 270 are in train)",
-                           "example: 7 characters, "}) {
+  for (const char* part :
+       {"running text; tokenizer bpe-270", "validation", "most frequent",
+        "the 256 bytes and 14 more (", " of 270 are in train)", "example: 7 characters, "}) {
     EXPECT_NE(page.out.find(part), std::string::npos) << page.out << "lacks: " << part;
   }
 }
@@ -178,7 +178,7 @@ TEST_F(Data, ShowOfATextCountsItsTokens) {
 TEST_F(Data, ShowOfItemsAndBuiltInSums) {
   const Json sums = json_of({"data", "show", "sums"});
   EXPECT_EQ(sums["items"], true);
-  EXPECT_EQ(sums["tokenizer"]["size"], 13);   // digits, +, =, end of line
+  EXPECT_EQ(sums["tokenizer"]["size"], 13);  // digits, +, =, end of line
   EXPECT_EQ(sums["train"]["lines"], 9000);
   EXPECT_EQ(sums["validation"]["lines"], 1000);
   put(folder / "names.txt", "emma\nolivia\nava\n\nisabella\n");

@@ -28,7 +28,7 @@ TEST_F(Disk, ACheckpointThatCannotBeSavedLeavesTheOneBefore) {
   const std::string run = "runs/001-vae-pics";
   const std::string before = weights(run);
   ToolOptions limited = here();
-  limited.largest_file = 30000;   // less than training.safetensors
+  limited.largest_file = 30000;  // less than training.safetensors
   expect_error(1, {"train", "--resume", "1", "--steps", "25"},
                {"step 15", "training.safetensors", "ulimit -f", "earlier checkpoints are intact"},
                limited);
@@ -40,7 +40,7 @@ TEST_F(Disk, ACheckpointThatCannotBeSavedLeavesTheOneBefore) {
 
 TEST_F(Disk, MetricsThatCannotBeWrittenStopTheRun) {
   ToolOptions limited = here();
-  limited.largest_file = 45000;   // more than a checkpoint's largest file
+  limited.largest_file = 45000;  // more than a checkpoint's largest file
   expect_error(1, part("100000"), {"cannot write", "runs/001-vae-pics/"}, limited);
   const std::string run = "runs/001-vae-pics";
   EXPECT_TRUE(leftovers(folder.path()).empty());

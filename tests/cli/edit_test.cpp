@@ -9,16 +9,19 @@ class EditVerb : public Cli {
  protected:
   EditVerb() {
     const Outcome trained = genai(
-        {"train", "--model", "diffusion", "--data", "pics", "--steps", "2", "--batch", "8",
-         "--width", "8", "--multipliers", "1,2", "--blocks", "1",
-         "--attention", "1", "--patch", "2", "--threads", "1"});
+        {"train", "--model", "diffusion", "--data",        "pics", "--steps",  "2", "--batch",
+         "8",     "--width", "8",         "--multipliers", "1,2",  "--blocks", "1", "--attention",
+         "1",     "--patch", "2",         "--threads",     "1"});
     EXPECT_EQ(trained.code, 0) << trained.err;
-    put(folder / "small.png", encode_png({.width = 6, .height = 6, .channels = 1,
-                                          .pixels = std::vector<uint8_t>(36, 100)}));
-    put(folder / "wide.png", encode_png({.width = 14, .height = 12, .channels = 1,
-                                         .pixels = std::vector<uint8_t>(168, 255)}));
-    put(folder / "empty.png", encode_png({.width = 12, .height = 12, .channels = 1,
-                                          .pixels = std::vector<uint8_t>(144, 0)}));
+    put(folder / "small.png",
+        encode_png(
+            {.width = 6, .height = 6, .channels = 1, .pixels = std::vector<uint8_t>(36, 100)}));
+    put(folder / "wide.png",
+        encode_png(
+            {.width = 14, .height = 12, .channels = 1, .pixels = std::vector<uint8_t>(168, 255)}));
+    put(folder / "empty.png",
+        encode_png(
+            {.width = 12, .height = 12, .channels = 1, .pixels = std::vector<uint8_t>(144, 0)}));
   }
 
   Image edit(Arguments options) const {
@@ -37,8 +40,8 @@ TEST_F(EditVerb, InpaintingLeavesTheKnownHalfAsItIs) {
   const Image after = edit({"inpaint", bars_, "--mask", "lower", "-n", "1"});
   ASSERT_EQ(after.pixels.size(), before.pixels.size());
   const auto half = static_cast<std::ptrdiff_t>(before.pixels.size() / 2);
-  EXPECT_TRUE(std::equal(before.pixels.begin(), before.pixels.begin() + half,
-                         after.pixels.begin()));
+  EXPECT_TRUE(
+      std::equal(before.pixels.begin(), before.pixels.begin() + half, after.pixels.begin()));
   EXPECT_NE(after.pixels, before.pixels);
   EXPECT_EQ(edit({"inpaint", bars_, "--mask", "lower", "-n", "1"}), after);
   EXPECT_NE(edit({"inpaint", bars_, "--mask", "lower", "-n", "1", "--seed", "1"}), after);
@@ -55,7 +58,7 @@ TEST_F(EditVerb, AnUpscaledPictureHasTheModelsSize) {
       for (const int64_t at : {y * 12 + x, y * 12 + x + 1, y * 12 + 12 + x, y * 12 + 13 + x}) {
         sum += large.pixels[static_cast<size_t>(at)];
       }
-      EXPECT_NEAR(sum / 4.0, 100, 40);   // values out of range are cut off
+      EXPECT_NEAR(sum / 4.0, 100, 40);  // values out of range are cut off
     }
   }
 }
@@ -120,8 +123,8 @@ TEST_F(EditVerb, ASampleOfTheToolIsScaledDown) {
   EXPECT_EQ(edit({"vary", "large.png", "-n", "1"}), edit({"vary", bars_, "-n", "1"}));
   const Outcome told = genai({"edit", "last", "vary", "large.png", "-n", "1", "--out", "x.png"});
   EXPECT_NE(told.err.find("large.png: scaled down 8 times"), std::string::npos) << told.err;
-  const Outcome path = genai({"show", "last", "path", "--forward", "large.png", "--steps", "2",
-                              "--out", "path.png"});
+  const Outcome path = genai(
+      {"show", "last", "path", "--forward", "large.png", "--steps", "2", "--out", "path.png"});
   EXPECT_EQ(path.code, 0) << path.err;
   EXPECT_NE(path.err.find("large.png: scaled down 8 times"), std::string::npos) << path.err;
   expect_error(2, {"edit", "last", "inpaint", "large.png", "--mask", "lower", "--as-is"},

@@ -8,8 +8,9 @@ using Environment = Cli;
 
 TEST_F(Environment, ForeignLocaleNoHomeAndANarrowTerminal) {
   ToolOptions odd = here();
-  odd.environment = {{"LC_ALL", "de_DE.UTF-8"}, {"LANG", "tr_TR.UTF-8"}, {"COLUMNS", "1"},
-                     {"TERM", ""}, {"GENAI_RUNS", ""}, {"TMPDIR", "/nowhere"}};
+  odd.environment = {{"LC_ALL", "de_DE.UTF-8"}, {"LANG", "tr_TR.UTF-8"},
+                     {"COLUMNS", "1"},          {"TERM", ""},
+                     {"GENAI_RUNS", ""},        {"TMPDIR", "/nowhere"}};
   odd.removed = {"HOME", "PATH", "USER"};
   const Outcome trained = genai(training({"--steps", "6", "--learning-rate", "0.0015"}), odd);
   EXPECT_EQ(trained.code, 0) << trained.err;
@@ -24,7 +25,7 @@ TEST_F(Environment, ClosedStreamsAreNotTakenByFiles) {
   silent.closed = {2};
   closed.closed = {0, 1, 2};
   EXPECT_EQ(genai(training({"--steps", "6"}), silent).out, "runs/001-vae-pics\n");
-  EXPECT_EQ(genai(training({"--steps", "6"}), closed).code, 1);   // its result did not arrive
+  EXPECT_EQ(genai(training({"--steps", "6"}), closed).code, 1);  // its result did not arrive
   for (const std::string run : {"runs/001-vae-pics", "runs/002-vae-pics"}) {
     EXPECT_EQ(slurp(folder / run / "lock"), "") << run;
     std::istringstream metrics(slurp(folder / run / "metrics.jsonl"));

@@ -23,8 +23,8 @@ TEST_F(Evaluate, MeasuresTheSameAgainAndKeepsIt) {
   EXPECT_EQ(first["weights_sha256"], weights("runs/001-vae-pics"));
 
   // Fewer images are another protocol.
-  const Outcome few = genai({"evaluate", "1", "--only", "likelihood", "--draws", "20",
-                             "--images", "5"});
+  const Outcome few =
+      genai({"evaluate", "1", "--only", "likelihood", "--draws", "20", "--images", "5"});
   EXPECT_EQ(few.code, 0) << few.err;
   EXPECT_NE(few.out.find("pics-test5/"), std::string::npos) << few.out;
 
@@ -64,8 +64,8 @@ TEST_F(Evaluate, OtherImagesAreMeasuredOnlyByName) {
   conditional[2] = "vae-class";
   ASSERT_EQ(genai(conditional).code, 0);
   make_pictures("others", 30);
-  const Outcome named = genai({"evaluate", "last", "--only", "likelihood", "--draws", "5",
-                               "--data", "others"});
+  const Outcome named =
+      genai({"evaluate", "last", "--only", "likelihood", "--draws", "5", "--data", "others"});
   EXPECT_EQ(named.code, 0) << named.err;
   EXPECT_NE(named.out.find("others-test"), std::string::npos) << named.out;
   expect_error(3, {"evaluate", "last", "--data", "nowhere"}, {"nowhere"});
@@ -89,12 +89,15 @@ TEST_F(Evaluate, AFolderOfPicturesMustFitTheDataSet) {
   make_pictures("samples", 80);
   expect_error(2, {"evaluate", "samples"}, {"--data"});
   put(folder / "samples/rings/big.png",
-      encode_png({.width = 13, .height = 12, .channels = 1,
-                  .pixels = std::vector<uint8_t>(13 * 12)}));
+      encode_png(
+          {.width = 13, .height = 12, .channels = 1, .pixels = std::vector<uint8_t>(13 * 12)}));
   expect_error(3, {"evaluate", "samples", "--data", "pics"}, {"big.png", "12x12", "13x12"});
   put(folder / "samples/rings/big.png",
-      encode_png({.width = 12, .height = 12, .channels = 3,
-                  .pixels = [] { std::vector<uint8_t> p(3 * 144); p[0] = 255; return p; }()}));
+      encode_png({.width = 12, .height = 12, .channels = 3, .pixels = [] {
+                    std::vector<uint8_t> p(3 * 144);
+                    p[0] = 255;
+                    return p;
+                  }()}));
   expect_error(3, {"evaluate", "samples", "--data", "pics"}, {"big.png", "colour"});
   fs::remove(folder / "samples/rings/big.png");
   fs::rename(folder / "samples/rings", folder / "samples/squares");

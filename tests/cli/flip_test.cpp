@@ -10,7 +10,7 @@ class SlowFlips : public Cli {
  protected:
   SlowFlips() {
     Arguments tiny = training({"--steps", "3", "--out", "run"});
-    for (const size_t at : {4u, 6u}) tiny[at] = "2";   // hidden units
+    for (const size_t at : {4u, 6u}) tiny[at] = "2";  // hidden units
     EXPECT_EQ(genai(tiny).code, 0);
     EXPECT_EQ(genai({"sample", "run", "-n", "4", "--out", "sheet.png"}).code, 0);
     EXPECT_EQ(genai({"sample", "run", "-n", "1", "--out", "one.png"}).code, 0);
@@ -40,7 +40,7 @@ class SlowFlips : public Cli {
 TEST_F(SlowFlips, TenThousandAreAllDetected) {
   const std::string manifest = slurp(checkpoint_ / "manifest.json");
   const Json content = open_sealed_json(manifest, "manifest");
-  std::map<std::string, std::string> hashed;   // bytes by their hash
+  std::map<std::string, std::string> hashed;  // bytes by their hash
   for (const auto& [file, entry] : content.at("files").items()) {
     hashed[entry.at("sha256")] = slurp(checkpoint_ / file);
   }
@@ -64,8 +64,10 @@ TEST_F(SlowFlips, TenThousandAreAllDetected) {
 
 TEST_F(SlowFlips, TheToolRefusesEachFile) {
   const std::vector<std::pair<fs::path, std::string>> files = {
-      {checkpoint_ / "manifest.json", "run"},       {checkpoint_ / "model.safetensors", "run"},
-      {checkpoint_ / "training.safetensors", "run"}, {folder / "run/kept.safetensors", "run"},
+      {checkpoint_ / "manifest.json", "run"},
+      {checkpoint_ / "model.safetensors", "run"},
+      {checkpoint_ / "training.safetensors", "run"},
+      {folder / "run/kept.safetensors", "run"},
       {folder / "sheet.png", "sheet.png"}};
   for (const auto& [file, what] : files) {
     const std::string good = slurp(file);

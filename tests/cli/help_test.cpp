@@ -21,8 +21,9 @@ TEST_F(Help, OverviewNamesTheVerbsAndEachHasAPage) {
   EXPECT_EQ(overview.code, 0);
   EXPECT_EQ(overview.err, "");
   EXPECT_EQ(genai({}).out, overview.out);
-  for (const char* verb : {"train", "sample", "export", "import", "show", "evaluate", "score", "report", "check",
-                           "inspect", "runs", "data", "config", "doctor", "help"}) {
+  for (const char* verb :
+       {"train", "sample", "export", "import", "show", "evaluate", "score", "report", "check",
+        "inspect", "runs", "data", "config", "doctor", "help"}) {
     EXPECT_NE(overview.out.find(concat("\n  ", verb, " ")), std::string::npos) << verb;
   }
   for (const std::string verb : {"train", "sample"}) {

@@ -36,11 +36,12 @@ TEST_F(SlowReadme, EveryLineOfTheTourRunsAsPrinted) {
     const bool help = words.back() == "--help";
     if (words[0] == "train" && !help) words.insert(words.end(), {"--steps", "4", "--batch", "16"});
     if (words[1] == "--resume") words.erase(words.end() - 2, words.end());
-    if (words[0] == "evaluate") words.insert(words.end(), {"--only", "likelihood", "--images", "50"});
+    if (words[0] == "evaluate")
+      words.insert(words.end(), {"--only", "likelihood", "--images", "50"});
     if (words[0] == "score") words.insert(words.end(), {"--images", "50"});
     const Outcome outcome = genai(words);
-    EXPECT_TRUE(outcome.code == 0 || (words[0] == "evaluate" && outcome.code == 5))
-        << line << "\n" << outcome.err;
+    EXPECT_TRUE(outcome.code == 0 || (words[0] == "evaluate" && outcome.code == 5)) << line << "\n"
+                                                                                    << outcome.err;
     ++run;
   }
   EXPECT_GT(run, 15);

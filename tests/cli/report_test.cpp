@@ -7,10 +7,15 @@ class Report : public Cli {
  protected:
   /// What `evaluate` would keep.
   void keep(const std::string& run, double nll) const {
-    const Json metric = {{"name", "nll_iw5@pics-test13/dynbin-seed0/bernoulli"}, {"value", nll},
-                         {"standard_error", 0.5}, {"count", 13}, {"unit", "nats"},
+    const Json metric = {{"name", "nll_iw5@pics-test13/dynbin-seed0/bernoulli"},
+                         {"value", nll},
+                         {"standard_error", 0.5},
+                         {"count", 13},
+                         {"unit", "nats"},
                          {"better", "lower"}};
-    const Json line = {{"step", 6}, {"weights_sha256", weights(run)}, {"sampling", nullptr},
+    const Json line = {{"step", 6},
+                       {"weights_sha256", weights(run)},
+                       {"sampling", nullptr},
                        {"metrics", {metric}}};
     put(folder / (run + "/evaluations.jsonl"), line.dump() + "\n");
   }

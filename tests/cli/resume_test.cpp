@@ -43,8 +43,9 @@ TEST_F(Resume, AFinishedRunSaysSoAndChangedSettingsAreRefused) {
   EXPECT_EQ(slurp(manifest), before);
 
   // Settings that matter.
-  expect_error(2, {"train", "--resume", "1", "--learning-rate", "0.5", "--seed", "8", "--latent",
-                   "9", "--steps", "19"},
+  expect_error(2,
+               {"train", "--resume", "1", "--learning-rate", "0.5", "--seed", "8", "--latent", "9",
+                "--steps", "19"},
                {"model.latent: 4 -> 9", "training.learning_rate: 0.001 -> 0.5",
                 "training.seed: 1 -> 8", "--init"});
   EXPECT_EQ(checkpoints(kFirst).back(), "step-0000010");
@@ -95,8 +96,8 @@ TEST_F(Resume, ASecondProcessIsTurnedAway) {
   Tool first(training({"--steps", "100000000"}), here());
   const fs::path run = folder / "runs/001-vae-pics";
   ASSERT_TRUE(wait_until([&] { return fs::exists(run / "checkpoints/step-0000000"); }));
-  const Outcome second = expect_error(1, {"train", "--resume", "1"},
-                                      {"in use", concat("process ", first.pid())});
+  const Outcome second =
+      expect_error(1, {"train", "--resume", "1"}, {"in use", concat("process ", first.pid())});
   EXPECT_LT(second.seconds, 5);
   first.send(SIGINT);
   EXPECT_EQ(first.wait().code, 130);

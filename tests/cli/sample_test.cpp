@@ -37,7 +37,7 @@ TEST_F(Sample, TheSameRequestIsTheSameFile) {
   EXPECT_EQ(first.out, name + "\n");
   EXPECT_EQ(first.err, "");
   const std::string bytes = slurp(folder / name);
-  EXPECT_EQ(read_png(folder / name).image.width, 58 * 8);   // scaled up to be seen
+  EXPECT_EQ(read_png(folder / name).image.width, 58 * 8);  // scaled up to be seen
 
   EXPECT_EQ(genai({"sample", "1"}).out, name + "\n");
   EXPECT_EQ(slurp(folder / name), bytes);

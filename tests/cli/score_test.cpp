@@ -6,8 +6,8 @@ namespace {
 using Score = Cli;
 
 TEST_F(Score, AClassifierShowsItsProbabilitiesAsBars) {
-  Arguments arguments = {"train",   "--model", "classifier", "--data",  "pics", "--threads", "1",
-                         "--steps", "60",      "--batch",    "20",      "--width", "4"};
+  Arguments arguments = {"train",   "--model", "classifier", "--data", "pics",    "--threads", "1",
+                         "--steps", "60",      "--batch",    "20",     "--width", "4"};
   ASSERT_EQ(genai(arguments).code, 0);
   const Outcome shown = genai({"score", "last", "pics/bars/000.png", "pics/rings/001.png"});
   EXPECT_EQ(shown.code, 0) << shown.err;
@@ -48,8 +48,9 @@ TEST_F(Score, ALikelihoodTellsSetsApartAndKeepsTheWorst) {
 TEST_F(Score, ALeftOutClassIsAnOutlier) {
   train({"--steps", "60", "--leave-out", "1", "--binarize", "threshold"});
   const Json json = json_of({"score", "last", "--against", "pics:1"});
-  EXPECT_EQ(json["metrics"][0]["name"].get<std::string>().find(
-                "log_likelihood_iw10@pics-without-1-test"), 0u);
+  EXPECT_EQ(
+      json["metrics"][0]["name"].get<std::string>().find("log_likelihood_iw10@pics-without-1-test"),
+      0u);
   expect_error(2, training({"--leave-out", "7"}), {"leave_out", "0 to 1"});
   expect_error(2, training({"--leave-out", "0,1"}), {"leave_out", "no training images"});
 }

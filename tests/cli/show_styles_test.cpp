@@ -9,19 +9,29 @@ class ShowStyles : public Cli {
   ShowStyles() { train_gan("style"); }
 
   void train_gan(const std::string& kind) const {
-    const Outcome trained = genai(
-        {"train", "--model", "gan", "--data", "pics", "--steps", "2", "--batch", "8",
-         "--generator.kind", kind, "--generator.width", "4", "--generator.levels", "1",
-         "--style", "8", "--mapping", "2", "--discriminator.width", "4", "--head", "16",
-         "--latent", "8", "--conditional", "--threads", "1"});
+    const Outcome trained = genai({"train",     "--model",
+                                   "gan",       "--data",
+                                   "pics",      "--steps",
+                                   "2",         "--batch",
+                                   "8",         "--generator.kind",
+                                   kind,        "--generator.width",
+                                   "4",         "--generator.levels",
+                                   "1",         "--style",
+                                   "8",         "--mapping",
+                                   "2",         "--discriminator.width",
+                                   "4",         "--head",
+                                   "16",        "--latent",
+                                   "8",         "--conditional",
+                                   "--threads", "1"});
     EXPECT_EQ(trained.code, 0) << trained.err;
   }
 
   /// The samples first .. first + count - 1, unscaled.
   std::vector<Image> samples(int first, int count, const Arguments& options = {}) const {
     std::vector<Image> images;
-    Arguments all{"sample", "1", "--seed", std::to_string(first), "-n", std::to_string(count),
-                  "--separate", "--out", "samples"};
+    Arguments all{
+        "sample",     "1",     "--seed", std::to_string(first), "-n", std::to_string(count),
+        "--separate", "--out", "samples"};
     all.insert(all.end(), options.begin(), options.end());
     const Outcome outcome = genai(all);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -72,8 +82,7 @@ TEST_F(ShowStyles, MixesSamplesOfTheMargins) {
   const Arguments options{"--class", "1", "--truncation", "0.7"};
   const Json made = json_of({"show", "1", "mix", "-n", "2", "--seed", "15", "--scale", "1",
                              "--from", "3", "--class", "1", "--truncation", "0.7"});
-  const std::string file =
-      out_ + "step-2-mix-seed-15-n2-from-3-scale-1-class1-truncation-0.7.png";
+  const std::string file = out_ + "step-2-mix-seed-15-n2-from-3-scale-1-class1-truncation-0.7.png";
   EXPECT_EQ(made["files"], Json::array({file}));
   EXPECT_EQ(made["first"], 15);
   const Image figure = read_png(folder / file).image;
@@ -118,10 +127,12 @@ TEST_F(ShowStyles, DirectionsAreStripsAndFilms) {
   EXPECT_EQ(gif.out, out_ + "step-2-directions-seed-0.gif\n") << gif.err;
   EXPECT_EQ(slurp(folder / (out_ + "step-2-directions-seed-0.gif")).substr(0, 6), "GIF89a");
   EXPECT_EQ(genai({"show", "1", "directions", "--out", "x.apng"}).code, 0);
-  EXPECT_EQ(decode_apng(slurp(folder / "x.apng"), "x").size(), 60u);   // 31 there, 29 back
+  EXPECT_EQ(decode_apng(slurp(folder / "x.apng"), "x").size(), 60u);  // 31 there, 29 back
   EXPECT_EQ(genai({"check", "x.apng"}).code, 0);
-  EXPECT_EQ(genai({"show", "1", "directions", "--format", "frames", "--moments", "3", "--out",
-                   "frames"}).code, 0);
+  EXPECT_EQ(
+      genai({"show", "1", "directions", "--format", "frames", "--moments", "3", "--out", "frames"})
+          .code,
+      0);
   EXPECT_EQ(names_in(folder / "frames"),
             (std::vector<std::string>{"000.png", "001.png", "002.png", "003.png"}));
   EXPECT_EQ(slurp(folder / "frames/001.png").size(), slurp(folder / "frames/003.png").size());

@@ -7,10 +7,12 @@ namespace {
 class Show : public Cli {
  protected:
   Show() {
-    const Outcome trained = genai(
-        {"train", "--model", "diffusion", "--data", "pics", "--steps", "2", "--batch", "8",
-         "--width", "8", "--multipliers", "1,2", "--blocks", "1", "--attention", "1",
-         "--head-width", "8", "--patch", "2", "--warmup", "0", "--threads", "1"});
+    const Outcome trained =
+        genai({"train", "--model",  "diffusion", "--data",      "pics", "--steps",
+               "2",     "--batch",  "8",         "--width",     "8",    "--multipliers",
+               "1,2",   "--blocks", "1",         "--attention", "1",    "--head-width",
+               "8",     "--patch",  "2",         "--warmup",    "0",    "--threads",
+               "1"});
     EXPECT_EQ(trained.code, 0) << trained.err;
   }
 
@@ -22,7 +24,7 @@ TEST_F(Show, AStripOfSamplesIsTheUsualResult) {
   const Outcome first = genai({"show", "last", "path"});
   EXPECT_EQ(first.code, 0) << first.err;
   EXPECT_EQ(first.out, name + "\n");
-  EXPECT_EQ(first.err, "");   // nothing moves where there is no terminal
+  EXPECT_EQ(first.err, "");  // nothing moves where there is no terminal
   const std::string bytes = slurp(folder / name);
   const Png strip = read_png(folder / name);
   EXPECT_EQ(strip.image.channels, 1);
@@ -47,8 +49,8 @@ TEST_F(Show, AStripOfSamplesIsTheUsualResult) {
 }
 
 TEST_F(Show, TheLastPictureIsTheSample) {
-  const Arguments options{"--seed", "17", "-n", "1", "--scale", "1", "--steps", "3", "--sampler",
-                          "ddpm"};
+  const Arguments options{"--seed", "17",      "-n", "1",         "--scale",
+                          "1",      "--steps", "3",  "--sampler", "ddpm"};
   const auto with = [&](Arguments all) {
     all.insert(all.end(), options.begin(), options.end());
     const Outcome outcome = genai(all);
@@ -64,8 +66,8 @@ TEST_F(Show, TheLastPictureIsTheSample) {
   // In the lower right corner, two pixels from the edges.
   for (int64_t y = 0; y < 12; ++y) {
     for (int64_t x = 0; x < 12; ++x) {
-      EXPECT_EQ(last.pixels.at(static_cast<size_t>((last.height - 14 + y) * last.width +
-                                                   last.width - 14 + x)),
+      EXPECT_EQ(last.pixels.at(
+                    static_cast<size_t>((last.height - 14 + y) * last.width + last.width - 14 + x)),
                 sample.pixels.at(static_cast<size_t>(y * 12 + x)));
     }
   }
@@ -106,7 +108,8 @@ TEST_F(Show, ThePathOfPicturesIsForward) {
   EXPECT_EQ(checked.code, 0) << checked.err;
   EXPECT_NE(checked.err.find("2 of 2"), std::string::npos) << checked.err;
   EXPECT_NE(checked.out.find("skipped " + out_ + "step-2-path-of-001-seed-0-n1.png"),
-            std::string::npos) << checked.out;
+            std::string::npos)
+      << checked.out;
   expect_error(3, {"check", out_ + "step-2-path-of-001-seed-0-n1.png"}, {"cannot be made again"});
 }
 

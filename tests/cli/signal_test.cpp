@@ -12,8 +12,8 @@ class Signal : public Cli {
 
   /// Saves only when told to.
   static Arguments endless() {
-    return training({"--steps", "100000000", "--validate-every", "50000000", "--schedule",
-                     "constant"});
+    return training(
+        {"--steps", "100000000", "--validate-every", "50000000", "--schedule", "constant"});
   }
 
   int64_t newest() const { return std::stoll(checkpoints(run_).back().substr(5)); }
@@ -21,8 +21,7 @@ class Signal : public Cli {
   void expect_resumable() const {
     const int64_t step = newest();
     EXPECT_TRUE(leftovers(folder.path()).empty());
-    const Outcome more =
-        genai({"train", "--resume", "1", "--steps", std::to_string(step + 2)});
+    const Outcome more = genai({"train", "--resume", "1", "--steps", std::to_string(step + 2)});
     EXPECT_EQ(more.code, 0) << more.err;
     EXPECT_EQ(newest(), step + 2);
   }

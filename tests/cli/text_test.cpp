@@ -65,9 +65,9 @@ TEST_F(Text, TrainSampleEvaluateScoreAndShow) {
     const std::string name = metric["name"];
     names.push_back(name.substr(0, name.find('@')));
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"loss", "bits_per_character", "bits_per_byte",
-                                             "perplexity", "exact_answers", "longest_copy",
-                                             "copied_lines"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"loss", "bits_per_character", "bits_per_byte", "perplexity",
+                                      "exact_answers", "longest_copy", "copied_lines"}));
   EXPECT_EQ(genai({"evaluate", "last", "--only", "likelihood", "--require", "loss<=0.1"}).code, 5);
 
   std::ofstream(folder / "some.txt") << "1+1=2\n\n12+30=42\n";
@@ -216,9 +216,9 @@ TEST_F(Text, ContinuesAndStartsFromOtherWeights) {
   std::ofstream other(folder / "other.txt");
   for (int i = 0; i < 40; ++i) other << i % 7 << "+" << i % 5 << "=" << i % 7 + i % 5 << "\n";
   other.close();
-  const Arguments same{"--steps", "2", "--batch", "4", "--layers", "1", "--heads", "2",
-                       "--width", "16", "--warmup", "0", "--threads", "1", "--lines",
-                       "--context", "9"};
+  const Arguments same{"--steps",   "2", "--batch", "4",         "--layers", "1",
+                       "--heads",   "2", "--width", "16",        "--warmup", "0",
+                       "--threads", "1", "--lines", "--context", "9"};
   Arguments init{"train", "--model", "transformer", "--init", "1", "--data", "other.txt"};
   init.insert(init.end(), same.begin(), same.end());
   const Outcome tuned = genai(init);
@@ -232,16 +232,18 @@ TEST_F(Text, ContinuesAndStartsFromOtherWeights) {
 
 TEST_F(Text, TrainsAdaptersOnTop) {
   train();
-  const Arguments top{"train", "--model", "transformer", "--data", "sums", "--context", "0",
-                      "--steps", "3", "--batch", "8", "--layers", "1", "--heads", "2", "--width",
-                      "16", "--warmup", "0", "--threads", "1", "--lora-rank", "2",
-                      "--ema-half-life", "8",
-                      "--learning-rate", "0.1"};
+  const Arguments top{
+      "train", "--model",         "transformer", "--data",      "sums", "--context",
+      "0",     "--steps",         "3",           "--batch",     "8",    "--layers",
+      "1",     "--heads",         "2",           "--width",     "16",   "--warmup",
+      "0",     "--threads",       "1",           "--lora-rank", "2",    "--ema-half-life",
+      "8",     "--learning-rate", "0.1"};
   Arguments init = top;
   init.insert(init.end(), {"--init", "1"});
   const Outcome tuned = genai(init);
   ASSERT_EQ(tuned.code, 0) << tuned.err;
-  const Outcome base = genai({"sample", "1", "-n", "20"}), other = genai({"sample", "2", "-n", "20"});
+  const Outcome base = genai({"sample", "1", "-n", "20"}),
+                other = genai({"sample", "2", "-n", "20"});
   EXPECT_EQ(other.code, 0) << other.err;
   EXPECT_NE(base.out, other.out);
   // What was written before the first step is what the run below says.
@@ -261,12 +263,13 @@ TEST_F(Text, GoesToGpt2AndBack) {
   const Outcome imported = genai({"import", "gpt2"});
   ASSERT_EQ(imported.code, 0) << imported.err;
   std::ofstream(folder / "some.txt") << "1+1=2\n12+30=42\n";
-  const Json ours = json_of({"score", "1", "some.txt"}), theirs = json_of({"score", "2", "some.txt"});
+  const Json ours = json_of({"score", "1", "some.txt"}),
+             theirs = json_of({"score", "2", "some.txt"});
   for (size_t i = 0; i < 2; ++i) {
     EXPECT_NEAR(ours["lines"][i]["log_probability"].get<double>(),
                 theirs["lines"][i]["log_probability"].get<double>(), 1e-3);
   }
-  EXPECT_EQ(genai({"export", "last", "--out", "gpt2"}).code, 2);   // never over what is there
+  EXPECT_EQ(genai({"export", "last", "--out", "gpt2"}).code, 2);  // never over what is there
   EXPECT_EQ(genai({"import", "nowhere"}).code, 3);
   fs::remove(folder / "gpt2/model.safetensors");
   EXPECT_EQ(genai({"import", "gpt2"}).code, 3);
@@ -277,14 +280,15 @@ TEST_F(Text, ForecastsASeries) {
   csv << "month,value\n";
   for (int t = 0; t < 200; ++t) csv << t << "," << t % 12 + 0.1 * t + (t * 7919 % 13) * 0.1 << "\n";
   csv.close();
-  const Outcome shown = genai({"data", "show", "s.csv", "--tokenizer", "differences", "--season", "12"});
+  const Outcome shown =
+      genai({"data", "show", "s.csv", "--tokenizer", "differences", "--season", "12"});
   EXPECT_EQ(shown.code, 0) << shown.err;
   EXPECT_NE(shown.out.find("180"), std::string::npos) << shown.out;
-  EXPECT_EQ(json_of({"data", "show", "s.csv", "--tokenizer", "differences"})["validation"]["values"],
-            20);
-  const Outcome trained = genai({"train", "--model", "series", "--data", "s.csv", "--column", "value",
-                                 "--season", "12", "--context", "24", "--batch", "4", "--steps",
-                                 "4", "--warmup", "0", "--threads", "1"});
+  EXPECT_EQ(
+      json_of({"data", "show", "s.csv", "--tokenizer", "differences"})["validation"]["values"], 20);
+  const Outcome trained =
+      genai({"train", "--model", "series", "--data", "s.csv", "--column", "value", "--season", "12",
+             "--context", "24", "--batch", "4", "--steps", "4", "--warmup", "0", "--threads", "1"});
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_NE(trained.err.find("--prompt @s.csv"), std::string::npos) << trained.err;
   EXPECT_TRUE(fs::exists(folder / "runs/001-series-s.csv/samples/step-0000004.png"));
@@ -315,8 +319,8 @@ TEST_F(Text, ForecastsASeries) {
   refuse(2, "lines", {"score", "last", "s.csv"});
   std::ofstream(folder / "bad.csv") << "a,value\n1,2\n2,two\n";
   refuse(3, "line 3", {"sample", "last", "--prompt", "@bad.csv"});
-  refuse(3, "no column 'price'", {"train", "--model", "series", "--data", "s.csv", "--column",
-                                  "price"});
+  refuse(3, "no column 'price'",
+         {"train", "--model", "series", "--data", "s.csv", "--column", "price"});
 }
 
 TEST_F(Text, RefusesWhatDoesNotFit) {
@@ -334,8 +338,8 @@ TEST_F(Text, RefusesWhatDoesNotFit) {
   refuse(2, "show: expected RUN and what to show", {"show", "last", "path"});
   refuse(2, "next is text", {"show", "last", "next", "--format", "gif"});
   refuse(2, "learns from images", {"train", "--model", "vae", "--data", "sums"});
-  refuse(2, "learns from texts", {"train", "--model", "transformer", "--data", "digits",
-                                  "--context", "0"});
+  refuse(2, "learns from texts",
+         {"train", "--model", "transformer", "--data", "digits", "--context", "0"});
   std::ofstream(folder / "empty.txt").close();
   refuse(3, "empty", {"train", "--model", "transformer", "--data", "empty.txt"});
   std::ofstream(folder / "short.txt") << "to be or not to be";

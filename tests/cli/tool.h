@@ -28,20 +28,20 @@ namespace fs = std::filesystem;
 using Arguments = std::vector<std::string>;
 
 struct Outcome {
-  int code = 0;              ///< exit code; minus the signal that ended it
+  int code = 0;  ///< exit code; minus the signal that ended it
   std::string out, err;
   double seconds = 0;
 };
 
 struct ToolOptions {
-  fs::path folder{};                                ///< working folder
-  std::map<std::string, std::string> environment{}; ///< set beside the inherited
-  std::vector<std::string> removed{};               ///< not inherited
-  std::vector<int> closed{};                        ///< standard streams closed at the start
-  std::string out_file{};                           ///< standard output, instead of a pipe
-  bool reader_gone = false;                         ///< nobody reads standard output
-  int64_t largest_file = -1;                        ///< RLIMIT_FSIZE in bytes
-  double timeout = 60;                              ///< seconds until it is killed
+  fs::path folder{};                                 ///< working folder
+  std::map<std::string, std::string> environment{};  ///< set beside the inherited
+  std::vector<std::string> removed{};                ///< not inherited
+  std::vector<int> closed{};                         ///< standard streams closed at the start
+  std::string out_file{};                            ///< standard output, instead of a pipe
+  bool reader_gone = false;                          ///< nobody reads standard output
+  int64_t largest_file = -1;                         ///< RLIMIT_FSIZE in bytes
+  double timeout = 60;                               ///< seconds until it is killed
 };
 
 /// One running tool; killed when it goes out of scope.
@@ -136,15 +136,15 @@ class Tool {
       const size_t sign = text.find('=');
       if (sign != std::string::npos) all[text.substr(0, sign)] = text.substr(sign + 1);
     }
-    for (const char* name : {"GENAI_RUNS", "GENAI_DATA", "NO_COLOR", "COLUMNS", "no_proxy",
-                             "NO_PROXY"}) {
+    for (const char* name :
+         {"GENAI_RUNS", "GENAI_DATA", "NO_COLOR", "COLUMNS", "no_proxy", "NO_PROXY"}) {
       all.erase(name);
     }
     for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY"}) {
       all[name] = "http://127.0.0.1:9";
     }
     all["OMP_NUM_THREADS"] = "1";
-    all["GENAI_CACHE"] = "cache";   // in the working folder of the test
+    all["GENAI_CACHE"] = "cache";  // in the working folder of the test
     for (const auto& [name, value] : options_.environment) all[name] = value;
     for (const std::string& name : options_.removed) all.erase(name);
     std::vector<std::string> variables;
@@ -210,7 +210,7 @@ inline std::vector<std::string> names_in(const fs::path& folder) {
 /// Paths of half-written and half-removed files below a folder.
 inline std::vector<std::string> leftovers(const fs::path& folder) {
   std::vector<std::string> found;
-  if (!fs::exists(folder)) return found;   // killed before anything was made
+  if (!fs::exists(folder)) return found;  // killed before anything was made
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (name.find(".tmp-") != std::string::npos || name.find(".trash-") != std::string::npos) {
@@ -226,7 +226,9 @@ inline void flip_bit(const fs::path& path, size_t byte, int bit = 0) {
   put(path, bytes);
 }
 
-inline Png read_png(const fs::path& path) { return decode_png(slurp(path), path.string()); }
+inline Png read_png(const fs::path& path) {
+  return decode_png(slurp(path), path.string());
+}
 
 /// A working folder with a small set of pictures in pics/: two classes, 12x12, grey.
 class Cli : public testing::Test {
@@ -241,8 +243,8 @@ class Cli : public testing::Test {
       Image image{.width = 12, .height = 12, .channels = 1, .pixels = {}};
       for (int y = 0; y < 12; ++y) {
         for (int x = 0; x < 12; ++x) {
-          const bool light = bars ? (x + n) % 6 < 3
-                                  : (x - 6) * (x - 6) + (y - 6) * (y - 6) < 6 + n % 25;
+          const bool light =
+              bars ? (x + n) % 6 < 3 : (x - 6) * (x - 6) + (y - 6) * (y - 6) < 6 + n % 25;
           image.pixels.push_back(light ? 230 : 15);
         }
       }
@@ -261,8 +263,9 @@ class Cli : public testing::Test {
 
   /// `train` of a tiny network on pics/, with these options.
   static Arguments training(const Arguments& options) {
-    Arguments all{"train", "--model", "vae", "--encoder.hidden", "16", "--decoder.hidden", "16",
-                  "--latent", "4", "--threads", "1", "--batch", "20", "--data", "pics"};
+    Arguments all{"train", "--model",  "vae", "--encoder.hidden", "16", "--decoder.hidden",
+                  "16",    "--latent", "4",   "--threads",        "1",  "--batch",
+                  "20",    "--data",   "pics"};
     all.insert(all.end(), options.begin(), options.end());
     return all;
   }
@@ -294,8 +297,8 @@ class Cli : public testing::Test {
     }
     EXPECT_EQ(outcome.err.find("terminate called"), std::string::npos) << outcome.err;
     for (const std::string& part : parts) {
-      EXPECT_NE(outcome.err.find(part), std::string::npos)
-          << shown << "\n" << outcome.err << "lacks: " << part;
+      EXPECT_NE(outcome.err.find(part), std::string::npos) << shown << "\n"
+                                                           << outcome.err << "lacks: " << part;
     }
     return outcome;
   }
@@ -311,8 +314,10 @@ class Cli : public testing::Test {
   /// SHA-256 of the weights of a checkpoint, by default the newest; all its files are verified.
   std::string weights(const std::string& run, const std::string& step = "") const {
     const std::vector<std::string> all = checkpoints(run);
-    const fs::path saved =
-        folder / (run + "/checkpoints/" + (!step.empty() ? step : all.empty() ? "" : all.back()));
+    const fs::path saved = folder / (run + "/checkpoints/" +
+                                     (!step.empty() ? step
+                                      : all.empty() ? ""
+                                                    : all.back()));
     const std::string name = (saved / "manifest.json").string();
     const Json files = open_sealed_json(slurp(name), name).at("files");
     for (const auto& [file, entry] : files.items()) {

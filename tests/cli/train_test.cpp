@@ -20,9 +20,9 @@ TEST_F(Train, MakesARunAndPrintsNothingButItsPath) {
     EXPECT_GT(fs::file_size(run / file), 0u) << file;
   }
   EXPECT_EQ(checkpoints("runs/001-vae-pics").back(), "step-0000012");
-  EXPECT_EQ(names_in(run / "checkpoints/step-0000012"),
-            (std::vector<std::string>{"manifest.json", "model.safetensors",
-                                      "training.safetensors"}));
+  EXPECT_EQ(
+      names_in(run / "checkpoints/step-0000012"),
+      (std::vector<std::string>{"manifest.json", "model.safetensors", "training.safetensors"}));
   EXPECT_TRUE(leftovers(folder.path()).empty());
   const Json config = parse_json(slurp(run / "config.json"), "config.json", ErrorKind::data);
   EXPECT_EQ(config["extends"], "vae");
@@ -80,7 +80,7 @@ TEST_F(Train, DryRunChecksEverythingAndMakesNothing) {
   EXPECT_EQ(folder.file_count(), 1u);
 }
 
-TEST_F(Train, ALengthGivenReplacesThatOfThePreset) {   // which counts steps
+TEST_F(Train, ALengthGivenReplacesThatOfThePreset) {  // which counts steps
   const auto lengths = [&](const std::string& option, const std::string& value) {
     const Outcome dry =
         genai({"train", "--model", "diffusion", "--data", "pics", "--dry-run", option, value});
@@ -117,7 +117,7 @@ TEST_F(Train, ABudgetEndsTheRunInTime) {
   const Outcome trained = genai(training({"--budget", "2s", "--json"}));
   EXPECT_EQ(trained.code, 0) << trained.err;
   EXPECT_GT(trained.seconds, 1);
-  EXPECT_LT(trained.seconds, 10);   // 2 s, and a slow or busy machine
+  EXPECT_LT(trained.seconds, 10);  // 2 s, and a slow or busy machine
   const Json result = parse_json(trained.out, "standard output", ErrorKind::data);
   const int steps = result["step"];
   EXPECT_GT(steps, 20);
@@ -159,7 +159,7 @@ TEST_F(Train, InitStartsFromTheWeightsOfAnotherRun) {
 
   expect_error(2, training({"--init", "7"}), {"no run '7'", "001-vae-pics"});
   Arguments other = training({"--init", "1"});
-  other[8] = "5";   // --latent
+  other[8] = "5";  // --latent
   expect_error(3, other, {"posterior.weight", "[8, 16]", "[10, 16]"});
 }
 

@@ -31,10 +31,13 @@ TEST_F(Use, OptionsOfOtherToolsGetASuggestion) {
 
 TEST_F(Use, PagesAndWrongNamesNeedNoLibTorch) {
   ToolOptions bare = here();
-  bare.environment["LD_DEBUG"] = "libs";   // the loader tells of each library on stderr
-  for (const Arguments& arguments :
-       {Arguments{"--version"}, {"help"}, {"train", "--help"}, {"help", "sample"}, {"trian"},
-        {"train", "--model", "vae", "--lr", "1"}}) {
+  bare.environment["LD_DEBUG"] = "libs";  // the loader tells of each library on stderr
+  for (const Arguments& arguments : {Arguments{"--version"},
+                                     {"help"},
+                                     {"train", "--help"},
+                                     {"help", "sample"},
+                                     {"trian"},
+                                     {"train", "--model", "vae", "--lr", "1"}}) {
     const Outcome outcome = genai(arguments, bare);
     EXPECT_EQ(outcome.err.find("libtorch"), std::string::npos) << arguments[0];
   }
@@ -104,9 +107,9 @@ TEST_F(Use, ARunStoppedBeforeItsFirstCheckpointStarts) {
 TEST_F(Use, KeepsAsManyCheckpointsAsAskedFor) {
   const std::string run =
       train({"--steps", "10", "--validate-every", "2", "--checkpoint-every", "2", "--keep", "all"});
-  EXPECT_EQ(checkpoints(run).size(), 6u);   // step 0 too
+  EXPECT_EQ(checkpoints(run).size(), 6u);  // step 0 too
   EXPECT_EQ(genai({"train", "--resume", run, "--steps", "12", "--keep", "1"}).code, 0);
-  EXPECT_LE(checkpoints(run).size(), 2u);   // and the best
+  EXPECT_LE(checkpoints(run).size(), 2u);  // and the best
   expect_error(2, training({"--keep", "none"}), {"training.keep", "all"});
 }
 
@@ -117,7 +120,7 @@ TEST_F(Use, ANamedFolderAmongTheRunsIsOneOfThem) {
   EXPECT_EQ(json_of({"runs"}).size(), 2u);
   const Outcome checked = genai({"check", "mine"});
   EXPECT_EQ(checked.code, 0) << checked.err;
-  EXPECT_NE(checked.out.find("skipped"), std::string::npos);   // pictures of the training
+  EXPECT_NE(checked.out.find("skipped"), std::string::npos);  // pictures of the training
 }
 
 TEST_F(Use, ADamagedRunIsNamedAndPassedOver) {
@@ -135,15 +138,17 @@ TEST_F(Use, ADamagedRunIsNamedAndPassedOver) {
 TEST_F(Use, ABarOnWhatIsNotMeasuredIsRefusedAtOnce) {
   train({"--steps", "2"});
   expect_error(2, {"evaluate", "last", "--require", "fid<=3"}, {"will not be measured", "nll"});
-  EXPECT_EQ(genai({"evaluate", "last", "--only", "likelihood", "--no-keep", "--require",
-                   "nll<=100000"}).code, 0);
+  EXPECT_EQ(
+      genai({"evaluate", "last", "--only", "likelihood", "--no-keep", "--require", "nll<=100000"})
+          .code,
+      0);
   EXPECT_FALSE(fs::exists(folder / "runs/001-vae-pics/evaluations.jsonl"));
 }
 
 TEST_F(Use, ASheetBeyondAGigabyteIsRefusedBeforeSampling) {
   train({"--steps", "2"});
-  const Outcome outcome = expect_error(
-      2, {"sample", "last", "-n", "1000000", "--scale", "64"}, {"1 GiB", "--separate"});
+  const Outcome outcome = expect_error(2, {"sample", "last", "-n", "1000000", "--scale", "64"},
+                                       {"1 GiB", "--separate"});
   EXPECT_LT(outcome.seconds, 5);
 }
 

@@ -7,7 +7,7 @@ namespace {
 class Version01 : public Cli, public testing::WithParamInterface<const char*> {
  protected:
   void SetUp() override {
-    fs::remove_all(folder / "pics");   // another set of that name
+    fs::remove_all(folder / "pics");  // another set of that name
     fs::copy(fs::path(GENAI_SOURCE_DIR) / "tests/runs-0.1", folder.path(),
              fs::copy_options::recursive);
   }

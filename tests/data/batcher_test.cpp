@@ -210,7 +210,11 @@ constexpr int64_t kSide = 32;
 
 Dataset greys(Binarize binarize) {
   return make_data(
-      5, binarize, [](int64_t i) { return (std::vector{0, 64, 127, 200, 255})[i]; }, kSide);
+      5, binarize,
+      [](int64_t i) {
+        return (std::vector{0, 64, 127, 200, 255})[i];
+      },
+      kSide);
 }
 
 /// The image of an item in an epoch.
@@ -262,7 +266,8 @@ TEST(Binarize, FixedIsDrawnOnceForAllEpochsAndSeeds) {
 }
 
 TEST(Binarize, FixedDiffersByItemAndSplit) {
-  const Dataset data = make_data(2, Binarize::fixed, [](int64_t) { return 128; }, kSide);
+  const Dataset data = make_data(
+      2, Binarize::fixed, [](int64_t) { return 128; }, kSide);
   const Batch train = batcher(data, 2).at(0, 0, 0);
   const Batch test = items_batch(data.test, data.info, 0, 2, at::kCPU);
   EXPECT_FALSE(train.input[0].equal(train.input[1]));
@@ -272,8 +277,9 @@ TEST(Binarize, FixedDiffersByItemAndSplit) {
 }
 
 TEST(Binarize, ThresholdCutsAt128) {
-  const Dataset data = make_data(4, Binarize::threshold,
-                                 [](int64_t i) { return (std::vector{0, 127, 128, 255})[i]; });
+  const Dataset data = make_data(4, Binarize::threshold, [](int64_t i) {
+    return (std::vector{0, 127, 128, 255})[i];
+  });
   const Batch batch = items_batch(data.test, data.info, 0, 4, at::kCPU);
   EXPECT_TRUE(batch.input.flatten(1).select(1, 3).equal(at::tensor({0.f, 0.f, 1.f, 1.f})));
   EXPECT_EQ(batcher(data, 4).at(0, 0, 0).input.sum().item<double>(), 2 * 4);
@@ -288,7 +294,8 @@ TEST(Binarize, NoneKeepsGrey) {
 
 TEST(ItemsBatch, IsTheSameWhateverElseIsAskedFor) {
   for (const Binarize binarize : {Binarize::none, Binarize::dynamic, Binarize::fixed}) {
-    const Dataset data = make_data(10, binarize, [](int64_t i) { return 20 * i + 30; }, 8);
+    const Dataset data = make_data(
+        10, binarize, [](int64_t i) { return 20 * i + 30; }, 8);
     const Batch all = items_batch(data.test, data.info, 0, 10, at::kCPU);
     const Batch some = items_batch(data.test, data.info, 4, 3, at::kCPU);
     EXPECT_EQ(some.sample_ids, (std::vector<int64_t>{4, 5, 6}));

@@ -71,7 +71,7 @@ void expect_as_reference(const std::string& text, const Json& expected) {
   Strings first = bpe.letter_merges();
   first.resize(std::min<size_t>(first.size(), 12));
   Strings wanted = expected.at("first").get<Strings>();
-  std::erase(wanted, "");   // after the last line
+  std::erase(wanted, "");  // after the last line
   EXPECT_EQ(first, wanted);
   EXPECT_EQ(sha256(bpe.merges_file()), expected.at("merges_sha256"));
   EXPECT_EQ(sha256(bpe.vocabulary_file()), expected.at("vocabulary_sha256"));
@@ -88,8 +88,8 @@ TEST(Bpe, EqualsTheReferenceOnAGeneratedText) {
 
 TEST(Bpe, EqualsTheReferenceOnTinyshakespeare) {
   const char* variable = std::getenv("GENAI_DATA");
-  const fs::path folder = variable && *variable ? fs::path(variable)
-                                                : fs::path(GENAI_SOURCE_DIR) / "data";
+  const fs::path folder =
+      variable && *variable ? fs::path(variable) : fs::path(GENAI_SOURCE_DIR) / "data";
   std::string text;
   try {
     text = load_known_text(shakespeare(), folder, {.download = false, .progress = {}});
@@ -115,23 +115,23 @@ TEST(Bpe, PiecesByTheLettersOfThePattern) {
   EXPECT_EQ(pieces_of("it's  15 o'clock!\n"),
             (Strings{"it", "'s", " ", " 15", " o", "'", "clock", "!", "\n"}));
   EXPECT_EQ(pieces_of(" \n\n x "), (Strings{" \n\n", " x", " "}));
-  EXPECT_EQ(pieces_of("a \xFF\xFE!b"), (Strings{"a", " \xFF\xFE!", "b"}));   // other signs
-  EXPECT_EQ(pieces_of("\xE2\x82"), (Strings{"\xE2\x82"}));                   // cut off
+  EXPECT_EQ(pieces_of("a \xFF\xFE!b"), (Strings{"a", " \xFF\xFE!", "b"}));  // other signs
+  EXPECT_EQ(pieces_of("\xE2\x82"), (Strings{"\xE2\x82"}));                  // cut off
   EXPECT_TRUE(pieces_of("").empty());
 }
 
 // Counted by hand: one piece a line, so all pairs lie inside of "ab", "abc", "bc".
 TEST(Bpe, LearnsTheMostFrequentPairAndBreaksTiesByIds) {
   const Bpe bpe = Bpe::train("ab\nab\nabc\nabc\nbc\nbc\nbc\n", 1000);
-  EXPECT_EQ(bpe.letter_merges(), (Strings{"b c", "a b", "a bc"}));   // 5, then 2 and 2
+  EXPECT_EQ(bpe.letter_merges(), (Strings{"b c", "a b", "a bc"}));  // 5, then 2 and 2
   EXPECT_EQ(bpe.tokens().back(), "abc");
   EXPECT_EQ(Bpe::train("ab\nab\nabc\nabc\nbc\nbc\nbc\n", 258).letter_merges(),
             (Strings{"b c", "a b"}));
   EXPECT_EQ(Bpe::train("ab\nab\nabc\nabc\nbc\nbc\nbc\n", 1000, 3).letter_merges(),
             (Strings{"b c"}));
   EXPECT_TRUE(Bpe::train("", 300).merges().empty());
-  EXPECT_TRUE(Bpe::train("abc", 300).merges().empty());               // no pair twice
-  EXPECT_EQ(Bpe::train("aaaa", 300).letter_merges(), (Strings{"a a"}));   // pairs may overlap
+  EXPECT_TRUE(Bpe::train("abc", 300).merges().empty());                  // no pair twice
+  EXPECT_EQ(Bpe::train("aaaa", 300).letter_merges(), (Strings{"a a"}));  // pairs may overlap
 }
 
 TEST(Bpe, AnyBytesMakeTheRoundTrip) {
@@ -214,9 +214,9 @@ TEST_F(BpeFiles, AreReadAsTheyWereWritten) {
   EXPECT_EQ(again.tokens(), bpe.tokens());
   EXPECT_EQ(again.letter_merges(), bpe.letter_merges());
   EXPECT_EQ(again.encode(generated()), bpe.encode(generated()));
-  merges.erase(0, merges.find('\n') + 1);   // the version is optional
+  merges.erase(0, merges.find('\n') + 1);  // the version is optional
   EXPECT_EQ(read().letter_merges(), bpe.letter_merges());
-  merges.pop_back();                        // so is the last end of line
+  merges.pop_back();  // so is the last end of line
   EXPECT_EQ(read().letter_merges(), bpe.letter_merges());
 }
 

@@ -12,7 +12,9 @@
 namespace genai {
 namespace {
 
-std::string bytes(const std::vector<uint8_t>& pixels) { return {pixels.begin(), pixels.end()}; }
+std::string bytes(const std::vector<uint8_t>& pixels) {
+  return {pixels.begin(), pixels.end()};
+}
 
 // If this fails after a change of digits.cpp: raise kVersion there. If it fails on another machine
 // or with other flags: arithmetic is not as written (-ffp-contract=off, no -ffast-math).
@@ -52,7 +54,7 @@ TEST(Digits, LookLikeMnistInNumbers) {
       if (p / 28 == 0 || p / 28 == 27 || p % 28 == 0 || p % 28 == 27) border += image[p];
     }
     EXPECT_EQ(border, 0) << i;
-    EXPECT_GT(ink, 15) << i;      // MNIST: 17 to 362
+    EXPECT_GT(ink, 15) << i;  // MNIST: 17 to 362
     EXPECT_LT(ink, 330) << i;
     sum += ink;
   }

@@ -110,8 +110,7 @@ TEST_F(ImageFolder, TrainAndTestFoldersAreTheSplits) {
 }
 
 TEST_F(ImageFolder, SplitIsStableWhenPicturesAreAdded) {
-  for (int i = 0; i < 50; ++i)
-    picture(std::to_string(i) + ".png", {static_cast<uint8_t>(i)}, 2, 2);
+  for (int i = 0; i < 50; ++i) picture(std::to_string(i) + ".png", {static_cast<uint8_t>(i)}, 2, 2);
   const ImageSet before = read({0, 0, 0.3});
   for (int i = 50; i < 80; ++i)
     picture(std::to_string(i) + ".png", {static_cast<uint8_t>(i)}, 2, 2);

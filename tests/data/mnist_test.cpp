@@ -118,7 +118,7 @@ TEST_F(IdxSet, LoadsAnyPackingFromEachFolder) {
   write("tiny/train-images-idx3-ubyte", contents_["train-images-idx3-ubyte"]);
   write("tiny/train-labels.idx1-ubyte.gz", gzip(contents_["train-labels-idx1-ubyte"]));
   write("t10k-images.idx3-ubyte", contents_["t10k-images-idx3-ubyte"]);
-  write("system/t10k-labels-idx1-ubyte.gz", contents_["t10k-labels-idx1-ubyte"]);   // not packed
+  write("system/t10k-labels-idx1-ubyte.gz", contents_["t10k-labels-idx1-ubyte"]);  // not packed
   const std::string mixed = load().fingerprint;
   write_all("tiny");
   EXPECT_EQ(load().fingerprint, mixed);
@@ -173,7 +173,7 @@ TEST_F(IdxSet, DownloadsWhatIsMissing) {
   write_all("mirror");
   source_.mirrors = {"file://" + (dir_ / "nothing").string() + "/",
                      "file://" + (dir_ / "mirror").string() + "/"};
-  expect_error("is not in");   // not allowed
+  expect_error("is not in");  // not allowed
   std::set<std::string> told;
   const auto tell = [&](const std::string& file, uint64_t, uint64_t) { told.insert(file); };
   const ImageSet set = load_idx_set(source_, dir_, {true, tell});
@@ -202,7 +202,7 @@ TEST_F(IdxSet, RejectsDamagedArchives) {
     write(kTrainImages, packed.substr(0, n));
     EXPECT_NE(error().find("genai data fetch tiny"), std::string::npos) << n << " bytes";
   }
-  int accepted = 0;   // a time in the header, a bit of padding: the content is still the same
+  int accepted = 0;  // a time in the header, a bit of padding: the content is still the same
   for (size_t bit = 0; bit < packed.size() * 8; ++bit) {
     std::string flipped = packed;
     flipped[bit / 8] ^= static_cast<char>(1 << bit % 8);
@@ -251,7 +251,7 @@ TEST(MnistSources, FashionOfDebianIsAccepted) {
   const ImageSet set = load_fashion_mnist("no-such-folder", {false, {}});
   EXPECT_EQ(set.train.count, 60'000);
   EXPECT_EQ(set.test.count, 10'000);
-  EXPECT_EQ(set.train.labels[0], 9);   // an ankle boot
+  EXPECT_EQ(set.train.labels[0], 9);  // an ankle boot
 }
 
 }  // namespace

@@ -168,20 +168,21 @@ TEST(SeriesText, KeepsEveryDigit) {
 
 TEST(Changes, LevelsAreEquallyFrequentAndStandForTheirMeans) {
   Values values{0};
-  for (int i = 1; i <= 100; ++i) values.push_back(values.back() + (i * 37) % 101);   // 1 to 100
+  for (int i = 1; i <= 100; ++i) values.push_back(values.back() + (i * 37) % 101);  // 1 to 100
   const Changes changes = Changes::learn(TokenizerKind::differences, values, 4, 0, "");
   ASSERT_EQ(changes.size(), 4);
   std::vector<int> counts(4);
   for (const int32_t id : changes.encode(values)) ++counts[static_cast<size_t>(id)];
   EXPECT_EQ(counts, std::vector<int>(4, 25));
-  EXPECT_EQ(changes.token(0), "+13\n");   // the mean of 1 to 25
+  EXPECT_EQ(changes.token(0), "+13\n");  // the mean of 1 to 25
   // What the tokens stand for adds up to what happened.
   EXPECT_NEAR(changes.follow(Values{0}, changes.encode(values)).back(), values.back(), 1e-9);
 }
 
 TEST(Changes, EqualChangesAreOfOneLevel) {
   Values values{0};
-  for (int i = 0; i < 50; ++i) values.push_back(values.back() + (i % 10 == 0 ? 5 : i % 10 == 1 ? -1 : 0));
+  for (int i = 0; i < 50; ++i)
+    values.push_back(values.back() + (i % 10 == 0 ? 5 : i % 10 == 1 ? -1 : 0));
   const Changes changes = Changes::learn(TokenizerKind::differences, values, 10, 0, "");
   EXPECT_EQ(changes.size(), 3);
   // Three different changes, three levels: nothing is rounded.
@@ -221,8 +222,12 @@ TEST(Changes, SurviveAsJson) {
   EXPECT_EQ(again->fingerprint(), changes.fingerprint());
   EXPECT_EQ(again->changes()->encode(values), changes.encode(values));
   EXPECT_EQ(again->changes()->column(), "price");
-  for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{
-           {"season", -1}, {"season", "x"}, {"season", INT64_MAX}, {"edges", {3, 1}}, {"changes", {1}}, {"column", 5}}) {
+  for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{{"season", -1},
+                                                                            {"season", "x"},
+                                                                            {"season", INT64_MAX},
+                                                                            {"edges", {3, 1}},
+                                                                            {"changes", {1}},
+                                                                            {"column", 5}}) {
     Json broken = changes.to_json();
     broken[key] = value;
     EXPECT_THROW(tokenizer_from_json(broken, "x"), Error) << key << value;
@@ -263,8 +268,7 @@ TEST(SeriesData, IsCutInTwoWithALeadForTheSecondPart) {
   EXPECT_EQ(values_of(data.train, true).size(), 90u);
   EXPECT_EQ(values_of(data.train.first(2)).size(), 21u);
   // Read with the tokens of a model, the season is the model's.
-  const Dataset again =
-      load_text_set({.source = file, .context = 10}, false, data.info.tokenizer);
+  const Dataset again = load_text_set({.source = file, .context = 10}, false, data.info.tokenizer);
   EXPECT_TRUE(again.test.tokens.equal(data.test.tokens));
   EXPECT_EQ(again.info.fingerprint, data.info.fingerprint);
 

@@ -62,7 +62,7 @@ TEST_F(Text, IsNeverCutInsideACharacter) {
       EXPECT_GT(data.train.size() + 4, wanted);
     }
   }
-  const std::string binary(1000, '\x80');   // no UTF-8: cut where asked
+  const std::string binary(1000, '\x80');  // no UTF-8: cut where asked
   EXPECT_EQ(load({.source = write("a.bin", binary)}).train.size(), 900u);
 }
 
@@ -74,7 +74,7 @@ TEST_F(Text, LinesAreItems) {
     text += name + (i % 3 == 0 ? "\r\n" : "\n") + (i % 10 == 0 ? "\n" : "");
     expected.insert(name);
   }
-  text.pop_back();   // the last line may have no end
+  text.pop_back();  // the last line may have no end
   TextOptions options{.source = write("names.txt", text), .lines = true};
   const TextData data = load(options);
   EXPECT_TRUE(data.items);
@@ -137,9 +137,8 @@ TEST_F(Text, WrongInputsAreNamed) {
   }
   expect_error(ErrorKind::data, "empty.txt",
                [&] { load({.source = good, .validation = (folder / "empty.txt").string()}); });
-  expect_error(ErrorKind::usage, "sums has its own", [&] {
-    load({.source = "sums", .validation = good});
-  });
+  expect_error(ErrorKind::usage, "sums has its own",
+               [&] { load({.source = "sums", .validation = good}); });
   std::filesystem::create_directory(folder / "empty");
   expect_error(ErrorKind::data, "empty: expected a text, found a folder without one",
                [&] { load({.source = (folder / "empty").string()}); });
@@ -159,12 +158,11 @@ TEST_F(Text, SumsAreRightAndApart) {
       all.insert(line);
     }
   }
-  EXPECT_EQ(all.size(), 10'000u);   // none twice
+  EXPECT_EQ(all.size(), 10'000u);  // none twice
   EXPECT_EQ(sums_text().substr(0, 12), "0+0=0\n0+1=1\n");
   EXPECT_TRUE(sums_text().ends_with("\n99+99=198\n"));
   // If this fails on another machine, its philox is not ours.
-  EXPECT_EQ(data.fingerprint, 
-            "c31b5b70d8da11cd16e971ad726b6b96b54ccf5fc1aa7187647b70c4462128f9");
+  EXPECT_EQ(data.fingerprint, "c31b5b70d8da11cd16e971ad726b6b96b54ccf5fc1aa7187647b70c4462128f9");
 }
 
 TEST(Sums, AreGradedExactly) {
@@ -205,7 +203,7 @@ TEST_F(Known, IsFoundUnderEachName) {
   fs::create_directories(folder / "data/tiny");
   put(folder / "data/tiny.txt", content);
   EXPECT_EQ(load(), content);
-  put(folder / "data/tiny/input.txt", content + "more");   // the first one there counts
+  put(folder / "data/tiny/input.txt", content + "more");  // the first one there counts
   expect_error(ErrorKind::data, "tiny/input.txt is not the original tiny", [&] { load(); });
   expect_error(ErrorKind::data, "genai data fetch tiny", [&] { load(true); });
 }
@@ -232,11 +230,11 @@ TEST_F(Text, TokenizersAreMadeFromTheRightPart) {
   text += std::string(30, 'z');
   const TextData data = load({.source = write("a.txt", text)});
   ASSERT_EQ(data.validation, std::string(30, 'z'));
-  EXPECT_EQ(make_tokenizer(data, "characters")->size(), 4);   // z too
+  EXPECT_EQ(make_tokenizer(data, "characters")->size(), 4);  // z too
   const auto bpe = make_tokenizer(data, "bpe", 300);
   EXPECT_EQ(bpe->encode("zz").size(), 2u);
   EXPECT_EQ(bpe->encode(" ab").size(), 1u);
-  EXPECT_EQ(make_tokenizer(data, "words")->size(), 258);      // "ab", " ab"
+  EXPECT_EQ(make_tokenizer(data, "words")->size(), 258);  // "ab", " ab"
   EXPECT_EQ(make_tokenizer(data, "bytes")->size(), 256);
 
   put(folder / "vocab.json", bpe->bpe()->vocabulary_file());

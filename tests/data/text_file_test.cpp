@@ -90,9 +90,8 @@ TEST(TextFolder, IsReadInTheOrderOfItsPaths) {
   EXPECT_TRUE(is_text_source(texts));
   std::vector<std::string> notes;
   EXPECT_EQ(read_text(texts, false, &notes), "first\nsecond\nthird\n");
-  EXPECT_NE(
-      notes.back().find("3 texts, one after the other; left out what is none: 1, as d.bin"),
-      std::string::npos)
+  EXPECT_NE(notes.back().find("3 texts, one after the other; left out what is none: 1, as d.bin"),
+            std::string::npos)
       << notes.back();
   const TextData data = load_text({.source = texts + "/"}, folder.path());
   EXPECT_EQ(data.source, "texts");

@@ -42,7 +42,7 @@ TEST_F(TextSet, WindowsHoldTokensAndTheNextOnes) {
   EXPECT_EQ(data.info.vocabulary(), 256);
   EXPECT_EQ(data.train.tokens.numel(), 150);
   EXPECT_EQ(data.test.tokens.numel(), 50);
-  EXPECT_EQ(data.test.size(), 7);   // 49 targets: six windows of eight and one of one
+  EXPECT_EQ(data.test.size(), 7);  // 49 targets: six windows of eight and one of one
   const Batch batch = items_batch(data.test, data.info, 0, 7, at::kCPU);
   EXPECT_EQ(batch.input.sizes(), (at::IntArrayRef{7, 8}));
   EXPECT_EQ(row(batch.input, 1), (std::vector<int64_t>{158, 159, 160, 161, 162, 163, 164, 165}));
@@ -55,7 +55,7 @@ TEST_F(TextSet, WindowsHoldTokensAndTheNextOnes) {
 
 TEST_F(TextSet, AnEpochCoversTheTextOnceAndTheNextCutsItAnew) {
   const Dataset data = load(places(), {.test_share = 0.2, .tokenizer = "bytes", .context = 8});
-  ASSERT_EQ(data.train.size(), 20);   // 160 tokens
+  ASSERT_EQ(data.train.size(), 20);  // 160 tokens
   const Batcher batches(data, 1, 4, 1, 1, at::kCPU);
   std::vector<int64_t> cuts;
   for (int epoch = 0; epoch < 8; ++epoch) {
@@ -80,22 +80,23 @@ TEST_F(TextSet, AnEpochCoversTheTextOnceAndTheNextCutsItAnew) {
 }
 
 TEST_F(TextSet, ConsecutiveWindowsGoOnWhereTheyEnded) {
-  const Dataset data = load(places(), {.test_share = 0.2, .tokenizer = "bytes", .context = 8,
-                                       .windows = Windows::consecutive});
+  const Dataset data = load(
+      places(),
+      {.test_share = 0.2, .tokenizer = "bytes", .context = 8, .windows = Windows::consecutive});
   const Batcher whole(data, 1, 4, 1, 1, at::kCPU), halves(data, 1, 4, 2, 1, at::kCPU);
   for (int64_t step = 0; step < 6; ++step) {
     const Batch batch = whole.at(step, 0, 0);
     for (int64_t i = 0; i < 4; ++i) {
       EXPECT_EQ(row(batch.input, i)[0], (40 * i + 8 * step) % 160);
     }
-    EXPECT_TRUE(at::equal(
-        batch.input, at::cat({halves.at(step, 0, 0).input, halves.at(step, 0, 1).input})));
+    EXPECT_TRUE(at::equal(batch.input,
+                          at::cat({halves.at(step, 0, 0).input, halves.at(step, 0, 1).input})));
   }
 }
 
 TEST_F(TextSet, LinesStandAfterALineEndAndAreFilledUp) {
   const Dataset data = load("ab\nc\nabc\n\nb\n", {.test_share = 0.25, .lines = true});
-  EXPECT_EQ(data.info.vocabulary(), 4);   // \n a b c
+  EXPECT_EQ(data.info.vocabulary(), 4);  // \n a b c
   EXPECT_EQ(data.info.context, 4);
   EXPECT_EQ(data.train.size(), 3);
   EXPECT_EQ(data.test.size(), 1);
@@ -141,11 +142,15 @@ TEST_F(TextSet, RefusesWhatDoesNotFit) {
   expect_error(ErrorKind::usage, "the longest line",
                [&] { load("abc\nabcdef\nab\nabc\n", {.context = 3, .lines = true}); });
   expect_error(ErrorKind::usage, "for images", [&] { load(text, {.size = 8}); });
-  expect_error(ErrorKind::usage, "no windows", [&] {
-    load("ab\nab\nab\n", {.lines = true, .windows = Windows::consecutive});
-  });
+  expect_error(ErrorKind::usage, "no windows",
+               [&] { load("ab\nab\nab\n", {.lines = true, .windows = Windows::consecutive}); });
   expect_error(ErrorKind::data, "empty", [&] { load("", {}); });
-  expect_error(ErrorKind::data, "byte 3", [&] { load("abc\xff" "abcdef", {.context = 2}); });
+  expect_error(ErrorKind::data, "byte 3", [&] {
+    load(
+        "abc\xff"
+        "abcdef",
+        {.context = 2});
+  });
   expect_error(ErrorKind::usage, "for texts",
                [] { load_dataset({.source = "digits", .context = 4}); });
   expect_error(ErrorKind::usage, "windows, but", [&] {

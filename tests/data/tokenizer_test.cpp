@@ -13,7 +13,9 @@ using Ids = std::vector<int32_t>;
 
 const std::string kText = "To be, or not to be:\nthat is the question. To be?\n";
 
-std::shared_ptr<const Tokenizer> made(TokenizerKind kind) { return make_tokenizer(kind, kText); }
+std::shared_ptr<const Tokenizer> made(TokenizerKind kind) {
+  return make_tokenizer(kind, kText);
+}
 
 /// Every code point there is.
 const std::string& all_unicode() {
@@ -81,21 +83,21 @@ TEST(Tokenizer, BytesAreTheirOwnIds) {
 
 TEST(Tokenizer, WordsAreTheFrequentPieces) {
   const auto tokenizer = made(TokenizerKind::words);
-  EXPECT_EQ(tokenizer->token(256), " be");   // three times
+  EXPECT_EQ(tokenizer->token(256), " be");  // three times
   EXPECT_EQ(tokenizer->encode(" be?"),
-            (Ids{256, tokenizer->encode("?")[0]}));   // a sign alone is its byte
-  EXPECT_EQ(tokenizer->encode(" bee").size(), 4u);    // spelled
+            (Ids{256, tokenizer->encode("?")[0]}));  // a sign alone is its byte
+  EXPECT_EQ(tokenizer->encode(" bee").size(), 4u);   // spelled
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(" bee")), " bee");
   const auto small = make_tokenizer(TokenizerKind::words, kText, 258);
   EXPECT_EQ(small->size(), 258);
-  EXPECT_EQ(small->token(257), " To");   // of those that are there once, the first by bytes
+  EXPECT_EQ(small->token(257), " To");  // of those that are there once, the first by bytes
 }
 
 TEST(Tokenizer, SizesAreAsAsked) {
   EXPECT_EQ(make_tokenizer(TokenizerKind::bpe, kText, 257)->name(), "bpe-257");
   EXPECT_EQ(make_tokenizer(TokenizerKind::bpe, kText, 256)->encode("ab").size(), 2u);
   EXPECT_EQ(make_tokenizer(TokenizerKind::words, kText, 256)->size(), 256);
-  EXPECT_LT(make_tokenizer(TokenizerKind::bpe, kText)->size(), 300);   // there is no more to learn
+  EXPECT_LT(make_tokenizer(TokenizerKind::bpe, kText)->size(), 300);  // there is no more to learn
 }
 
 class Kinds : public testing::TestWithParam<TokenizerKind> {
@@ -200,7 +202,8 @@ TEST(Tokenizer, JsonIsReadStrictly) {
   };
   for (const char* none : {"3", "{}", "[]", R"({"kind": 3})", R"({"kind": "letters"})"})
     refused("stored: expected a tokenizer", none);
-  refused("characters, bytes, bpe, words, differences, returns, found \"letters\"", R"({"kind": "letters"})");
+  refused("characters, bytes, bpe, words, differences, returns, found \"letters\"",
+          R"({"kind": "letters"})");
   refused("without 'vocabulary'", R"({"kind": "characters"})");
   refused("without 'merges'", R"({"kind": "bpe", "vocabulary": []})");
   refused("unknown key 'vocabulary'", R"({"kind": "bytes", "vocabulary": 256})");

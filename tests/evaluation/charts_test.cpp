@@ -46,13 +46,14 @@ TEST(Charts, TheRangeShowsWhatCameAfterTheStart) {
   EXPECT_GT(fall.lo, 98);
   const ValueRange line = value_range({curve(100, [](double x) { return x; })});
   EXPECT_FALSE(line.cut);
-  EXPECT_EQ(line.lo, 0);   // not below: nothing is negative
+  EXPECT_EQ(line.lo, 0);  // not below: nothing is negative
   const ValueRange decay =
       value_range({curve(100, [](double x) { return 1000 * std::exp(-x / 10) + 1; })});
   EXPECT_TRUE(decay.logarithmic);
   // A cosine down to nothing is no reason for a logarithmic scale.
-  EXPECT_FALSE(value_range({curve(100, [](double x) { return 1.0001 + std::cos(x * 0.0314); })})
-                   .logarithmic);
+  EXPECT_FALSE(value_range({curve(100, [](double x) {
+                 return 1.0001 + std::cos(x * 0.0314);
+               })}).logarithmic);
   const ValueRange constant = value_range({curve(5, [](double) { return 3.0; })});
   EXPECT_LT(constant.lo, 3);
   EXPECT_GT(constant.hi, 3);
@@ -73,10 +74,10 @@ TEST(Charts, ThinningKeepsEndsAndExtremes) {
   EXPECT_EQ(std::count(kept.begin(), kept.end(), points[7777]), 1);
   EXPECT_TRUE(std::is_sorted(kept.begin(), kept.end()));
   EXPECT_EQ(thinned(kept, 100), kept);
-  points[5000].second = NAN;   // a gap stays one
+  points[5000].second = NAN;  // a gap stays one
   const Points gap = thinned(points, 100);
-  EXPECT_EQ(std::count_if(gap.begin(), gap.end(),
-                          [](const auto& p) { return std::isnan(p.second); }), 1);
+  EXPECT_EQ(
+      std::count_if(gap.begin(), gap.end(), [](const auto& p) { return std::isnan(p.second); }), 1);
 }
 
 TEST(Charts, GapsBreakTheLine) {
@@ -90,9 +91,15 @@ TEST(Charts, GapsBreakTheLine) {
 }
 
 TEST(Charts, MarksShowEverythingThatTheyAreGiven) {
-  const std::string svg = mark_chart({{.label = "<a>", .text = "1", .colour = 0, .value = 1,
-                                       .error = 0.1, .floor = 0.5, .real = 0.6},
-                                      {.label = "b", .text = "2", .colour = 8, .value = 2}}, "x");
+  const std::string svg = mark_chart({{.label = "<a>",
+                                       .text = "1",
+                                       .colour = 0,
+                                       .value = 1,
+                                       .error = 0.1,
+                                       .floor = 0.5,
+                                       .real = 0.6},
+                                      {.label = "b", .text = "2", .colour = 8, .value = 2}},
+                                     "x");
   EXPECT_NE(svg.find("&lt;a&gt;"), std::string::npos);
   EXPECT_NE(svg.find("class=\"floor\""), std::string::npos);
   EXPECT_NE(svg.find("class=\"real\""), std::string::npos);

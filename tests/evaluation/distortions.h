@@ -15,7 +15,7 @@ namespace genai {
 struct Distortion {
   std::string name;
   std::vector<double> strengths;
-  std::function<Tensor(const Tensor& images, double strength)> apply;   // float [N, C, H, W] in 0..1
+  std::function<Tensor(const Tensor& images, double strength)> apply;  // float [N, C, H, W] in 0..1
 };
 
 inline Draw distortion_draw(const Tensor& images) {
@@ -32,7 +32,8 @@ inline Tensor look_up(const Tensor& images, const Tensor& x, const Tensor& y) {
 
 inline std::pair<Tensor, Tensor> places_of(const Tensor& images) {
   const int64_t h = images.size(2), w = images.size(3);
-  const Tensor y = (at::arange(h, at::kFloat) * 2 + 1) / h - 1, x = (at::arange(w, at::kFloat) * 2 + 1) / w - 1;
+  const Tensor y = (at::arange(h, at::kFloat) * 2 + 1) / h - 1,
+               x = (at::arange(w, at::kFloat) * 2 + 1) / w - 1;
   return {x.view({1, 1, w}).expand({1, h, w}), y.view({1, h, 1}).expand({1, h, w})};
 }
 
@@ -53,7 +54,7 @@ inline Tensor blackout(const Tensor& images, double share) {
   const auto inside = [&](int64_t axis, int64_t length) {
     const Tensor place = (at::arange(length, at::kFloat) + 0.5) / static_cast<double>(length);
     const Tensor from = corner.select(1, axis).unsqueeze(1);
-    return place.ge(from).logical_and(place.lt(from + share));   // [N, length]
+    return place.ge(from).logical_and(place.lt(from + share));  // [N, length]
   };
   const Tensor hole = inside(0, h).view({n, 1, h, 1}).logical_and(inside(1, w).view({n, 1, 1, w}));
   return images * hole.logical_not();
@@ -80,7 +81,8 @@ inline Tensor crop(const Tensor& images, double border) {
 }
 
 inline std::vector<Distortion> distortions() {
-  return {{"noise", {0.05, 0.1, 0.2, 0.4},
+  return {{"noise",
+           {0.05, 0.1, 0.2, 0.4},
            [](const Tensor& images, double deviation) {
              return images +
                     distortion_draw(images).normal("noise", images.sizes().slice(1)) * deviation;

@@ -89,9 +89,8 @@ TEST(Extractor, AnInterruptedTrainingGoesOn) {
     int stop_requested() override { return ++steps == 7 ? 2 : 0; }
   } stopper;
   const TempFolder cache, whole;
-  expect_error(ErrorKind::failure, "interrupted", [&] {
-    load_extractor(quick_digits(), stopper, short_recipe(), cache.path());
-  });
+  expect_error(ErrorKind::failure, "interrupted",
+               [&] { load_extractor(quick_digits(), stopper, short_recipe(), cache.path()); });
   Watcher watcher;
   EXPECT_EQ(load_extractor(quick_digits(), watcher, short_recipe(), cache.path()).name(),
             load_extractor(quick_digits(), watcher, short_recipe(), whole.path()).name());
@@ -102,12 +101,10 @@ TEST(Extractor, NeedsTwoClassesAndAPlace) {
   unlabelled.info.classes.clear();
   const TempFolder cache;
   TrainObserver observer;
-  expect_error(ErrorKind::usage, "two or more classes", [&] {
-    load_extractor(unlabelled, observer, short_recipe(), cache.path());
-  });
-  expect_error(ErrorKind::failure, "GENAI_CACHE", [&] {
-    load_extractor(quick_digits(), observer, short_recipe(), "/proc/none");
-  });
+  expect_error(ErrorKind::usage, "two or more classes",
+               [&] { load_extractor(unlabelled, observer, short_recipe(), cache.path()); });
+  expect_error(ErrorKind::failure, "GENAI_CACHE",
+               [&] { load_extractor(quick_digits(), observer, short_recipe(), "/proc/none"); });
 }
 
 TEST(CacheFolder, ComesFromTheEnvironment) {
@@ -137,9 +134,8 @@ TEST(CacheFolder, ComesFromTheEnvironment) {
 /// Images whose principal directions are known: rows of a rotation, with falling variance.
 TEST(PcaView, FindsTheDirectionsOfLargestVariance) {
   const int64_t side = 4, numbers = side * side, n = 3000;
-  const Tensor rotation =
-      std::get<0>(at::linalg_qr(Draw(1, "rotation", {0}).normal("r", {numbers, numbers})[0]
-                                    .to(at::kDouble)));
+  const Tensor rotation = std::get<0>(
+      at::linalg_qr(Draw(1, "rotation", {0}).normal("r", {numbers, numbers})[0].to(at::kDouble)));
   std::vector<int64_t> ids(n);
   std::iota(ids.begin(), ids.end(), 0);
   const Tensor scale = at::arange(numbers, at::kDouble).mul(-0.5).exp() * 25;
@@ -150,7 +146,7 @@ TEST(PcaView, FindsTheDirectionsOfLargestVariance) {
   data.info = {.source = "made", .height = side, .width = side, .fingerprint = "0123456789"};
   const PcaView view = make_pca_view(data);
   EXPECT_EQ(view.name, "pca16-01234567");
-  const Tensor found = view.directions.t().matmul(rotation).abs();   // [F, D]
+  const Tensor found = view.directions.t().matmul(rotation).abs();  // [F, D]
   for (int64_t i = 0; i < 4; ++i) EXPECT_GT(found[i][i].item<double>(), 0.99) << i;
   const Tensor features = view.features(data.train.images).to(at::kDouble);
   EXPECT_LT(features.mean(0).abs().max().item<double>(), 1e-5);
@@ -165,9 +161,9 @@ TEST(PcaView, OfWideImagesIsThatOfTheirGramMatrix) {
   std::vector<int64_t> ids(n);
   std::iota(ids.begin(), ids.end(), 0);
   Dataset data;
-  data.info = {.source = "made", .channels = 3, .height = 32, .width = 32, .fingerprint = "01234567"};
-  data.train.images =
-      (Draw(3, "wide", ids).uniform("x", {3, 32, 32}) * 255).to(at::kByte);
+  data.info = {
+      .source = "made", .channels = 3, .height = 32, .width = 32, .fingerprint = "01234567"};
+  data.train.images = (Draw(3, "wide", ids).uniform("x", {3, 32, 32}) * 255).to(at::kByte);
   const PcaView view = make_pca_view(data);
   EXPECT_EQ(view.name, "pca39-01234567");
   const Tensor identity = view.directions.t().matmul(view.directions);
@@ -175,8 +171,8 @@ TEST(PcaView, OfWideImagesIsThatOfTheirGramMatrix) {
   // All the variance there is lies in 39 directions.
   const Tensor x = data.train.images.flatten(1).to(at::kDouble) / 255;
   const double total = (x - x.mean(0)).square().sum().item<double>();
-  EXPECT_NEAR(view.features(data.train.images).to(at::kDouble).square().sum().item<double>(),
-              total, 1e-5 * total);
+  EXPECT_NEAR(view.features(data.train.images).to(at::kDouble).square().sum().item<double>(), total,
+              1e-5 * total);
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ double distance(const Tensor& a, const Tensor& b) {
   return frechet_distance(moments(a), moments(b));
 }
 
-Tensor diagonal(std::vector<double> values) { return at::diag(at::tensor(values, at::kDouble)); }
+Tensor diagonal(std::vector<double> values) {
+  return at::diag(at::tensor(values, at::kDouble));
+}
 
 TEST(Moments, AreMeanAndUnbiasedCovariance) {
   const Tensor x = at::tensor({1.0, 2.0, 3.0, 6.0, 5.0, 1.0}).view({3, 2});
@@ -72,7 +74,7 @@ TEST(Frechet, IsSymmetricAndTheSameInEveryBasis) {
 
 TEST(Frechet, DirectionsWithoutVarianceAddNothing) {
   const TwoSets sets = table_sets()[0];
-  const auto widen = [&](const Tensor& x) {   // to 20 features, of which 12 say nothing new
+  const auto widen = [&](const Tensor& x) {  // to 20 features, of which 12 say nothing new
     return at::cat({x, at::zeros({x.size(0), 6}, at::kDouble), x.narrow(1, 0, 6)}, 1);
   };
   const Tensor samples = widen(sets.samples), real = widen(sets.real);
@@ -96,12 +98,15 @@ TEST(Frechet, DirectionsWithoutVarianceAddNothing) {
 TEST(Frechet, RefusesSetsThatDoNotFit) {
   const Moments a = moments(normal("a", {20, 3})), b = moments(normal("b", {20, 4}));
   expect_error(ErrorKind::data, "of 3 and of 4 features", [&] { frechet_distance(a, b); });
-  expect_error(ErrorKind::data, "of 3 and of 4 features",
-               [&] { frechet_influence(normal("a", {20, 3}), a, b); });
-  expect_error(ErrorKind::data, "the influence of 19 items on moments of 20",
-               [&] { frechet_influence(normal("a", {19, 3}), a, a); });
-  expect_error(ErrorKind::data, "sets that are not empty",
-               [&] { frechet_floor(normal("a", {20, 3}), 0, 5); });
+  expect_error(ErrorKind::data, "of 3 and of 4 features", [&] {
+    frechet_influence(normal("a", {20, 3}), a, b);
+  });
+  expect_error(ErrorKind::data, "the influence of 19 items on moments of 20", [&] {
+    frechet_influence(normal("a", {19, 3}), a, a);
+  });
+  expect_error(ErrorKind::data, "sets that are not empty", [&] {
+    frechet_floor(normal("a", {20, 3}), 0, 5);
+  });
 }
 
 TEST(FrechetInfluence, HasMeanZero) {
@@ -128,7 +133,7 @@ Moments weighted(const Tensor& x, int64_t i, double e) {
 TEST(FrechetInfluence, IsTheDerivativeByASamplesWeight) {
   const TwoSets sets = table_sets()[0];
   const Moments real = moments(sets.real);
-  Tensor collapsed = sets.samples.clone();   // a feature that never changes, one that is a copy
+  Tensor collapsed = sets.samples.clone();  // a feature that never changes, one that is a copy
   collapsed.select(1, 0).fill_(0.1);
   collapsed.select(1, 3).copy_(collapsed.select(1, 4));
   for (const Tensor& samples : {sets.samples, collapsed}) {
@@ -215,11 +220,12 @@ TEST(FrechetFloor, ShrinksWithTheSets) {
   EXPECT_NEAR(few.standard_deviation, 10 * many.standard_deviation, 1e-12);
 }
 
-TEST(FrechetFloor, DoesNotDependOnTheOrderMuch) {   // pairs of items are drawn when there are many
+TEST(FrechetFloor, DoesNotDependOnTheOrderMuch) {  // pairs of items are drawn when there are many
   const Tensor x = (normal("x", {9000, 6}) + 0.3).relu();
   const Tensor by_first = x.index_select(0, x.select(1, 0).argsort());
   EXPECT_NEAR(frechet_floor(by_first, 50, 50).standard_deviation /
-                  frechet_floor(x, 50, 50).standard_deviation, 1, 0.03);
+                  frechet_floor(x, 50, 50).standard_deviation,
+              1, 0.03);
 }
 
 TEST(Frechet, AgreesWithPython) {

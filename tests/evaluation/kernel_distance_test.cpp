@@ -16,7 +16,7 @@ TEST(KernelDistance, OfAFewNumbersByHand) {
   EXPECT_NEAR(kernel_distance(b, a), kernel_distance(a, b), 1e-12);
 }
 
-TEST(KernelDistance, IsUnbiased) {   // so that it is around 0, and below 0 half of the time
+TEST(KernelDistance, IsUnbiased) {  // so that it is around 0, and below 0 half of the time
   double sum = 0, square = 0;
   int below = 0;
   constexpr int repeats = 200;
@@ -50,8 +50,7 @@ TEST(KernelDistances, AreOfTheSameSubsetsAtEveryCall) {
   EXPECT_GT(once.std().item<double>(), 0);
   const Tensor all = kernel_distances(sets.real.narrow(0, 0, 60), sets.samples.narrow(0, 0, 60),
                                       {.count = 2, .size = 60});
-  const double whole =
-      kernel_distance(sets.real.narrow(0, 0, 60), sets.samples.narrow(0, 0, 60));
+  const double whole = kernel_distance(sets.real.narrow(0, 0, 60), sets.samples.narrow(0, 0, 60));
   EXPECT_NEAR(all[0].item<double>(), whole, 1e-12);
   EXPECT_NEAR(all[1].item<double>(), whole, 1e-12);
 }

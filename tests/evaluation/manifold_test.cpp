@@ -23,9 +23,9 @@ TEST(Manifold, OfASmallExampleByHand) {
   const ManifoldScores scores =
       manifold_scores(on_a_line({0, 1, 3, 7}), on_a_line({0.5, 4, 4.5, 9}), 1);
   expect_values(scores.precision, {1, 1, 1, 1});
-  expect_values(scores.density, {2, 2, 2, 1});     // 0, 1 | 3, 7 | 3, 7 | 7
+  expect_values(scores.density, {2, 2, 2, 1});  // 0, 1 | 3, 7 | 3, 7 | 7
   expect_values(scores.coverage, {1, 1, 1, 1});
-  expect_values(scores.recall, {1, 1, 1, 1});      // 0.5 | 0.5 | 0.5 | 9
+  expect_values(scores.recall, {1, 1, 1, 1});  // 0.5 | 0.5 | 0.5 | 9
 }
 
 TEST(Manifold, OnTheSurfaceIsOutside) {
@@ -80,7 +80,7 @@ TEST(Manifold, DoesNotDependOnThreadsOrOrder) {
   EXPECT_TRUE(again.coverage.equal(once.coverage));
 }
 
-TEST(Manifold, OfCollapsedSets) {   // radii of 0 hold nothing, not even a copy
+TEST(Manifold, OfCollapsedSets) {  // radii of 0 hold nothing, not even a copy
   const Tensor same = at::ones({20, 3}), other = table_uniform("x", {30, 3});
   const ManifoldScores scores = manifold_scores(same, same, 2);
   EXPECT_EQ(scores.precision.sum().item<double>(), 0);

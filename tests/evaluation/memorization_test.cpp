@@ -13,7 +13,9 @@ namespace {
 /// All distances one by one, then sorted: equal ones by the row.
 Neighbours by_sorting(const Tensor& queries, const Tensor& among, int64_t k, bool itself) {
   Tensor all = (queries.to(at::kDouble).unsqueeze(1) - among.to(at::kDouble).unsqueeze(0))
-                   .square().sum(2).sqrt();
+                   .square()
+                   .sum(2)
+                   .sqrt();
   if (itself) all.fill_diagonal_(std::numeric_limits<double>::infinity());
   const auto [distance, index] = all.sort(/*stable=*/true, 1, false);
   return {distance.narrow(1, 0, k), index.narrow(1, 0, k)};
@@ -38,7 +40,7 @@ TEST(NearestNeighbours, AreThoseOfAFullSearch) {
 
 TEST(NearestNeighbours, TakeAnyTypeOfNumber) {
   const Tensor training = table_pictures("training", 400), generated = table_pictures("new", 100);
-  const Neighbours expected = by_sorting(generated, training, 4, false);   // with many ties
+  const Neighbours expected = by_sorting(generated, training, 4, false);  // with many ties
   for (const auto type : {at::kByte, at::kInt, at::kLong, at::kFloat, at::kDouble, at::kBFloat16}) {
     expect_same(nearest_neighbours(generated.to(type), training.to(type), 4), expected);
   }
@@ -53,9 +55,9 @@ TEST(NearestNeighbours, AreExactWhereFloat32IsNot) {
   const Tensor queries = at::cat({table_uniform("queries", {50, 20}) * 1e-3 + 100, among});
   expect_same(nearest_neighbours(queries, among, 5), by_sorting(queries, among, 5, false));
   const Tensor spread = among.clone();
-  spread[7].fill_(-1e6);   // one outlier makes all products rough
+  spread[7].fill_(-1e6);  // one outlier makes all products rough
   expect_same(nearest_neighbours(queries, spread, 5), by_sorting(queries, spread, 5, false));
-  const Tensor huge = (among - 100) * 1e30, of_huge = (queries - 100) * 1e30;   // squares overflow
+  const Tensor huge = (among - 100) * 1e30, of_huge = (queries - 100) * 1e30;  // squares overflow
   expect_same(nearest_neighbours(of_huge, huge, 5), by_sorting(of_huge, huge, 5, false));
 }
 
@@ -135,7 +137,7 @@ TEST(KMeans, FindsClustersThatAreApart) {
 TEST(KMeans, GivesEachCellTheMeanOfItsPoints) {
   const Tensor points = table_uniform("points", {900, 5}).to(at::kFloat);
   const Tensor centres = k_means(points, 7), cell = nearest_centre(points, centres);
-  for (int64_t i = 0; i < 7; ++i) {   // 50 rounds do not always end: nearly
+  for (int64_t i = 0; i < 7; ++i) {  // 50 rounds do not always end: nearly
     const Tensor own = points.index_select(0, (cell == i).nonzero().squeeze(1));
     EXPECT_LT((centres[i] - own.mean(0)).abs().max().item<double>(), 0.02);
   }
@@ -149,8 +151,9 @@ TEST(KMeans, OfFewerDifferentPointsThanCells) {
 }
 
 TEST(KMeans, RefusesFewerPointsThanCells) {
-  expect_error(ErrorKind::data, "expected at least 6 items, found 5",
-               [] { k_means(at::zeros({5, 2}), 6); });
+  expect_error(ErrorKind::data, "expected at least 6 items, found 5", [] {
+    k_means(at::zeros({5, 2}), 6);
+  });
   expect_error(ErrorKind::data, "at least 1 cell", [] { k_means(at::zeros({5, 2}), 0); });
 }
 
@@ -166,7 +169,7 @@ TEST(DataCopying, IsMannAndWhitneysZ) {
   const double largest = 200 / std::sqrt(20 * 20 * 41 / 12.0);
   EXPECT_NEAR(one_cell(near, far), -largest, 1e-12);
   EXPECT_NEAR(one_cell(far, near), largest, 1e-12);
-  EXPECT_NEAR(one_cell(near, near.flip(0)), 0, 1e-12);   // ties count half
+  EXPECT_NEAR(one_cell(near, near.flip(0)), 0, 1e-12);  // ties count half
   EXPECT_NEAR(one_cell(at::zeros(25), at::zeros(30)), 0, 1e-12);
 }
 
@@ -186,7 +189,7 @@ TEST(DataCopying, IsStandardNormalWhereNothingIsCopied) {
 TEST(DataCopying, WeighsCellsByTestImagesAndLeavesSmallOnesOut) {
   // Cell 0: 20 samples, all nearer than 30 test images. Cell 1: 20 samples, all farther than 10.
   // Cell 2: 19 samples, too few. Cell 3: no test images. Cell 4: empty.
-  const auto both = [](std::vector<std::array<int64_t, 3>> parts) {   // count, distance, cell
+  const auto both = [](std::vector<std::array<int64_t, 3>> parts) {  // count, distance, cell
     std::vector<Tensor> distances, cells;
     for (const auto& [count, distance, cell] : parts) {
       distances.push_back(at::full(count, static_cast<double>(distance), at::kDouble));
@@ -206,9 +209,8 @@ TEST(DataCopying, RefusesWhatItCannotScore) {
   const Tensor x = at::ones(30), cell = at::zeros(30, at::kLong);
   const auto refuses = [](const char* part, const Tensor& samples, const Tensor& sample_cell,
                           const Tensor& tests, const Tensor& test_cell) {
-    expect_error(ErrorKind::data, part, [&] {
-      data_copying_score(samples, sample_cell, tests, test_cell, 2);
-    });
+    expect_error(ErrorKind::data, part,
+                 [&] { data_copying_score(samples, sample_cell, tests, test_cell, 2); });
   };
   refuses("no cell has 20 samples", x.narrow(0, 0, 19), cell.narrow(0, 0, 19), x, cell);
   refuses("no cell has 20 samples", x, cell, x, cell + 1);

@@ -50,7 +50,7 @@ struct TwoSets {
 
   Json values;
   int64_t d, m, n;
-  Tensor real, samples;   // [m, d], [n, d]
+  Tensor real, samples;  // [m, d], [n, d]
 };
 
 inline std::vector<TwoSets> table_sets() {

@@ -25,9 +25,13 @@ LoadedModel trained(const std::string& preset, const Json& changes, const Datase
                  "test");
   settings.merge(changes, "test");
   const Family& family = find_family(preset == "classifier" ? "classifier" : "vae");
-  const TrainRequest request{.family = family, .config = settings.resolve(run_sections(family)),
-                             .data = &data, .run = folder, .preset = preset,
-                             .resume = std::nullopt, .init = std::nullopt};
+  const TrainRequest request{.family = family,
+                             .config = settings.resolve(run_sections(family)),
+                             .data = &data,
+                             .run = folder,
+                             .preset = preset,
+                             .resume = std::nullopt,
+                             .init = std::nullopt};
   TrainObserver observer;
   train(request, observer);
   return load_model({.folder = folder, .checkpoint = ""}, at::kCPU);
@@ -41,8 +45,8 @@ TEST(Scores, OfALikelihoodTellNoiseFromDigits) {
   Dataset data = quick_digits();
   data.info.binarize = Binarize::threshold;
   const TempFolder folder;
-  const LoadedModel vae = trained("vae", {{"data", {{"binarize", "threshold"}}}}, data,
-                                  folder.path());
+  const LoadedModel vae =
+      trained("vae", {{"data", {{"binarize", "threshold"}}}}, data, folder.path());
   ScoredSet turned = test_set(data, "upside-down");
   turned.images.images = turned.images.images.flip(2);
   const ScoredSet digits = test_set(data, "digits-test600");
@@ -67,8 +71,8 @@ TEST(Scores, CorrectedForComplexityDoNotPreferEmptyImages) {
   Dataset data = quick_digits();
   data.info.binarize = Binarize::threshold;
   const TempFolder folder;
-  const LoadedModel vae = trained("vae", {{"data", {{"binarize", "threshold"}}}}, data,
-                                  folder.path());
+  const LoadedModel vae =
+      trained("vae", {{"data", {{"binarize", "threshold"}}}}, data, folder.path());
   ScoredSet empty = test_set(data, "empty");
   empty.images.images = at::zeros_like(empty.images.images);
   Evaluation result;
@@ -80,9 +84,8 @@ TEST(Scores, CorrectedForComplexityDoNotPreferEmptyImages) {
 
 TEST(Scores, OfAClassifierAreItsConfidence) {
   const TempFolder folder;
-  const LoadedModel classifier =
-      trained("classifier", {{"model", {{"width", 4}, {"features", 16}}}}, quick_digits(),
-              folder.path());
+  const LoadedModel classifier = trained(
+      "classifier", {{"model", {{"width", 4}, {"features", 16}}}}, quick_digits(), folder.path());
   const ScoredSet digits = test_set(quick_digits(), "digits");
   const Tensor p = class_probabilities(classifier, digits);
   EXPECT_EQ(p.sizes(), (at::IntArrayRef{600, 10}));
@@ -110,12 +113,14 @@ TEST(Scores, OfAClassifierAreItsConfidence) {
   double expected = 0;
   const Tensor confidence = p.amax(1);
   for (int bin = 0; bin < 15; ++bin) {
-    const Tensor in = confidence.ge(bin / 15.0).logical_and(
-        bin == 14 ? confidence.le(1) : confidence.lt((bin + 1) / 15.0));
+    const Tensor in =
+        confidence.ge(bin / 15.0)
+            .logical_and(bin == 14 ? confidence.le(1) : confidence.lt((bin + 1) / 15.0));
     if (in.sum().item<int64_t>() == 0) continue;
-    expected += std::abs((right.masked_select(in).mean() - confidence.masked_select(in).mean())
-                             .item<double>()) *
-                in.sum().item<double>() / 600;
+    expected +=
+        std::abs(
+            (right.masked_select(in).mean() - confidence.masked_select(in).mean()).item<double>()) *
+        in.sum().item<double>() / 600;
   }
   EXPECT_NEAR(find_metric(result, "calibration_error").value, expected, 1e-9);
   measure_classification(classifier, quick_digits(), 50, result);
@@ -129,8 +134,8 @@ TEST(Scores, OfAClassifierAreItsConfidence) {
 
 TEST(Scores, RefuseImagesOfAnotherShapeAndModelsThatOnlyGenerate) {
   const TempFolder folder;
-  const LoadedModel vae = trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(),
-                                  folder.path());
+  const LoadedModel vae =
+      trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(), folder.path());
   ScoredSet wide = test_set(quick_digits(), "wide");
   wide.info.width = 32;
   expect_error(ErrorKind::data, "32x28", [&] { score_images(vae, wide, 1); });
@@ -143,13 +148,12 @@ TEST(Scores, RefuseImagesOfAnotherShapeAndModelsThatOnlyGenerate) {
 
 TEST(EvaluateModel, RefusesPartsThatDoNotApply) {
   const TempFolder folder;
-  const LoadedModel vae = trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(),
-                                  folder.path());
+  const LoadedModel vae =
+      trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(), folder.path());
   const EvaluationData data{.own = quick_digits(), .whole = quick_digits()};
   TrainObserver observer;
-  expect_error(ErrorKind::usage, "classifier", [&] {
-    evaluate_model(vae, data, {.parts = {Part::classification}}, observer);
-  });
+  expect_error(ErrorKind::usage, "classifier",
+               [&] { evaluate_model(vae, data, {.parts = {Part::classification}}, observer); });
   expect_error(ErrorKind::usage, "class-conditional", [&] {
     evaluate_model(vae, data, {.parts = {Part::classification_score}}, observer);
   });
@@ -161,14 +165,14 @@ TEST(EvaluateModel, RefusesPartsThatDoNotApply) {
 
 TEST(EvaluateModel, MeasuresTheNumberOfSamplesAskedFor) {
   const TempFolder folder;
-  const LoadedModel vae = trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(),
-                                  folder.path());
+  const LoadedModel vae =
+      trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(), folder.path());
   Dataset unlabelled = quick_digits();
   unlabelled.info.classes.clear();
   const EvaluationData data{.own = unlabelled, .whole = unlabelled};
   TrainObserver observer;
-  const Evaluation result = evaluate_model(
-      vae, data, {.parts = {Part::distances}, .samples = 100, .first = 5}, observer);
+  const Evaluation result =
+      evaluate_model(vae, data, {.parts = {Part::distances}, .samples = 100, .first = 5}, observer);
   EXPECT_EQ(find_metric(result, "fd_pca").count, 100);
   EXPECT_EQ(result.sampling["first"], 5);
   EXPECT_EQ(result.sampling["count"], 100);

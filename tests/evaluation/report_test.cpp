@@ -36,14 +36,18 @@ std::string save(const fs::path& run, int64_t step, double weight = 0, const Jso
   m.validation = {{"nelbo", 101.25}, {"kl", 20.5}};
   m.best_step = step;
   m.best_value = 101.25;
-  save_checkpoint(run, m, {{"dense.weight", at::full({3, 4}, weight)},
-                           {"dense.bias", at::zeros({4})}}, {});
+  save_checkpoint(run, m,
+                  {{"dense.weight", at::full({3, 4}, weight)}, {"dense.bias", at::zeros({4})}}, {});
   return m.weights_sha256();
 }
 
-Metric nll(const Tensor& items) { return mean_metric("nll_iw5" + kProtocol, items, "nats"); }
+Metric nll(const Tensor& items) {
+  return mean_metric("nll_iw5" + kProtocol, items, "nats");
+}
 
-Tensor eight(double mean) { return at::arange(8, at::kDouble) * 3 + mean; }
+Tensor eight(double mean) {
+  return at::arange(8, at::kDouble) * 3 + mean;
+}
 
 class Reports : public testing::Test {
  protected:
@@ -62,8 +66,11 @@ TEST_F(Reports, ColumnsAreRunsStepsAndSamplingSettings) {
   const std::string sha = save(run("a"), 10);
   const auto keep = [&](const Json& sampling, std::vector<Metric> metrics,
                         const std::string& note = "a note") {
-    keep_evaluation(run("a"), {.step = 10, .weights_sha256 = sha, .sampling = sampling,
-                               .metrics = std::move(metrics), .notes = {note}});
+    keep_evaluation(run("a"), {.step = 10,
+                               .weights_sha256 = sha,
+                               .sampling = sampling,
+                               .metrics = std::move(metrics),
+                               .notes = {note}});
   };
   keep(nullptr, {nll(eight(1))});
   keep({{"count", 8}, {"options", {{"guidance", 0}}}}, {{.name = "fid@8", .value = 5}}, "stale");
@@ -75,12 +82,12 @@ TEST_F(Reports, ColumnsAreRunsStepsAndSamplingSettings) {
   EXPECT_EQ(found.columns[0].label, "a@10, guidance 0");
   EXPECT_EQ(found.columns[1].label, "a@10, guidance 2");
   ASSERT_EQ(found.rows.size(), 3u);
-  EXPECT_EQ(found.rows[0].name, "nll_iw5" + kProtocol);   // measured without samples: in both
+  EXPECT_EQ(found.rows[0].name, "nll_iw5" + kProtocol);  // measured without samples: in both
   EXPECT_TRUE(found.rows[0].values[0] && found.rows[0].values[1]);
   EXPECT_EQ(found.rows[0].unpaired, "same measurement");
-  EXPECT_EQ(found.rows[1].values[0]->value, 3);            // the later one
+  EXPECT_EQ(found.rows[1].values[0]->value, 3);  // the later one
   EXPECT_EQ(found.rows[1].values[1]->value, 4);
-  EXPECT_EQ(found.rows[2].name, "fid@9");                  // another protocol, another row
+  EXPECT_EQ(found.rows[2].name, "fid@9");  // another protocol, another row
   EXPECT_FALSE(found.rows[2].values[1]);
   EXPECT_EQ(found.notes, std::vector<std::string>{"a@10, guidance 0; a@10, guidance 2: a note"});
 }
@@ -92,14 +99,14 @@ TEST_F(Reports, ShowTheCheckpointNamedOrEvaluatedLast) {
   EXPECT_EQ(report({"a"}).columns.at(0).label, "a@10");
   EXPECT_EQ(report({"a@20"}).columns.at(0).label, "a@20");
   EXPECT_EQ(report({"a@best"}).columns.at(0).label, "a@20");
-  const Report both = report({"a", "a@20", "a@10"});   // the first twice
+  const Report both = report({"a", "a@20", "a@10"});  // the first twice
   ASSERT_EQ(both.columns.size(), 2u);
   EXPECT_EQ(both.runs[0].name, "a@10");
   EXPECT_EQ(both.rows[0].difference->value, 1);
   expect_error(ErrorKind::usage, "10, 20", [&] { report({"a@30"}); });
   expect_error(ErrorKind::usage, "no run", [&] { report({"nothing"}); });
 
-  save(run("a"), 30, 2);   // step 10 is not kept
+  save(run("a"), 30, 2);  // step 10 is not kept
   const Report gone = report({"a"});
   EXPECT_EQ(gone.columns.at(0).metrics.at(0).value, nll(eight(1)).value);
   ASSERT_EQ(gone.notes.size(), 1u);
@@ -136,11 +143,10 @@ TEST_F(Reports, DifferencesAreOfEqualItems) {
     return Metric{.name = "kid@p", .value = mean, .spread = 1e-3};
   };
   const auto better = [](double value, double error) {
-    return Metric{.name = "recall@p", .value = value, .standard_error = error,
-                  .better = Better::higher};
+    return Metric{
+        .name = "recall@p", .value = value, .standard_error = error, .better = Better::higher};
   };
-  keep("a", {nll(eight(1)), no_items, better(0.5, 0.01), mean_metric("x@p", eight(0)),
-             subsets(1)});
+  keep("a", {nll(eight(1)), no_items, better(0.5, 0.01), mean_metric("x@p", eight(0)), subsets(1)});
   keep("b", {nll(eight(0.5) + wiggle), no_items, better(0.6, 0.01),
              mean_metric("x@p", eight(0).narrow(0, 0, 7)), subsets(100)});
   const Report two = report({"a", "b"});
@@ -151,8 +157,8 @@ TEST_F(Reports, DifferencesAreOfEqualItems) {
   EXPECT_NEAR(paired.difference->standard_error, 0.1 * std::sqrt(8.0 / 7 / 8), 1e-6);
   EXPECT_EQ(paired.best, 1u);
   EXPECT_EQ(two.rows.at(1).unpaired, "not paired (no items)");
-  EXPECT_FALSE(two.rows.at(1).best);                       // equal
-  EXPECT_EQ(two.rows.at(2).best, 1u);                      // 0.1 against 0.014
+  EXPECT_FALSE(two.rows.at(1).best);   // equal
+  EXPECT_EQ(two.rows.at(2).best, 1u);  // 0.1 against 0.014
   EXPECT_EQ(two.rows.at(3).unpaired, "not paired (other items)");
   EXPECT_FALSE(two.rows.at(3).best);
   EXPECT_EQ(two.rows.at(4).unpaired, "not paired (no items)");
@@ -160,21 +166,25 @@ TEST_F(Reports, DifferencesAreOfEqualItems) {
 
   keep("c", {nll(eight(0.5)), better(0.605, 0.01)});
   const Report three = report({"a", "b", "c"});
-  EXPECT_FALSE(three.rows.at(0).best);                     // b and c cannot be told apart
+  EXPECT_FALSE(three.rows.at(0).best);  // b and c cannot be told apart
   EXPECT_FALSE(three.rows.at(0).difference);
   EXPECT_EQ(three.rows.at(0).unpaired, "");
-  keep("d", {better(0.9, 0)});                             // without an error nothing is clear
+  keep("d", {better(0.9, 0)});  // without an error nothing is clear
   EXPECT_FALSE(report({"a", "d"}).rows.at(2).best);
 
   std::string items = slurp(run("a") / "evaluations/0001.safetensors");
   put(run("a") / "evaluations/0001.safetensors", items.substr(0, 20));
   expect_error(ErrorKind::data, "0001.safetensors", [&] { report({"a", "b"}); });
-  EXPECT_EQ(report({"a"}).columns.size(), 1u);             // nothing to compare: not read
+  EXPECT_EQ(report({"a"}).columns.size(), 1u);  // nothing to compare: not read
 }
 
 TEST_F(Reports, AsText) {
   const std::string a = save(run("a"), 10), b = save(run("x|y"), 10, 1, "a,\"b\"");
-  Metric kid{.name = "kid@p|q", .value = 0.00312, .spread = 0.00041, .count = 8, .floor = 0.0,
+  Metric kid{.name = "kid@p|q",
+             .value = 0.00312,
+             .spread = 0.00041,
+             .count = 8,
+             .floor = 0.0,
              .real = 0.0001};
   keep_evaluation(run("a"), {.step = 10, .weights_sha256 = a, .metrics = {nll(eight(1)), kid}});
   keep_evaluation(run("x|y"), {.step = 10, .weights_sha256 = b, .metrics = {nll(eight(0))}});

@@ -13,8 +13,13 @@ namespace {
 Evaluation some_evaluation() {
   Metric nll = mean_metric("nll_iw5@digits-test4/dynbin-seed0/bernoulli",
                            at::tensor({1.0, 2.0, 3.0, 4.0}), "nats");
-  Metric kid{.name = "kid@digits-4", .value = -1.0 / 3, .spread = 0.25, .count = 4,
-             .better = Better::higher, .floor = 0.5, .real = 1e-300};
+  Metric kid{.name = "kid@digits-4",
+             .value = -1.0 / 3,
+             .spread = 0.25,
+             .count = 4,
+             .better = Better::higher,
+             .floor = 0.5,
+             .real = 1e-300};
   return {.step = 7,
           .weights_sha256 = "f00d",
           .sampling = {{"first", 0}, {"count", 4}, {"options", {{"temperature", 0.7}}}},
@@ -33,7 +38,7 @@ TEST(Result, KeepsAndReadsTheSame) {
   const auto all = read_evaluations(run.path());
   ASSERT_EQ(all.size(), 2u);
   const Evaluation& found = all[0];
-  EXPECT_EQ(to_json(found), to_json(kept));   // every digit
+  EXPECT_EQ(to_json(found), to_json(kept));  // every digit
   EXPECT_EQ(found.metrics[1].floor, kept.metrics[1].floor);
   EXPECT_EQ(found.metrics[1].real, kept.metrics[1].real);
   EXPECT_FALSE(found.metrics[0].floor);
@@ -54,14 +59,16 @@ TEST(Result, TornAndForeignLinesAreNamed) {
   keep_evaluation(run.path(), some_evaluation());
   const std::string good = slurp(run / "evaluations.jsonl");
   const std::vector<std::string> all_bad{
-      good.substr(0, good.size() / 2), "{\"step\": 1}\n", "[1, 2]\n", "\n",
+      good.substr(0, good.size() / 2),
+      "{\"step\": 1}\n",
+      "[1, 2]\n",
+      "\n",
       R"({"step": "x", "weights_sha256": "", "metrics": []})",
       R"({"step": 1, "weights_sha256": "", "metrics": [{"name": "a"}]})"};
   for (const std::string& bad : all_bad) {
     put(run / "evaluations.jsonl", good + bad);
-    expect_error(ErrorKind::data, "evaluations.jsonl, line 2", [&] {
-      read_evaluations(run.path());
-    });
+    expect_error(ErrorKind::data, "evaluations.jsonl, line 2",
+                 [&] { read_evaluations(run.path()); });
   }
   put(run / "evaluations.jsonl", good);
   std::string items = slurp(run / "evaluations/0001.safetensors");
@@ -70,9 +77,10 @@ TEST(Result, TornAndForeignLinesAreNamed) {
 }
 
 TEST(Result, MeansHaveStandardErrors) {
-  const Metric metric = mean_metric("m", at::tensor({1, 2, 3, 4}, at::kLong), "nats", Better::higher);
+  const Metric metric =
+      mean_metric("m", at::tensor({1, 2, 3, 4}, at::kLong), "nats", Better::higher);
   EXPECT_DOUBLE_EQ(metric.value, 2.5);
-  EXPECT_DOUBLE_EQ(metric.standard_error, std::sqrt(5.0 / 3) / 2);   // variance 5/3, 4 items
+  EXPECT_DOUBLE_EQ(metric.standard_error, std::sqrt(5.0 / 3) / 2);  // variance 5/3, 4 items
   EXPECT_EQ(metric.count, 4);
   EXPECT_EQ(metric.better, Better::higher);
   EXPECT_EQ(mean_metric("m", at::ones({1})).standard_error, 0);
@@ -87,7 +95,7 @@ TEST(Result, PairedDifferencesHaveTheErrorOfTheDifferences) {
   const Metric first = mean_metric("m@p", a), second = mean_metric("m@p", b);
   const PairedDifference d = paired_difference(first, a, second, b);
   EXPECT_NEAR(d.value, 1, 1e-12);
-  EXPECT_NEAR(d.standard_error, std::sqrt(1.0 / 3) / 2, 1e-12);   // variance 4 * 0.25 / 3
+  EXPECT_NEAR(d.standard_error, std::sqrt(1.0 / 3) / 2, 1e-12);  // variance 4 * 0.25 / 3
   EXPECT_NEAR(paired_difference(second, b, first, a).value, -1, 1e-12);
   EXPECT_EQ(paired_difference(first, a, first, a).standard_error, 0);
   EXPECT_THROW(paired_difference(first, a, mean_metric("m@q", b), b), std::logic_error);
@@ -108,8 +116,8 @@ TEST(Result, BarsAreParsedStrictly) {
 }
 
 TEST(Result, ABarNamesOneMetric) {
-  const std::vector<Metric> metrics{{.name = "nll_iw5@p"}, {.name = "bits_per_dim_iw5@p"},
-                                    {.name = "kl@p"}, {.name = "kl_weighted@p"},
+  const std::vector<Metric> metrics{{.name = "nll_iw5@p"},  {.name = "bits_per_dim_iw5@p"},
+                                    {.name = "kl@p"},       {.name = "kl_weighted@p"},
                                     {.name = "elbo_iw5@p"}, {.name = "elbo_iw50@p"},
                                     {.name = "fd_pca@p"}};
   const auto found = [&](const std::string& name) {
@@ -118,9 +126,9 @@ TEST(Result, ABarNamesOneMetric) {
   EXPECT_EQ(found("nll"), "nll_iw5@p");
   EXPECT_EQ(found("nll_iw5"), "nll_iw5@p");
   EXPECT_EQ(found("nll_iw5@p"), "nll_iw5@p");
-  EXPECT_EQ(found("kl"), "kl@p");   // the whole name goes before the beginning of another
+  EXPECT_EQ(found("kl"), "kl@p");  // the whole name goes before the beginning of another
   expect_error(ErrorKind::usage, "more than one", [&] { found("elbo"); });
-  expect_error(ErrorKind::usage, "none", [&] { found("fd"); });   // another metric than fd_pca
+  expect_error(ErrorKind::usage, "none", [&] { found("fd"); });  // another metric than fd_pca
   expect_error(ErrorKind::usage, "none", [&] { found("fid"); });
   expect_error(ErrorKind::usage, "none", [&] { found("nl"); });
 }

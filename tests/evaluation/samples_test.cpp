@@ -71,7 +71,8 @@ TEST(Distances, AMissingClassRaisesTheDistanceAndLowersCoverage) {
   EXPECT_GT(find_metric(part, "fd").value, 2 * find_metric(whole, "fd").value);
   EXPECT_GT(find_metric(part, "fd_pca").value, 1.2 * find_metric(whole, "fd_pca").value);
   EXPECT_LT(find_metric(part, "coverage").value, find_metric(whole, "coverage").value - 0.03);
-  EXPECT_LT(find_metric(part, "coverage_pca").value, find_metric(whole, "coverage_pca").value - 0.03);
+  EXPECT_LT(find_metric(part, "coverage_pca").value,
+            find_metric(whole, "coverage_pca").value - 0.03);
 }
 
 TEST(Distances, WithoutClassesFallBackToPrincipalComponentsAndSaySo) {
@@ -87,7 +88,7 @@ TEST(Distances, WithoutClassesFallBackToPrincipalComponentsAndSaySo) {
 
 TEST(Distances, RefuseWhatGivesNoNumber) {
   Evaluation result;
-  expect_error(ErrorKind::data, "64", [&] {   // fewer samples than principal components
+  expect_error(ErrorKind::data, "64", [&] {  // fewer samples than principal components
     measure_distances(fresh_digits(60), reference(), result);
   });
   Samples equal = fresh_digits(100);
@@ -96,8 +97,7 @@ TEST(Distances, RefuseWhatGivesNoNumber) {
                [&] { measure_distances(equal, reference(), result); });
   Samples wide = fresh_digits(100);
   wide.pixels = at::constant_pad_nd(wide.pixels, {0, 1});
-  expect_error(ErrorKind::data, "29x28",
-               [&] { measure_distances(wide, reference(), result); });
+  expect_error(ErrorKind::data, "29x28", [&] { measure_distances(wide, reference(), result); });
   Samples colour = fresh_digits(100);
   colour.pixels = colour.pixels.repeat({1, 3, 1, 1});
   expect_error(ErrorKind::data, "3 channels",
@@ -120,7 +120,8 @@ TEST(Classes, CountWhatTheClassifierSees) {
   // As expected of 9 degrees of freedom: 99.99 % lie below 33.7.
   EXPECT_LT(find_metric(result, "class_chi2").value, 2 * 33.7);
   EXPECT_EQ(*find_metric(result, "class_chi2").floor, 9);
-  EXPECT_NEAR(find_metric(result, "conditional_accuracy").value, quick_extractor().test_accuracy(), 0.04);
+  EXPECT_NEAR(find_metric(result, "conditional_accuracy").value, quick_extractor().test_accuracy(),
+              0.04);
   double sum = 0;
   for (const auto& [name, share] : result.details["class_shares"].items()) {
     sum += share.get<double>();
@@ -145,13 +146,14 @@ TEST(Memorization, IsSeenInCopiesAndNotInFreshDigits) {
   Evaluation fresh, copies;
   measure_memorization(fresh_digits(600), reference(), fresh);
   EXPECT_LT(find_metric(fresh, "memorized_share").value, 0.02);
-  EXPECT_NEAR(find_metric(fresh, "authentic_share").value, *find_metric(fresh, "authentic_share").real, 0.08);
+  EXPECT_NEAR(find_metric(fresh, "authentic_share").value,
+              *find_metric(fresh, "authentic_share").real, 0.08);
   EXPECT_LT(std::abs(find_metric(fresh, "c_t").value), 3);
   EXPECT_TRUE(fresh.notes.empty()) << fresh.notes[0];
 
   Samples copied{.pixels = quick_digits().train.images.narrow(0, 0, 600), .labels = {}};
   copied.pixels = copied.pixels.clone();
-  copied.pixels.bitwise_xor_(1);   // nearly copies
+  copied.pixels.bitwise_xor_(1);  // nearly copies
   measure_memorization(copied, reference(), copies);
   EXPECT_GT(find_metric(copies, "memorized_share").value, 0.95);
   EXPECT_LT(find_metric(copies, "authentic_share").value, 0.02);
@@ -168,8 +170,8 @@ TEST(ClassificationScore, IsHighForRealLabelsAndChanceForShuffledOnes) {
   Evaluation good, bad;
   measure_classification_score(samples, reference(), good, observer, quick_recipe());
   const Metric& score = good.metrics.at(0);
-  EXPECT_EQ(score.name, "classification_score@digits-test600/n1500/seeds3/" +
-                            recipe_name(quick_recipe()));
+  EXPECT_EQ(score.name,
+            "classification_score@digits-test600/n1500/seeds3/" + recipe_name(quick_recipe()));
   EXPECT_NEAR(score.value, quick_extractor().test_accuracy(), 0.08);
   EXPECT_GT(score.spread, 0);
   EXPECT_EQ(score.items.numel(), 600);

@@ -41,8 +41,8 @@ TEST(Auroc, DoesNotDependOnOrderOrScale) {
 TEST(Auroc, HasTheStandardErrorOfManyRepeats) {
   std::vector<double> values, errors;
   for (int i = 0; i < 300; ++i) {
-    const Auroc found = auroc(table_uniform(concat("in/", i), {80}) + 0.3,
-                              table_uniform(concat("out/", i), {50}));
+    const Auroc found =
+        auroc(table_uniform(concat("in/", i), {80}) + 0.3, table_uniform(concat("out/", i), {50}));
     values.push_back(found.value);
     errors.push_back(found.standard_error);
   }
@@ -80,7 +80,7 @@ TEST(CompressedBits, OrdersImagesByComplexity) {
     EXPECT_LT(bits[1].item<double>(), bits[2].item<double>());
     const double raw = static_cast<double>(channels) * 32 * 32 * 8;
     EXPECT_LT(bits[0].item<double>(), raw / 10);
-    EXPECT_NEAR(bits[2].item<double>() / raw, 1, 0.1);   // noise does not shrink
+    EXPECT_NEAR(bits[2].item<double>() / raw, 1, 0.1);  // noise does not shrink
   }
 }
 
@@ -88,8 +88,8 @@ TEST(CompressedBits, ArePixelsOfThePng) {
   const Tensor image = (table_uniform("image", {3, 20, 10}) * 4).to(at::kByte);
   const Tensor rows = image.permute({1, 2, 0}).contiguous();
   const uint8_t* data = rows.const_data_ptr<uint8_t>();
-  const std::string png = encode_png(
-      {.width = 10, .height = 20, .channels = 3, .pixels = {data, data + rows.numel()}});
+  const std::string png =
+      encode_png({.width = 10, .height = 20, .channels = 3, .pixels = {data, data + rows.numel()}});
   // Signature 8, header 12 + 13, pixels 12 + their bytes, end 12.
   EXPECT_EQ(compressed_bits(image.unsqueeze(0)).item<double>(),
             8 * static_cast<double>(png.size() - 57));
@@ -97,10 +97,12 @@ TEST(CompressedBits, ArePixelsOfThePng) {
 
 TEST(CompressedBits, RefusesWhatIsNoImage) {
   expect_error(ErrorKind::data, "uint8 images", [] { compressed_bits(at::zeros({2, 1, 4, 4})); });
-  expect_error(ErrorKind::data, "uint8 images",
-               [] { compressed_bits(at::zeros({2, 2, 4, 4}, at::kByte)); });
-  expect_error(ErrorKind::data, "uint8 images",
-               [] { compressed_bits(at::zeros({4, 4}, at::kByte)); });
+  expect_error(ErrorKind::data, "uint8 images", [] {
+    compressed_bits(at::zeros({2, 2, 4, 4}, at::kByte));
+  });
+  expect_error(ErrorKind::data, "uint8 images", [] {
+    compressed_bits(at::zeros({4, 4}, at::kByte));
+  });
   EXPECT_EQ(compressed_bits(at::zeros({0, 1, 4, 4}, at::kByte)).numel(), 0);
 }
 

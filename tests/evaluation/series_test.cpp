@@ -34,7 +34,8 @@ TEST(Crps, OfANormalDistributionIsItsClosedForm) {
   const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(1);
   const Tensor draws = at::randn({20'000}, generator, at::kDouble);
   const auto* first = draws.const_data_ptr<double>();
-  EXPECT_NEAR(crps({first, first + draws.numel()}, 0), (std::sqrt(2.0) - 1) / std::sqrt(M_PI), 0.01);
+  EXPECT_NEAR(crps({first, first + draws.numel()}, 0), (std::sqrt(2.0) - 1) / std::sqrt(M_PI),
+              0.01);
 }
 
 TEST(Baselines, RepeatWhatTheyShould) {
@@ -48,7 +49,8 @@ TEST(Baselines, RepeatWhatTheyShould) {
 TEST(SeriesEvaluation, MeasuresForecastsBesideBaselines) {
   TempFolder folder;
   std::ofstream csv(folder / "s.csv");
-  for (int t = 0; t < 300; ++t) csv << std::sin(t * 2 * M_PI / 6) + 0.1 * t + 0.3 * (t * 7919 % 13) << "\n";
+  for (int t = 0; t < 300; ++t)
+    csv << std::sin(t * 2 * M_PI / 6) + 0.1 * t + 0.3 * (t * 7919 % 13) << "\n";
   csv.close();
   const EvaluationData data = load_evaluation_data({.source = (folder / "s.csv").string(),
                                                     .tokenizer = "differences",

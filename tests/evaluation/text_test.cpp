@@ -91,7 +91,8 @@ TEST_F(TextEvaluation, ReadsEveryTokenOnceInWindows) {
   double plain = 0, sliding = 0;
   for (int64_t i = 1; i < n; ++i) {
     plain += nats(tokens, i, (i - 1) % 8 + 1);
-    // Windows of eight that begin at 0, 2, 4, ...: token i is read in the first that ends behind it.
+    // Windows of eight that begin at 0, 2, 4, ...: token i is read in the first that ends behind
+    // it.
     const int64_t start = i <= 8 ? 0 : (i - 8 + 1) / 2 * 2;
     sliding += nats(tokens, i, i - start);
   }

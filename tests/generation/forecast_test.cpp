@@ -25,14 +25,16 @@ TEST(Forecast, PathsAreTextsFollowedFromTheLastValue) {
   const DataInfo info = series_info();
   const auto model = random_text_model("transformer", info);
   const std::vector<double> past{1, 3, 2, 5};
-  const Forecast fan =
-      forecast(*model, {.first = 5, .count = 4, .length = 20, .options = {{"temperature", 1}}},
-               past, info);
+  const Forecast fan = forecast(
+      *model, {.first = 5, .count = 4, .length = 20, .options = {{"temperature", 1}}}, past, info);
   ASSERT_EQ(fan.paths.size(), 4u);
   EXPECT_EQ(fan.past, past);
   const auto texts = generate_texts(*model,
-                                    {.first = 5, .count = 4, .prompt = series_text(past),
-                                     .length = 20, .options = {{"temperature", 1}}},
+                                    {.first = 5,
+                                     .count = 4,
+                                     .prompt = series_text(past),
+                                     .length = 20,
+                                     .options = {{"temperature", 1}}},
                                     info);
   for (size_t k = 0; k < 4; ++k) {
     ASSERT_EQ(fan.paths[k].size(), 20u);
@@ -72,7 +74,8 @@ TEST(Forecast, RefusesWhatDoesNotFit) {
   const auto model = random_text_model("rnn", series), writer = random_text_model("rnn", text);
   EXPECT_THROW(forecast(*writer, {}, std::vector<double>{1, 2, 3}, text), Error);
   // A season and two values are needed.
-  EXPECT_THROW(forecast(*model, {.length = 3}, std::vector<double>{1, 2, 3, 4, 5, 6}, series), Error);
+  EXPECT_THROW(forecast(*model, {.length = 3}, std::vector<double>{1, 2, 3, 4, 5, 6}, series),
+               Error);
   EXPECT_NO_THROW(
       forecast(*model, {.length = 3}, std::vector<double>{1, 2, 3, 4, 5, 6, 7}, series));
   EXPECT_THROW(generate_texts(*model, {.length = 3}, series), Error);

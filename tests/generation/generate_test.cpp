@@ -1,5 +1,3 @@
-#include "genai/generation/recreate.h"
-
 #include <gtest/gtest.h>
 #include <pwd.h>
 #include <torch/torch.h>
@@ -10,6 +8,7 @@
 #include "base/temp_folder.h"
 #include "genai/base/png.h"
 #include "genai/core/numerics.h"
+#include "genai/generation/recreate.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
 
@@ -31,8 +30,11 @@ DataInfo digits_info() {
 
 /// A run with one checkpoint of an untrained model.
 void make_run(const fs::path& run, uint64_t seed, bool conditional) {
-  const Json settings = {{"family", "vae"}, {"latent", 3}, {"conditional", conditional},
-                         {"encoder", {{"hidden", {8}}}}, {"decoder", {{"hidden", {8}}}}};
+  const Json settings = {{"family", "vae"},
+                         {"latent", 3},
+                         {"conditional", conditional},
+                         {"encoder", {{"hidden", {8}}}},
+                         {"decoder", {{"hidden", {8}}}}};
   torch::manual_seed(seed);
   const auto model = make_model(find_family("vae"), settings, digits_info());
   Manifest manifest;
@@ -41,7 +43,7 @@ void make_run(const fs::path& run, uint64_t seed, bool conditional) {
   manifest.config = {{"model", settings}};
   manifest.data = digits_info();
   manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
-  manifest.numerics.libtorch = "1.0.0";   // trained elsewhere
+  manifest.numerics.libtorch = "1.0.0";  // trained elsewhere
   manifest.objective = "nelbo";
   save_checkpoint(run, manifest, module_tensors(model->module()), {});
 }
@@ -80,12 +82,16 @@ TEST_F(Sheets, AreMadeAgainFromTheirProvenance) {
   const SheetLayout layout{.rows = 2, .columns = 3, .scale = 2};
   const std::string png = render_sheet(model, some_request(), layout, Metadata::full);
   const Image image = decode_png(png, "test").image;
-  EXPECT_EQ(image.width, 2 * (3 * 5 + 4 * 2));    // 2 pixels between and around the cells
+  EXPECT_EQ(image.width, 2 * (3 * 5 + 4 * 2));  // 2 pixels between and around the cells
   EXPECT_EQ(image.height, 2 * (2 * 6 + 3 * 2));
   const Json made = read_provenance(png, "test");
-  EXPECT_EQ(made.at("request"), Json({{"first", 30}, {"count", 5}, {"class", -1},
+  EXPECT_EQ(made.at("request"), Json({{"first", 30},
+                                      {"count", 5},
+                                      {"class", -1},
                                       {"options", {{"temperature", 0.7}}},
-                                      {"rows", 2}, {"columns", 3}, {"scale", 2}}));
+                                      {"rows", 2},
+                                      {"columns", 3},
+                                      {"scale", 2}}));
   EXPECT_EQ(made.at("weights_sha256"), model.manifest.weights_sha256());
   EXPECT_EQ(made.at("family"), "vae");
   EXPECT_EQ(made.at("step"), 12);
@@ -109,7 +115,7 @@ TEST_F(Sheets, EqualRequestsGiveEqualBytes) {
   const LoadedModel first = load("here/001-vae"), second = load("elsewhere/001-vae");
   EXPECT_EQ(first.manifest.weights_sha256(), second.manifest.weights_sha256());
   const std::string a = render_sheet(first, some_request(), {}, Metadata::full);
-  ::usleep(1'100'000);   // were a time of day inside, it would differ now
+  ::usleep(1'100'000);  // were a time of day inside, it would differ now
   const std::string b = render_sheet(second, some_request(), {}, Metadata::full);
   EXPECT_TRUE(a == b);
   ImageRequest other = some_request();
@@ -121,15 +127,15 @@ TEST_F(Sheets, AChangedPixelIsFound) {
   const LoadedModel model = load("001-vae");
   const std::string png = render_sheet(model, some_request(), {}, Metadata::full);
   const auto changed = [&](int by, size_t pixels) {
-    return recreate(encode_again(png,
-                                 [&](Png& p) {
-                                   for (size_t i = 0; i < pixels; ++i) {
-                                     uint8_t& value = p.image.pixels[40 + 100 * i];
-                                     value = static_cast<uint8_t>(value < 128 ? value + by
-                                                                              : value - by);
-                                   }
-                                 }),
-                    "test", model);
+    return recreate(
+        encode_again(png,
+                     [&](Png& p) {
+                       for (size_t i = 0; i < pixels; ++i) {
+                         uint8_t& value = p.image.pixels[40 + 100 * i];
+                         value = static_cast<uint8_t>(value < 128 ? value + by : value - by);
+                       }
+                     }),
+        "test", model);
   };
   EXPECT_TRUE(changed(0, 1).same);
   for (const int by : {1, 2, 90}) {
@@ -138,13 +144,13 @@ TEST_F(Sheets, AChangedPixelIsFound) {
     EXPECT_EQ(result.worst, by);
     EXPECT_EQ(result.differing, 3);
   }
-  const Recreation cut = recreate(encode_again(png,
-                                               [](Png& p) {
-                                                 p.image.height -= 1;
-                                                 p.image.pixels.resize(static_cast<size_t>(
-                                                     p.image.width * p.image.height));
-                                               }),
-                                  "test", model);
+  const Recreation cut = recreate(
+      encode_again(png,
+                   [](Png& p) {
+                     p.image.height -= 1;
+                     p.image.pixels.resize(static_cast<size_t>(p.image.width * p.image.height));
+                   }),
+      "test", model);
   EXPECT_FALSE(cut.same);
   EXPECT_GT(cut.differing, 0);
 }
@@ -162,13 +168,13 @@ TEST_F(Sheets, OfAnotherKindOfMachineMayDifferALittle) {
     other["numerics"][key] = value;
     const std::string foreign = with_provenance(png, other.dump());
     const auto by = [&](int difference) {
-      return recreate(encode_again(foreign,
-                                   [&](Png& p) {
-                                     uint8_t& v = p.image.pixels[40];
-                                     v = static_cast<uint8_t>(v < 128 ? v + difference
-                                                                      : v - difference);
-                                   }),
-                      "test", model);
+      return recreate(
+          encode_again(foreign,
+                       [&](Png& p) {
+                         uint8_t& v = p.image.pixels[40];
+                         v = static_cast<uint8_t>(v < 128 ? v + difference : v - difference);
+                       }),
+          "test", model);
     };
     EXPECT_TRUE(by(static_cast<int>(kTolerance)).same) << key;
     EXPECT_EQ(by(static_cast<int>(kTolerance)).worst, kTolerance) << key;
@@ -210,10 +216,17 @@ TEST_F(Sheets, OfOthersTextsAreRefused) {
                  [&] { recreate(with_provenance(png, text), "a.png", model); });
   }
   // Numbers that no request of ours has.
-  for (const auto& [key, value] : std::vector<std::pair<const char*, Json>>{
-           {"count", 0}, {"count", 2'000'000}, {"first", -1}, {"rows", 1 << 30}, {"columns", 0},
-           {"scale", 0}, {"scale", 1 << 30}, {"class", 3}, {"options", {{"nonsense", 1}}},
-           {"options", 5}}) {
+  for (const auto& [key, value] :
+       std::vector<std::pair<const char*, Json>>{{"count", 0},
+                                                 {"count", 2'000'000},
+                                                 {"first", -1},
+                                                 {"rows", 1 << 30},
+                                                 {"columns", 0},
+                                                 {"scale", 0},
+                                                 {"scale", 1 << 30},
+                                                 {"class", 3},
+                                                 {"options", {{"nonsense", 1}}},
+                                                 {"options", 5}}) {
     Json odd = made;
     odd["request"][key] = value;
     EXPECT_THROW(recreate(with_provenance(png, odd.dump()), "a.png", model), Error)
@@ -329,8 +342,7 @@ TEST(GeneratePixels, DoNotDependOnCountOrFirstNumber) {
   for (const int64_t rows : echo.calls) EXPECT_EQ(rows, kChunk);
   // Sample s is that of Draw for number s; pixels are rounded and clamped.
   const Draw draw(0, "generate", {17});
-  EXPECT_EQ(all[17][0][0][1].item<int>(),
-            std::lround(255 * draw.uniform("u", {}).item<double>()));
+  EXPECT_EQ(all[17][0][0][1].item<int>(), std::lround(255 * draw.uniform("u", {}).item<double>()));
   for (int64_t i = 0; i < 64; ++i) {
     EXPECT_EQ(all[i][0][0][0].item<int64_t>(), i % kChunk);
     const double value = Draw(0, "generate", {i}).normal("n", {}).item<double>() * 100;
@@ -346,16 +358,14 @@ TEST(GeneratePixels, LabelsCycleThroughTheClasses) {
   const Tensor twos =
       generate_pixels(echo, {.first = 100, .count = 40, .label = 2}, info, at::kCPU);
   EXPECT_TRUE(twos.select(3, 0).eq(2).all().item<bool>());
-  EXPECT_TRUE(at::equal(twos.select(3, 1), all.select(3, 1)));   // the class leaves the noise
+  EXPECT_TRUE(at::equal(twos.select(3, 1), all.select(3, 1)));  // the class leaves the noise
 }
 
 TEST(GeneratePixels, RefuseWhatCannotBeMade) {
   Echo plain(false), conditional(true);
   const DataInfo none = echo_info({}), ten = echo_info(std::vector<std::string>(10, "x"));
-  const auto refuse = [](Echo& echo, const DataInfo& info, ImageRequest request,
-                         const char* part) {
-    expect_error(ErrorKind::usage, part,
-                 [&] { generate_pixels(echo, request, info, at::kCPU); });
+  const auto refuse = [](Echo& echo, const DataInfo& info, ImageRequest request, const char* part) {
+    expect_error(ErrorKind::usage, part, [&] { generate_pixels(echo, request, info, at::kCPU); });
     EXPECT_TRUE(echo.calls.empty());
   };
   refuse(plain, none, {.count = 0}, "-n");
@@ -399,10 +409,9 @@ TEST(GeneratePixels, RefuseWhatIsNoNumber) {
 
 TEST(ToImages, InterleavesChannels) {
   // Value = 100 n + 10 c + position.
-  const Tensor pixels =
-      (at::arange(2).view({2, 1, 1, 1}) * 100 + at::arange(3).view({1, 3, 1, 1}) * 10 +
-       at::arange(4).view({1, 1, 2, 2}))
-          .to(at::kByte);
+  const Tensor pixels = (at::arange(2).view({2, 1, 1, 1}) * 100 +
+                         at::arange(3).view({1, 3, 1, 1}) * 10 + at::arange(4).view({1, 1, 2, 2}))
+                            .to(at::kByte);
   const auto images = to_images(pixels);
   ASSERT_EQ(images.size(), 2u);
   EXPECT_EQ(images[0].pixels, (std::vector<uint8_t>{0, 10, 20, 1, 11, 21, 2, 12, 22, 3, 13, 23}));
@@ -418,7 +427,7 @@ TEST(Layouts, FillThemselvesIn) {
   };
   using L = std::vector<int64_t>;
   EXPECT_EQ(resolved({}, 1), (L{1, 1, 8}));
-  EXPECT_EQ(resolved({}, 16), (L{4, 4, 4}));       // 4 * 4 * 28 = 448
+  EXPECT_EQ(resolved({}, 16), (L{4, 4, 4}));  // 4 * 4 * 28 = 448
   EXPECT_EQ(resolved({}, 10), (L{3, 4, 4}));
   EXPECT_EQ(resolved({}, 17), (L{4, 5, 3}));
   EXPECT_EQ(resolved({}, 10'000), (L{100, 100, 1}));

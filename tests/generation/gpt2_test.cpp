@@ -53,8 +53,10 @@ class Gpt2 : public testing::Test {
   /// Where `change` is null, the key goes.
   static void change_config(const fs::path& folder, const std::string& key, const Json& value) {
     Json changed = config(folder);
-    if (value.is_null()) changed.erase(key);
-    else changed[key] = value;
+    if (value.is_null())
+      changed.erase(key);
+    else
+      changed[key] = value;
     put(folder / "config.json", changed.dump());
   }
   static void change_tensors(const fs::path& folder, const std::function<void(Tensors&)>& change) {
@@ -115,11 +117,16 @@ TEST_F(Gpt2, AnImportedRunIsOneAndCanBeExportedAgain) {
 TEST_F(Gpt2, SaysWhatTransformersReads) {
   const fs::path folder = exported({{"mlp", "gelu-tanh"}});
   const Json json = config(folder);
-  const Json expected = {
-      {"model_type", "gpt2"},  {"vocab_size", 9},       {"n_positions", kContext},
-      {"n_embd", 16},          {"n_layer", 2},          {"n_head", 2},
-      {"n_inner", 64},         {"layer_norm_epsilon", 1e-5},
-      {"activation_function", "gelu_new"}, {"tie_word_embeddings", true}};
+  const Json expected = {{"model_type", "gpt2"},
+                         {"vocab_size", 9},
+                         {"n_positions", kContext},
+                         {"n_embd", 16},
+                         {"n_layer", 2},
+                         {"n_head", 2},
+                         {"n_inner", 64},
+                         {"layer_norm_epsilon", 1e-5},
+                         {"activation_function", "gelu_new"},
+                         {"tie_word_embeddings", true}};
   for (const auto& [key, value] : expected.items()) EXPECT_EQ(json.at(key), value) << key;
   EXPECT_EQ(config(exported({{"mlp", "gelu"}}))["activation_function"], "gelu");
   const std::string bytes = slurp(folder / "model.safetensors");
@@ -337,7 +344,7 @@ TEST_F(Gpt2, TakesTheFormsThatFoldersHave) {
   change_config(half, "torch_dtype", "bfloat16");
   EXPECT_TRUE(at::equal(read_gpt2(half).weights.at("norm.weight"),
                         expected.at("norm.weight").to(at::kBFloat16).to(at::kFloat)));
-  change_config(old, "activation_function", nullptr);   // GPT-2's default
+  change_config(old, "activation_function", nullptr);  // GPT-2's default
   EXPECT_EQ(read_gpt2(old).config["model"]["mlp"], "gelu-tanh");
   change_config(old, "activation_function", "gelu_pytorch_tanh");
   EXPECT_EQ(read_gpt2(old).config["model"]["mlp"], "gelu-tanh");
@@ -419,8 +426,11 @@ TEST_F(Gpt2, NamesWhatIsWrongInTheTensors) {
   expect_bad_tensors([&](Tensors& t) { t[name] = t[name].to(at::kDouble); }, "found Double");
   expect_bad_tensors([&](Tensors& t) { t["transformer.h.2.ln_1.weight"] = at::ones({16}); },
                      "unexpected tensor 'transformer.h.2.ln_1.weight'");
-  expect_bad_tensors([&](Tensors& t) { t["lm_head.weight"] = at::ones({9, 16}); },
-                     "lm_head.weight");
+  expect_bad_tensors(
+      [&](Tensors& t) {
+        t["lm_head.weight"] = at::ones({9, 16});
+      },
+      "lm_head.weight");
 }
 
 TEST_F(Gpt2, NamesTheFileThatIsMissing) {

@@ -38,8 +38,8 @@ const Json kPlain = {{"conditional", false}, {"self_conditioning", false}};
 
 TEST_F(Paths, EndInTheSamplesBitForBit) {
   const LoadedModel plain = load("diffusion", kPlain), taught = load("diffusion");
-  const LoadedModel flow = load(
-      "diffusion", {{"process", {{"kind", "flow"}}}, {"prediction", "velocity"}}, 3);
+  const LoadedModel flow =
+      load("diffusion", {{"process", {{"kind", "flow"}}}, {"prediction", "velocity"}}, 3);
   struct Case {
     const LoadedModel& model;
     ImageRequest request;
@@ -64,11 +64,11 @@ TEST_F(Paths, EndInTheSamplesBitForBit) {
     const Tensor expected = samples(model, request);
     for (const int64_t most : {0, 2, 3}) {
       int64_t told = 0;
-      const auto path = find_path(model, {.images = request, .moments = most},
-                                  [&](const Moment& moment) {
-                                    EXPECT_LE(moment.noisy.size(0), request.count);
-                                    ++told;
-                                  });
+      const auto path =
+          find_path(model, {.images = request, .moments = most}, [&](const Moment& moment) {
+            EXPECT_LE(moment.noisy.size(0), request.count);
+            ++told;
+          });
       const int64_t steps = request.options.value("steps", int64_t{10});
       EXPECT_EQ(static_cast<int64_t>(path.size()), most ? std::min(most, steps + 1) : steps + 1);
       EXPECT_EQ(told, static_cast<int64_t>(path.size()));
@@ -92,8 +92,8 @@ TEST_F(Paths, OfEveryFamilyThatHasThemEndInItsSamples) {
     }
     ++found;
     const ImageRequest request{.first = 3, .count = 2};
-    EXPECT_TRUE(at::equal(find_path(loaded, {.images = request}).back().noisy,
-                          samples(loaded, request)));
+    EXPECT_TRUE(
+        at::equal(find_path(loaded, {.images = request}).back().noisy, samples(loaded, request)));
   }
   EXPECT_GT(found, 0);
 }
@@ -176,7 +176,7 @@ TEST_F(Paths, OfPicturesBeginWithThemAndEndInNoise) {
 TEST_F(Paths, OfPicturesTellTheModelTheClass) {
   const LoadedModel loaded = load("diffusion");
   PathRequest request{.images = {.count = 2, .options = {{"steps", 3}}}, .test = 0};
-  take_test_pictures(loaded, request);   // classes c and a
+  take_test_pictures(loaded, request);  // classes c and a
   const auto clean = [&](int64_t label, bool labelled) {
     PathRequest other = request;
     other.images.label = label;
@@ -214,8 +214,12 @@ TEST_F(Paths, ImpossibleRequestsAreUsageErrors) {
   refuse(wrong, "--moments");
   wrong.images.count = 2;
   EXPECT_THROW(find_path(loaded, wrong), std::logic_error);
-  for (const auto& [test, count] : {std::pair<int64_t, int64_t>{6, 1}, {5, 2}, {0, 7}, {-1, 1},
-                                    {INT64_MAX, 1}, {1, INT64_MAX}}) {
+  for (const auto& [test, count] : {std::pair<int64_t, int64_t>{6, 1},
+                                    {5, 2},
+                                    {0, 7},
+                                    {-1, 1},
+                                    {INT64_MAX, 1},
+                                    {1, INT64_MAX}}) {
     PathRequest request{.images = {.count = count}, .test = test};
     expect_error(ErrorKind::usage, "6 test images, 0 to 5",
                  [&] { take_test_pictures(loaded, request); });
@@ -232,12 +236,12 @@ TEST_F(Paths, AreDrawnAsStripsAndAsMoments) {
   const auto layout = resolve_layout(PathLayout{.scale = 3}, 10, 5, info);
   const Image strip = draw_path(path, layout).at(0);
   EXPECT_EQ(draw_path(path, layout).size(), 1u);
-  EXPECT_EQ(strip.height, 6 + 7 + 20 * 30 + 6);          // two rows an image, words above
-  EXPECT_EQ(strip.width, 6 + 53 + 5 * 30 + 6);           // "predicted" to the left
+  EXPECT_EQ(strip.height, 6 + 7 + 20 * 30 + 6);  // two rows an image, words above
+  EXPECT_EQ(strip.width, 6 + 53 + 5 * 30 + 6);   // "predicted" to the left
   const auto moments = draw_path(path, {.strip = false, .scale = 3});
   ASSERT_EQ(moments.size(), 5u);
   for (const Image& moment : moments) {
-    EXPECT_EQ(moment.width, 6 + 53 + 8 * 30 + 6);        // eight side by side
+    EXPECT_EQ(moment.width, 6 + 53 + 8 * 30 + 6);  // eight side by side
     EXPECT_EQ(moment.height, 6 + 7 + 4 * 30 + 6);
   }
   EXPECT_NE(moments[0], moments[4]);
@@ -294,9 +298,16 @@ TEST_F(Paths, AreMadeAgainFromTheirProvenance) {
     EXPECT_NE(source.find(request.test >= 0 ? "/compositeWithTrained" : "/trained"),
               std::string::npos);
     // Requests that are not ours.
-    for (const auto& [key, value] : std::vector<std::pair<const char*, Json>>{
-             {"show", "walk"}, {"view", "inside"}, {"scale", 0}, {"moments", 1}, {"count", 0},
-             {"count", "two"}, {"options", 3}, {"frame", 77}, {"frame", -1}, {"scale", 1 << 30}}) {
+    for (const auto& [key, value] : std::vector<std::pair<const char*, Json>>{{"show", "walk"},
+                                                                              {"view", "inside"},
+                                                                              {"scale", 0},
+                                                                              {"moments", 1},
+                                                                              {"count", 0},
+                                                                              {"count", "two"},
+                                                                              {"options", 3},
+                                                                              {"frame", 77},
+                                                                              {"frame", -1},
+                                                                              {"scale", 1 << 30}}) {
       Png odd = decode_png(still, "x");
       for (PngText& text : odd.text) {
         if (text.keyword != "genai") continue;

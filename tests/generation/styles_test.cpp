@@ -22,7 +22,9 @@ class Styles : public RandomRuns {
   }
 };
 
-int64_t layers_of(const LoadedModel& loaded) { return loaded.as<StyleSpace>("").style_layers(); }
+int64_t layers_of(const LoadedModel& loaded) {
+  return loaded.as<StyleSpace>("").style_layers();
+}
 
 /// Layers that are not told a noise: only styles make a difference.
 void silence(const LoadedModel& loaded) {
@@ -41,7 +43,7 @@ TEST_F(Styles, MixesHaveTheSamplesInTheirMargins) {
     ImageRequest request;
   };
   const Case cases[] = {{plain, {.first = 0, .count = 4}},
-                        {plain, {.first = 14, .count = 5}},   // over the edge of a chunk
+                        {plain, {.first = 14, .count = 5}},  // over the edge of a chunk
                         {plain, {.first = 3, .count = 1, .options = {{"truncation", 0.5}}}},
                         {taught, {.first = 15, .count = 20}},
                         {taught, {.first = 2, .count = 3, .label = 1}},
@@ -78,7 +80,7 @@ TEST_F(Styles, MixesGoFromTheColumnToTheRow) {
   const Mix first = mix(0);
   for (int64_t i = 0; i < 3; ++i) {
     const Tensor difference = first.cells[i].to(at::kInt) - first.columns.to(at::kInt);
-    EXPECT_LE(difference.abs().max().item<int>(), 1);   // it stands in another row of its chunk
+    EXPECT_LE(difference.abs().max().item<int>(), 1);  // it stands in another row of its chunk
   }
 }
 
@@ -115,8 +117,8 @@ TEST(Factorizations, AreThoseOfAMatrixMadeByHand) {
   const double c = std::cos(0.3), s = std::sin(0.3);
   const Tensor v = at::tensor({c, s, 0.0, -s, c, 0.0, 0.0, 0.0, -1.0}, at::kDouble).view({3, 3});
   const Tensor strengths = at::tensor({1.0, 2.0, 5.0}, at::kDouble);
-  const Tensor a = at::cat({strengths.diag().matmul(v), at::zeros({4, 3}, at::kDouble)})
-                       .roll(2, 0);   // [7, 3]
+  const Tensor a =
+      at::cat({strengths.diag().matmul(v), at::zeros({4, 3}, at::kDouble)}).roll(2, 0);  // [7, 3]
   const Factorization found = factorize(a);
   EXPECT_TRUE(at::allclose(found.eigenvalues, at::tensor({25.0, 4.0, 1.0}, at::kDouble)));
   // Falling, and the largest number of each positive.
@@ -128,17 +130,17 @@ TEST(Factorizations, AreThoseOfAMatrixMadeByHand) {
 
 TEST(Factorizations, AreOrthonormalAndSorted) {
   torch::manual_seed(3);
-  for (const int64_t channels : {2, 5, 40}) {   // fewer than numbers of a style, and more
+  for (const int64_t channels : {2, 5, 40}) {  // fewer than numbers of a style, and more
     const Tensor a = at::randn({channels, 5}).requires_grad_();
     const Factorization found = factorize(a);
-    EXPECT_TRUE(at::allclose(found.directions.matmul(found.directions.t()),
-                             at::eye(5, at::kDouble), 0, 1e-12));
+    EXPECT_TRUE(at::allclose(found.directions.matmul(found.directions.t()), at::eye(5, at::kDouble),
+                             0, 1e-12));
     EXPECT_TRUE((found.eigenvalues.diff() <= 0).all().item<bool>());
     // |A n|^2 of each is its eigenvalue: equation 4.
     const Tensor lengths = a.detach().to(at::kDouble).matmul(found.directions.t()).square().sum(0);
     EXPECT_TRUE(at::allclose(lengths, found.eigenvalues, 1e-9, 1e-9));
-    const Tensor largest = found.directions.gather(
-        1, found.directions.abs().argmax(1, /*keepdim=*/true));
+    const Tensor largest =
+        found.directions.gather(1, found.directions.abs().argmax(1, /*keepdim=*/true));
     EXPECT_TRUE((largest > 0).all().item<bool>());
   }
 }
@@ -175,11 +177,14 @@ TEST_F(Styles, DirectionsMoveByStandardDeviations) {
   const LoadedModel loaded = load();
   auto& space = loaded.as<StyleSpace>("");
   const at::NoGradGuard no_grad;
-  const DirectionsRequest request{.images = {.first = 4, .count = 1}, .directions = 3,
-                                  .strength = 2, .moments = 5, .first_layer = 1, .last_layer = 2};
+  const DirectionsRequest request{.images = {.first = 4, .count = 1},
+                                  .directions = 3,
+                                  .strength = 2,
+                                  .moments = 5,
+                                  .first_layer = 1,
+                                  .last_layer = 2};
   const Directions found = find_directions(loaded, request);
-  const Factorization factors =
-      factorize(at::cat({space.style_matrix(1), space.style_matrix(2)}));
+  const Factorization factors = factorize(at::cat({space.style_matrix(1), space.style_matrix(2)}));
   const Tensor n = factors.directions.narrow(0, 0, 3).to(at::kFloat);
   EXPECT_TRUE(at::allclose(found.shares,
                            (factors.eigenvalues / factors.eigenvalues.sum()).narrow(0, 0, 3)));
@@ -190,14 +195,14 @@ TEST_F(Styles, DirectionsMoveByStandardDeviations) {
     return space.styles(draw, at::full({draw.items()}, label, at::kLong), Json::object());
   };
   const Tensor along =
-      styles_of(Draw(kGenerationSeed, "styles", numbers), 1).matmul(n.t());   // [1024, 3]
+      styles_of(Draw(kGenerationSeed, "styles", numbers), 1).matmul(n.t());  // [1024, 3]
   EXPECT_TRUE(at::allclose(found.deviations, along.std(0)));
   const Draw draw(kGenerationSeed, "generate", {4});
   const Tensor style = styles_of(draw, 1);
   for (int64_t i = 0; i < 3; ++i) {
     for (int64_t moment = 0; moment < 5; ++moment) {
       const Tensor moved =
-          style + static_cast<double>(moment - 2) * found.deviations[i] * n[i];   // -2 .. 2
+          style + static_cast<double>(moment - 2) * found.deviations[i] * n[i];  // -2 .. 2
       const Tensor image = space.render(at::stack({style, moved, moved}, 1), draw)[0];
       const Tensor difference =
           quantized(image).to(at::kInt) - found.pictures[i][moment].to(at::kInt);
@@ -301,7 +306,7 @@ TEST_F(Styles, AreDrawnInRowsAndColumns) {
   const MixRequest mix{.images = {.first = 0, .count = 3}, .from = 1};
   const Image grid = draw_mix(find_mix(loaded, mix), mix, 3);
   EXPECT_EQ(grid.height, 6 + 7 + 4 * 30 + 6);
-  EXPECT_EQ(grid.width, 6 + 17 + 4 * 30 + 6);   // "a 0" to the left
+  EXPECT_EQ(grid.width, 6 + 17 + 4 * 30 + 6);  // "a 0" to the left
   EXPECT_GT(mix_scale(mix, 0, info), 3);
   EXPECT_EQ(mix_scale(mix, 2, info), 2);
 
@@ -313,7 +318,7 @@ TEST_F(Styles, AreDrawnInRowsAndColumns) {
   ASSERT_EQ(strip.size(), 1u);
   EXPECT_EQ(strip[0].height, 6 + 7 + 3 * 30 + 6);
   const auto film = draw_directions(found, request, {.strip = false, .scale = 3});
-  ASSERT_EQ(film.size(), 8u);   // there and back
+  ASSERT_EQ(film.size(), 8u);  // there and back
   for (const Image& image : film) EXPECT_EQ(image.height, 6 + 7 + 2 * 30 + 6);
   EXPECT_NE(film[0], film[4]);
   for (size_t i = 1; i < 4; ++i) {
@@ -359,10 +364,21 @@ TEST_F(Styles, MixesAreMadeAgainFromTheirProvenance) {
   EXPECT_EQ(recreate(other, "x", loaded).differing, 1);
   EXPECT_FALSE(recreate(with_request(png, "from", 2), "x", loaded).same);
   EXPECT_FALSE(recreate(with_request(png, "count", 4), "x", loaded).same);
-  for (const auto& [key, value] :
-       Changes{{"show", "blend"}, {"show", "directions"}, {"show", 3}, {"from", -1}, {"from", 4},
-               {"count", 5}, {"count", 0}, {"count", -2}, {"count", 1 << 30}, {"count", "two"},
-               {"scale", 0}, {"scale", 1 << 30}, {"options", 3}, {"class", 3}, {"first", -1}}) {
+  for (const auto& [key, value] : Changes{{"show", "blend"},
+                                          {"show", "directions"},
+                                          {"show", 3},
+                                          {"from", -1},
+                                          {"from", 4},
+                                          {"count", 5},
+                                          {"count", 0},
+                                          {"count", -2},
+                                          {"count", 1 << 30},
+                                          {"count", "two"},
+                                          {"scale", 0},
+                                          {"scale", 1 << 30},
+                                          {"options", 3},
+                                          {"class", 3},
+                                          {"first", -1}}) {
     EXPECT_THROW(recreate(with_request(png, key, value), "x", loaded), Error)
         << key << " " << value;
   }
@@ -370,9 +386,12 @@ TEST_F(Styles, MixesAreMadeAgainFromTheirProvenance) {
 
 TEST_F(Styles, DirectionsAreMadeAgainFromTheirProvenance) {
   const LoadedModel loaded = load(kAsTiny, 3);
-  const DirectionsRequest request = resolve_request(
-      loaded, DirectionsRequest{.images = {.first = 18, .count = 1}, .directions = 3,
-                                .strength = 1.3, .moments = 5, .first_layer = 1});
+  const DirectionsRequest request =
+      resolve_request(loaded, DirectionsRequest{.images = {.first = 18, .count = 1},
+                                                .directions = 3,
+                                                .strength = 1.3,
+                                                .moments = 5,
+                                                .first_layer = 1});
   const Directions found = find_directions(loaded, request);
   const DirectionsLayout strip{.strip = true, .scale = 2}, moves{.strip = false, .scale = 1};
   const Image still = draw_directions(found, request, strip)[0];
@@ -393,11 +412,22 @@ TEST_F(Styles, DirectionsAreMadeAgainFromTheirProvenance) {
   frames.pop_back();
   EXPECT_FALSE(recreate(encode_apng(frames, texts(moves)), "x", loaded).same);
   EXPECT_FALSE(recreate(with_request(png, "strength", 1.2), "x", loaded).same);
-  for (const auto& [key, value] :
-       Changes{{"show", "mix"}, {"count", 2}, {"directions", 0}, {"directions", 9},
-               {"strength", 0}, {"strength", "much"}, {"moments", 4}, {"moments", 1 << 30},
-               {"layers", {0, 3}}, {"layers", {0, -1}}, {"layers", {1}}, {"layers", 1},
-               {"scale", 0}, {"scale", 1 << 30}, {"frame", 8}, {"frame", -1}}) {
+  for (const auto& [key, value] : Changes{{"show", "mix"},
+                                          {"count", 2},
+                                          {"directions", 0},
+                                          {"directions", 9},
+                                          {"strength", 0},
+                                          {"strength", "much"},
+                                          {"moments", 4},
+                                          {"moments", 1 << 30},
+                                          {"layers", {0, 3}},
+                                          {"layers", {0, -1}},
+                                          {"layers", {1}},
+                                          {"layers", 1},
+                                          {"scale", 0},
+                                          {"scale", 1 << 30},
+                                          {"frame", 8},
+                                          {"frame", -1}}) {
     EXPECT_THROW(recreate(with_request(png, key, value), "x", loaded), Error)
         << key << " " << value;
   }

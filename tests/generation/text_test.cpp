@@ -13,14 +13,20 @@ namespace {
 
 Json settings_of(const std::string& family, int variant) {
   if (family == "rnn") {
-    return {{"cell", variant == 0 ? "lstm" : variant == 1 ? "gru" : "tanh"}, {"tied", variant != 1}};
+    return {{"cell", variant == 0   ? "lstm"
+                     : variant == 1 ? "gru"
+                                    : "tanh"},
+            {"tied", variant != 1}};
   }
   if (variant == 0) return {{"bias", true}, {"lora_rank", 2}};
   if (variant == 1) {
-    return {{"positions", "rotary"}, {"norm", "rms"}, {"mlp", "swiglu"}, {"tied", false},
-            {"kv_heads", 1}, {"soft_cap", 5}};
+    return {{"positions", "rotary"}, {"norm", "rms"}, {"mlp", "swiglu"},
+            {"tied", false},         {"kv_heads", 1}, {"soft_cap", 5}};
   }
-  return {{"positions", "rotary"}, {"norm", "rms"}, {"mlp", "relu2"}, {"qk_norm", true},
+  return {{"positions", "rotary"},
+          {"norm", "rms"},
+          {"mlp", "relu2"},
+          {"qk_norm", true},
           {"pairs", true}};
 }
 
@@ -34,7 +40,7 @@ TEST_P(Texts, TheDecoderSaysWhatTheNetworkSays) {
     auto& next = dynamic_cast<NextToken&>(*model);
     const Tensor tokens = at::arange(24).mul(5).remainder(9).view({2, 12});
     const at::NoGradGuard no_grad;
-    const Tensor expected = next.next_logits(tokens);   // [2, 12, V]
+    const Tensor expected = next.next_logits(tokens);  // [2, 12, V]
     const auto decoder = next.decoder(2, WeightFormat::float32, 1);
     std::vector<float> logits(2 * 9);
     for (int64_t t = 0; t < 12; ++t) {
@@ -67,7 +73,7 @@ TEST_P(Texts, ATextDependsOnItsNumberAlone) {
     }
   }
   EXPECT_NE(all[0].text, all[1].text);
-  EXPECT_EQ(all[0].tokens.size(), 60u);   // well beyond the context of 16
+  EXPECT_EQ(all[0].tokens.size(), 60u);  // well beyond the context of 16
   EXPECT_EQ(all[0].end, "length");
   // A longer text begins with the shorter one.
   const auto longer = generate_texts(*model, {.prompt = "abc", .length = 90}, info);
@@ -125,11 +131,11 @@ TEST(TextStops, EndTheTextBeforeThemAndAreNeverShown) {
   TextRequest request = plain;
   request.stops = {"no such", stop};
   std::string shown;
-  const auto samples = generate_texts(*model, request, info,
-                                      [&](const TextSample&, std::string_view piece) {
-                                        shown += piece;
-                                        return true;
-                                      });
+  const auto samples =
+      generate_texts(*model, request, info, [&](const TextSample&, std::string_view piece) {
+        shown += piece;
+        return true;
+      });
   EXPECT_EQ(samples[0].end, "stop");
   EXPECT_EQ(samples[0].text, whole.substr(0, whole.find(stop)));
   EXPECT_EQ(shown, samples[0].text);
@@ -141,9 +147,8 @@ TEST(TextStops, EndTheTextBeforeThemAndAreNeverShown) {
   }
   // The watch can end a text, too.
   int pieces = 0;
-  generate_texts(*model, plain, info, [&](const TextSample&, std::string_view) {
-    return ++pieces < 5;
-  });
+  generate_texts(*model, plain, info,
+                 [&](const TextSample&, std::string_view) { return ++pieces < 5; });
   EXPECT_EQ(pieces, 5);
 }
 
@@ -196,8 +201,7 @@ TEST(TextRequests, AreChecked) {
   refuse(ErrorKind::usage, "temperature", {.options = {{"temperature", -1}}});
   refuse(ErrorKind::usage, "temperature", {.options = {{"temperature", std::nan("")}}});
   const auto vae = make_tiny_model(find_family("vae"));
-  expect_error(ErrorKind::usage, "does not write texts",
-               [&] { generate_texts(*vae, {}, info); });
+  expect_error(ErrorKind::usage, "does not write texts", [&] { generate_texts(*vae, {}, info); });
 }
 
 }  // namespace

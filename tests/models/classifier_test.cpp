@@ -24,17 +24,19 @@ TEST(SmoothedCrossEntropy, IsTheClosedForm) {
 }
 
 DataInfo data_of(int64_t channels, int64_t height, int64_t width, size_t classes = 3) {
-  return {.source = "made", .channels = channels, .height = height, .width = width,
+  return {.source = "made",
+          .channels = channels,
+          .height = height,
+          .width = width,
           .classes = std::vector<std::string>(classes, "c")};
 }
 
 TEST(ClassifierModel, TakesImagesOfAnySize) {
   const Family family = classifier_family();
-  for (const auto& [c, h, w] : {std::tuple{1, 28, 28}, {3, 32, 32}, {1, 5, 4}, {3, 17, 64},
-                                {1, 1, 40}, {3, 96, 96}}) {
+  for (const auto& [c, h, w] :
+       {std::tuple{1, 28, 28}, {3, 32, 32}, {1, 5, 4}, {3, 17, 64}, {1, 1, 40}, {3, 96, 96}}) {
     const auto model = family.make({{"width", 2}, {"shift", 0}}, data_of(c, h, w));
-    const auto judged =
-        dynamic_cast<Classifier&>(*model).classify(at::zeros({2, c, h, w}));
+    const auto judged = dynamic_cast<Classifier&>(*model).classify(at::zeros({2, c, h, w}));
     EXPECT_EQ(judged.logits.sizes(), (at::IntArrayRef{2, 3})) << h << "x" << w;
     EXPECT_EQ(judged.features.sizes(), (at::IntArrayRef{2, 64}));
   }
@@ -46,27 +48,36 @@ TEST(ClassifierModel, RefusesWhatCannotBe) {
                [&] { family.make(Json::object(), data_of(1, 28, 28, 0)); });
   expect_error(ErrorKind::usage, "one class",
                [&] { family.make(Json::object(), data_of(1, 28, 28, 1)); });
-  expect_error(ErrorKind::usage, "model.shift",
-               [&] { family.make({{"shift", 10}}, data_of(1, 8, 8)); });
-  expect_error(ErrorKind::usage, "dropout: expected number",
-               [&] { family.make({{"dropout", 1}}, data_of(1, 28, 28)); });
+  expect_error(ErrorKind::usage, "model.shift", [&] {
+    family.make({{"shift", 10}}, data_of(1, 8, 8));
+  });
+  expect_error(ErrorKind::usage, "dropout: expected number", [&] {
+    family.make({{"dropout", 1}}, data_of(1, 28, 28));
+  });
 }
 
 TEST(ClassifierModel, LearnsTheDigits) {
   const Dataset data = small_digits(2000, 500);
   Settings settings;
   settings.merge({{"model", {{"family", "classifier"}, {"width", 8}, {"flip", false}}},
-                  {"training", {{"steps", 200}, {"batch", 50}, {"learning_rate", 3e-3},
-                                {"schedule", "cosine"}, {"threads", 1}}}},
+                  {"training",
+                   {{"steps", 200},
+                    {"batch", 50},
+                    {"learning_rate", 3e-3},
+                    {"schedule", "cosine"},
+                    {"threads", 1}}}},
                  "test");
   const TempFolder folder;
   const TrainRequest request{.family = find_family("classifier"),
                              .config = settings.resolve(run_sections(find_family("classifier"))),
-                             .data = &data, .run = folder.path(), .preset = "",
-                             .resume = std::nullopt, .init = std::nullopt};
+                             .data = &data,
+                             .run = folder.path(),
+                             .preset = "",
+                             .resume = std::nullopt,
+                             .init = std::nullopt};
   TrainObserver observer;
   const TrainResult result = train(request, observer);
-  EXPECT_LT(result.validation.at("error").get<double>(), 0.1);   // guessing: 0.9
+  EXPECT_LT(result.validation.at("error").get<double>(), 0.1);  // guessing: 0.9
   EXPECT_NE(result.health.find("hardest class"), std::string::npos) << result.health;
 }
 

@@ -17,9 +17,11 @@
 namespace genai {
 namespace {
 
-const Json kPlain = Json::object();   // no sampling options
+const Json kPlain = Json::object();  // no sampling options
 
-Tensor labels_of(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
+Tensor labels_of(const std::vector<int64_t>& values) {
+  return at::tensor(values, at::kLong);
+}
 
 // Preconditioning and weights.
 
@@ -51,12 +53,12 @@ TEST(Precondition, OfTheRightOutputIsTheImage) {
                   concat(static_cast<int>(process), " ", static_cast<int>(prediction)));
     }
   }
-  const Mixture only_noise{.alpha = numbers({0}), .sigma = numbers({1})};   // where a flow begins
+  const Mixture only_noise{.alpha = numbers({0}), .sigma = numbers({1})};  // where a flow begins
   for (const Prediction prediction : kPredictions) {
     if (prediction == Prediction::epsilon) continue;
     const Preconditioning c = precondition(prediction, 0.5, only_noise);
-    expect_near(c.skip * noise + c.out * (c.target_x0 * x0 + c.target_noise * noise),
-                numbers({x0}), 1e-12, concat(static_cast<int>(prediction)));
+    expect_near(c.skip * noise + c.out * (c.target_x0 * x0 + c.target_noise * noise), numbers({x0}),
+                1e-12, concat(static_cast<int>(prediction)));
   }
 }
 
@@ -76,7 +78,7 @@ TEST(Precondition, AsksForWhatThePapersAskFor) {
   }
   const Mixture vp = levels_of(Process::vp);
   targets(Prediction::v, vp, -vp.sigma, vp.alpha);
-  for (const double data_std : {0.5, 1.1}) {   // Karras et al. 2022, table 1
+  for (const double data_std : {0.5, 1.1}) {  // Karras et al. 2022, table 1
     const Mixture edm = levels_of(Process::edm);
     const Tensor variance = edm.sigma.square() + data_std * data_std;
     const Preconditioning c = precondition(Prediction::edm, data_std, edm);
@@ -90,7 +92,7 @@ TEST(Precondition, KeepsInputsAtUnitVarianceAndForEdmOutputsToo) {
   for (const Process process : kProcesses) {
     const Mixture level = levels_of(process);
     for (const Prediction prediction : kPredictions) {
-      const double std = prediction == Prediction::edm ? 0.3 : 1;   // of the images
+      const double std = prediction == Prediction::edm ? 0.3 : 1;  // of the images
       const Preconditioning c = precondition(prediction, 0.3, level);
       const Tensor variance = level.alpha.square() * (std * std) + level.sigma.square();
       const Tensor one = at::ones_like(variance);
@@ -102,7 +104,7 @@ TEST(Precondition, KeepsInputsAtUnitVarianceAndForEdmOutputsToo) {
 }
 
 TEST(Precondition, IsTheSamePredictionWhateverItIsWrittenAs) {
-  const double guess = -0.2, observed = 0.6;   // of x0; x
+  const double guess = -0.2, observed = 0.6;  // of x0; x
   for (const Process process : kProcesses) {
     const Mixture level = levels_of(process);
     const Tensor x = at::full_like(level.alpha, observed);
@@ -234,7 +236,9 @@ Batch noise_batch(int64_t count, const DataInfo& info, int64_t first = 0) {
   batch.sample_ids = ids(count, first);
   batch.input = Draw(3, "images", batch.sample_ids)
                     .uniform("x", {info.channels, info.height, info.width})
-                    .mul(255).round().div(255);
+                    .mul(255)
+                    .round()
+                    .div(255);
   batch.weight = static_cast<double>(count);
   if (!info.classes.empty()) batch.target = at::arange(count, at::kLong) % info.class_count();
   return batch;
@@ -251,7 +255,8 @@ TEST(DiffusionLoss, IsTheErrorOfTheOutput) {
   // Of a network that says 0.25 to everything the error is known.
   const auto check = [](const Json& process, const char* prediction, auto&& target,
                         bool min_snr = false) {
-    const Diffusion d({{"process", process}, {"prediction", prediction},
+    const Diffusion d({{"process", process},
+                       {"prediction", prediction},
                        {"loss_weight", min_snr ? "min-snr" : "uniform"}},
                       kSmall);
     d.make_constant(0.25);
@@ -267,7 +272,7 @@ TEST(DiffusionLoss, IsTheErrorOfTheOutput) {
     const Tensor right = target(x0, noise, rows(level.alpha), rows(level.sigma));
     Tensor expected = (right - 0.25).square().flatten(1).mean(1);
     const Tensor snr = (level.alpha / level.sigma).square();
-    if (min_snr) expected = expected * snr.clamp_max(5) / snr;   // of epsilon
+    if (min_snr) expected = expected * snr.clamp_max(5) / snr;  // of epsilon
     const at::NoGradGuard no_grad;
     expect_near(d.model->validate(batch, draw).at(d.model->objective()), expected, 1e-5);
     EXPECT_NEAR(d.loss_value(batch, draws), expected.mean().item<double>(), 1e-5);
@@ -280,8 +285,10 @@ TEST(DiffusionLoss, IsTheErrorOfTheOutput) {
   check(vp, "epsilon", noise_alone, true);
   check(kEdm, "epsilon", noise_alone);
   check(vp, "x0", [](const Tensor& x0, const Tensor&, const Tensor&, const Tensor&) { return x0; });
-  check(vp, "v", [](const Tensor& x0, const Tensor& noise, const Tensor& alpha,
-                    const Tensor& sigma) { return alpha * noise - sigma * x0; });
+  check(vp, "v",
+        [](const Tensor& x0, const Tensor& noise, const Tensor& alpha, const Tensor& sigma) {
+          return alpha * noise - sigma * x0;
+        });
   check(flow, "velocity", [](const Tensor& x0, const Tensor& noise, const Tensor&, const Tensor&) {
     return noise - x0;
   });
@@ -303,7 +310,7 @@ TEST(DiffusionLoss, IsANumberForAllSettings) {
         const Json settings = {
             {"process", process}, {"prediction", prediction}, {"loss_weight", weight}};
         const Diffusion d(settings, kSmall);
-        const Batch batch = noise_batch(4, d.info);   // with item 0: the least that can be drawn
+        const Batch batch = noise_batch(4, d.info);  // with item 0: the least that can be drawn
         const Tensor loss = d.loss(batch, d.draws(batch));
         EXPECT_TRUE(std::isfinite(loss.item<double>())) << settings;
         loss.backward();
@@ -323,7 +330,7 @@ TEST(DiffusionLoss, SeesAllLevelsInAnyRunOfImages) {
     EXPECT_GE(level.min().item<double>(), 0);
     EXPECT_LT(level.max().item<double>(), 1);
     const Tensor counts = at::histc(level, 10, 0, 1);
-    EXPECT_GE(counts.min().item<double>(), 8) << counts;   // by chance 7 to 13 or worse
+    EXPECT_GE(counts.min().item<double>(), 8) << counts;  // by chance 7 to 13 or worse
     EXPECT_LE(counts.max().item<double>(), 12) << counts;
   }
 }
@@ -355,7 +362,7 @@ TEST(DiffusionLoss, HasTheSameGradientsInMixedPrecision) {
       largest = std::max(largest, error);
       EXPECT_LT(error, 0.2) << name << ", self-conditioning: " << self_conditioning;
     }
-    EXPECT_GT(largest, 1e-3);   // it was less precise
+    EXPECT_GT(largest, 1e-3);  // it was less precise
   }
 }
 
@@ -436,7 +443,7 @@ TEST(DiffusionGuidance, IsLinearFromNoClassOverTheClassAndOn) {
   expect_near(held(with), held(d.denoiser->predict(x, level, labels)), 1e-5);
   expect_near(held(without), held(d.denoiser->predict(x, level, {})), 1e-5);
   ASSERT_FALSE(with.allclose(without, 0, 1e-2));
-  const Json unknown = {{"guidance", -1}, {"clip", false}};   // needs no labels
+  const Json unknown = {{"guidance", -1}, {"clip", false}};  // needs no labels
   EXPECT_TRUE(at::equal(d.denoiser->course({}, unknown).denoise(x, at), without));
   for (const double w : {-0.5, 0.5, 2.0, 7.0}) {
     expect_near(guided(w), with + w * (with - without), 1e-4 * (1 + w), concat(w));
@@ -456,11 +463,13 @@ TEST(DiffusionGuidance, NeedsAModelThatKnowsClassesAndTheirAbsence) {
       ask({{"conditional", true}, {"class_dropout", 0}}, labels_of({1}), guidance);
     });
   }
-  expect_error(ErrorKind::usage, "sampling.guidance: towards which class",
-               [&] { ask({{"conditional", true}}, {}, 2); });
+  expect_error(ErrorKind::usage, "sampling.guidance: towards which class", [&] {
+    ask({{"conditional", true}}, {}, 2);
+  });
   // A class it was never without.
-  expect_error(ErrorKind::usage, "expected --class",
-               [&] { ask({{"conditional", true}, {"class_dropout", 0}}, {}, 0); });
+  expect_error(ErrorKind::usage, "expected --class", [&] {
+    ask({{"conditional", true}, {"class_dropout", 0}}, {}, 0);
+  });
   EXPECT_NO_THROW(ask({{"conditional", true}}, {}, -1));
   EXPECT_NO_THROW(ask({{"conditional", true}}, labels_of({1}), 2));
   EXPECT_NO_THROW(ask({{"conditional", true}, {"class_dropout", 0}}, labels_of({1}), 0));
@@ -481,14 +490,14 @@ TEST(DiffusionSelfConditioning, ShowsTheNetworkItsEarlierPrediction) {
   run.denoise(x1, first);
   const Tensor after = run.denoise(x2, second);
   EXPECT_FALSE(after.allclose(alone, 0, 1e-3));
-  EXPECT_TRUE(at::equal(courses().denoise(x2, second), alone));   // each course starts anew
+  EXPECT_TRUE(at::equal(courses().denoise(x2, second), alone));  // each course starts anew
   // A network that does not look at it says the same.
   d.parameter("network.in.weight").narrow(1, 1, 1).zero_();
   const auto blind = courses();
   blind.denoise(x1, first);
   const Tensor after_blind = blind.denoise(x2, second);
   EXPECT_TRUE(at::equal(after_blind, courses().denoise(x2, second)));
-  expect_near(after_blind, alone, 1e-5);   // alone, the earlier prediction is zeros
+  expect_near(after_blind, alone, 1e-5);  // alone, the earlier prediction is zeros
 }
 
 TEST(DiffusionSelfConditioning, IsTrainedOnHalfOfTheImages) {
@@ -510,13 +519,13 @@ TEST(DiffusionSelfConditioning, IsTrainedOnHalfOfTheImages) {
   EXPECT_NEAR(same, 0.5, 4 * 0.5 / std::sqrt(400));
 }
 
-TEST(DiffusionSelfConditioning, TakesTheEarlierPredictionAsGiven) {   // no gradient goes through it
+TEST(DiffusionSelfConditioning, TakesTheEarlierPredictionAsGiven) {  // no gradient goes through it
   const Diffusion d({{"self_conditioning", true}, {"prediction", "x0"}}, kSmall);
   d.make_loud();
   const Batch batch = noise_batch(8, d.info);
   Tensors draws = d.draws(batch);
   const Tensor weight = d.parameter("network.out.weight"), before = weight.detach().clone();
-  const auto ratio = [&](double self) {   // of the gradient to the slope of the loss
+  const auto ratio = [&](double self) {  // of the gradient to the slope of the loss
     draws["self"] = at::full({8}, self);
     const Tensor gradient = torch::autograd::grad({d.loss(batch, draws)}, {weight})[0];
     const auto loss_at = [&](double factor) {
@@ -528,8 +537,8 @@ TEST(DiffusionSelfConditioning, TakesTheEarlierPredictionAsGiven) {   // no grad
     };
     return (gradient * before).sum().item<double>() / ((loss_at(1.01) - loss_at(0.99)) / 0.02);
   };
-  EXPECT_NEAR(ratio(0.9), 1, 0.005);               // not shown
-  EXPECT_GT(std::abs(ratio(0.1) - 1), 0.02);       // shown: it changes with the weights too
+  EXPECT_NEAR(ratio(0.9), 1, 0.005);          // not shown
+  EXPECT_GT(std::abs(ratio(0.1) - 1), 0.02);  // shown: it changes with the weights too
 }
 
 // Sampling.
@@ -592,8 +601,7 @@ TEST(DiffusionSampling, RefusesOptionsThatDoNotFit) {
   refuses(ddpm, {{"sampler", "heun"}, {"eta", 0.5}}, "sampling.eta: only ddim has it, found heun");
   refuses(ddpm, {{"churn", 1}}, "sampling.churn: only euler and heun have it, found dpm++2m");
   refuses(ddpm, {{"sampler", "ddim"}, {"churn", 1}}, "sampling.churn");
-  for (const char* sampler :
-       {"ddpm", "ddpm-large", "dpm++2m", "dpm++3m", "dpm++2m-sde", "unipc"}) {
+  for (const char* sampler : {"ddpm", "ddpm-large", "dpm++2m", "dpm++3m", "dpm++2m-sde", "unipc"}) {
     const Json unlike = {{"sampler", sampler}, {"levels", "uniform"}};
     for (const char* named : {sampler, "euler", "heun", "ipndm", "ddim", "karras"}) {
       refuses(flow, unlike, named);
@@ -603,9 +611,9 @@ TEST(DiffusionSampling, RefusesOptionsThatDoNotFit) {
   }
   refuses(flow, {{"sampler", "ddim"}, {"eta", 0.5}, {"levels", "uniform"}}, "ddim with eta");
   refuses(flow, {{"sampler", "euler"}, {"churn", 1}, {"levels", "quadratic"}}, "euler with churn");
-  for (const Json& wrong : {Json{{"sampler", "rk4"}}, Json{{"levels", "cubic"}}, Json{{"eta", 2}},
-                            Json{{"churn", -1}}, Json{{"guidance", -2}}, Json{{"clip", 1}},
-                            Json{{"step", 3}}}) {
+  for (const Json& wrong :
+       {Json{{"sampler", "rk4"}}, Json{{"levels", "cubic"}}, Json{{"eta", 2}}, Json{{"churn", -1}},
+        Json{{"guidance", -2}}, Json{{"clip", 1}}, Json{{"step", 3}}}) {
     refuses(ddpm, wrong, wrong.begin().key());
   }
 }
@@ -664,7 +672,7 @@ TEST(DiffusionLikelihood, OfAConstantPredictionIsTheClosedForm) {
     const NoiseLevel& least = levels[levels.size() - 2];
     const Tensor expected = prior_divergence(x0, most) + step_divergence(x0, guess, most, least) -
                             discretized_log_likelihood(x0, guess, least.ratio());
-    const Tensor found = -d.log_likelihood(batch, 100000);   // all steps
+    const Tensor found = -d.log_likelihood(batch, 100000);  // all steps
     expect_near(found / expected, at::ones({5}), 1e-5);
     // With fewer draws: about.
     expect_near((-d.log_likelihood(batch, 10) / expected).mean(), at::ones({}), 0.5);
@@ -674,7 +682,7 @@ TEST(DiffusionLikelihood, OfAConstantPredictionIsTheClosedForm) {
 TEST(DiffusionLikelihood, KnowsItsLevelsAndItsName) {
   const Diffusion ddpm({{"process", {{"schedule", "linear"}, {"steps", 20}}}}, kSmall);
   const std::vector<NoiseLevel> levels = ddpm.denoiser->bound_levels();
-  ASSERT_EQ(levels.size(), 21u);   // all of training's, and no noise
+  ASSERT_EQ(levels.size(), 21u);  // all of training's, and no noise
   const NoiseProcess process({.schedule = NoiseSchedule::linear, .steps = 20});
   for (size_t i = 0; i < 20; ++i) {
     const NoiseLevel expected = process.level(1 - static_cast<double>(i) / 20);
@@ -683,7 +691,7 @@ TEST(DiffusionLikelihood, KnowsItsLevelsAndItsName) {
   const Likelihood& likelihood = *ddpm.likelihood;
   EXPECT_NE(likelihood.estimator(5), likelihood.estimator(6));
   EXPECT_NE(likelihood.estimator(5), likelihood.estimator(100));
-  EXPECT_EQ(likelihood.estimator(19), likelihood.estimator(100));   // there are no more
+  EXPECT_EQ(likelihood.estimator(19), likelihood.estimator(100));  // there are no more
   EXPECT_LT(likelihood.usual_draws(false), likelihood.usual_draws(true));
 }
 
@@ -701,7 +709,7 @@ TEST(DiffusionLikelihood, DoesNotDependOnTheBatch) {
 Tensor templates() {
   const Tensor y = at::arange(8).view({8, 1}).expand({8, 8}), x = y.t();
   const Tensor stripes = (y % 4).lt(2), corner = (x + y).lt(7);
-  return at::stack({stripes, corner}).to(at::kFloat).unsqueeze(1);   // [2, 1, 8, 8]
+  return at::stack({stripes, corner}).to(at::kFloat).unsqueeze(1);  // [2, 1, 8, 8]
 }
 
 Batch template_batch(int64_t count, int64_t first) {
@@ -716,7 +724,7 @@ Batch template_batch(int64_t count, int64_t first) {
 /// The mean loss of the last fifty steps.
 double train(const Diffusion& d, int64_t steps) {
   constexpr int64_t kBatch = 32;
-  constexpr double kRate = 8e-3;   // falls to 0
+  constexpr double kRate = 8e-3;  // falls to 0
   torch::optim::AdamW optimizer(d.model->module().parameters(),
                                 torch::optim::AdamWOptions(kRate).weight_decay(0));
   double sum = 0;
@@ -734,11 +742,11 @@ double train(const Diffusion& d, int64_t steps) {
 }
 
 struct Nearest {
-  Tensor which, distance;   // [B]; mean absolute difference of pixels
+  Tensor which, distance;  // [B]; mean absolute difference of pixels
 };
 
 Nearest nearest(const Tensor& images) {
-  const Tensor distances = (images.unsqueeze(1) - templates()).abs().flatten(2).mean(2);   // [B, 2]
+  const Tensor distances = (images.unsqueeze(1) - templates()).abs().flatten(2).mean(2);  // [B, 2]
   const auto [distance, which] = distances.min(1);
   return {which, distance};
 }
@@ -760,14 +768,13 @@ void expect_to_learn(const Json& settings, const Json& options, double loss) {
   EXPECT_GT(second, 0.2);
   EXPECT_LT(second, 0.8);
   EXPECT_LT(bound(), 0.7 * bound_before);
-  EXPECT_GT(bound(), std::log(2));   // which of the two: no bound can be below
+  EXPECT_GT(bound(), std::log(2));  // which of the two: no bound can be below
   const at::NoGradGuard no_grad;
   const std::string health = d.model->health(batch);
   EXPECT_GT(std::stod(health.substr(health.find("finds ") + 6)), 90) << health;
 }
 
-const Json kEdmOfTemplates = {
-    {"kind", "edm"}, {"center", -1.2}, {"spread", 1.2}, {"data_std", 1}};
+const Json kEdmOfTemplates = {{"kind", "edm"}, {"center", -1.2}, {"spread", 1.2}, {"data_std", 1}};
 
 TEST(DiffusionLearns, WithTheVarianceKept) {
   expect_to_learn({{"process", {{"schedule", "cosine"}}}, {"prediction", "v"}}, kPlain, 0.2);
@@ -790,7 +797,9 @@ TEST(DiffusionLearns, TheVelocityOfAFlow) {
 }
 
 TEST(DiffusionLearns, WhichClassIsWhich) {
-  const Diffusion d({{"process", kEdmOfTemplates}, {"prediction", "edm"}, {"conditional", true},
+  const Diffusion d({{"process", kEdmOfTemplates},
+                     {"prediction", "edm"},
+                     {"conditional", true},
                      {"self_conditioning", true}},
                     info_of(1, 8, 8, 2));
   train(d, 120);

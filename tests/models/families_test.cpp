@@ -58,16 +58,23 @@ class Families : public testing::TestWithParam<std::string> {
     settings.merge({{"model", family().tiny}}, "tiny");
     settings.merge({{"data", {{"source", data().info.source}}}}, "test");
     settings.merge({{"training",
-                     {{"batch", 32}, {"device", "cpu"}, {"precision", "float32"},
-                      {"threads", 1}, {"learning_rate", 1e-3}}}},
+                     {{"batch", 32},
+                      {"device", "cpu"},
+                      {"precision", "float32"},
+                      {"threads", 1},
+                      {"learning_rate", 1e-3}}}},
                    "test");
     settings.merge({{"training", training}}, "test");
     return settings.resolve(sections());
   }
   TrainResult run(const std::string& name, const Json& training, bool resume = false) {
     fs::create_directories(folder_ / name);
-    TrainRequest request{.family = family(), .config = config(training), .data = &data(),
-                         .run = folder_ / name, .preset = "", .resume = std::nullopt,
+    TrainRequest request{.family = family(),
+                         .config = config(training),
+                         .data = &data(),
+                         .run = folder_ / name,
+                         .preset = "",
+                         .resume = std::nullopt,
                          .init = std::nullopt};
     if (resume) request.resume = load_checkpoint(find_checkpoint(request.run, ""), true);
     TrainObserver observer;
@@ -152,7 +159,7 @@ TEST_P(Families, MicroBatchesAddUpToTheBatch) {
   const Checkpoint a = newest("halves"), b = newest("whole");
   const auto compare = [](const Tensors& found, const Tensors& expected) {
     for (const auto& [name, tensor] : expected) {
-      if (name.rfind("carry/", 0) == 0) continue;   // one for each micro-batch
+      if (name.rfind("carry/", 0) == 0) continue;  // one for each micro-batch
       ASSERT_TRUE(found.count(name)) << name;
       const Tensor difference = (found.at(name) - tensor).to(at::kDouble).abs();
       const double scale = tensor.to(at::kDouble).abs().max().item<double>();
@@ -197,12 +204,10 @@ TEST_P(Families, SampleThePictureOfANumberWhateverElseIsAskedFor) {
   EXPECT_TRUE(at::equal(pixels(17, 1), all.narrow(0, 17, 1)));
   EXPECT_TRUE(at::equal(pixels(13, 7), all.narrow(0, 13, 7)));
   EXPECT_FALSE(at::equal(all[0], all[1]));
-  const std::string png =
-      render_sheet(loaded, {.first = 3, .count = 5}, {}, Metadata::full);
+  const std::string png = render_sheet(loaded, {.first = 3, .count = 5}, {}, Metadata::full);
   EXPECT_TRUE(recreate(png, "test", loaded).same);
   expect_error(ErrorKind::usage, "nonsense", [&] {
-    generate_pixels(*loaded.model, {.options = {{"nonsense", 1}}}, loaded.manifest.data,
-                    at::kCPU);
+    generate_pixels(*loaded.model, {.options = {{"nonsense", 1}}}, loaded.manifest.data, at::kCPU);
   });
 }
 
@@ -220,7 +225,8 @@ TEST_P(Families, WriteTheTextOfANumberWhateverElseIsAskedFor) {
   Json options = Json::object();
   for (const Field& field : family().sampling) set_path(options, field.name, field.default_value);
   EXPECT_EQ(generate_texts(*loaded.model, {.count = 1, .prompt = "1", .options = options},
-                           loaded.manifest.data)[0].tokens,
+                           loaded.manifest.data)[0]
+                .tokens,
             all[0].tokens);
 }
 
@@ -250,8 +256,7 @@ TEST_P(Families, LikelihoodIsFiniteForEachImage) {
   if (!likelihood) GTEST_SKIP() << "has no likelihood";
   const at::NoGradGuard no_grad;
   const Batch batch = items_batch(digits().test, digits().info, 0, 8, at::kCPU);
-  const Tensor found =
-      likelihood->log_likelihood(batch, Draw(0, "evaluate", batch.sample_ids), 3);
+  const Tensor found = likelihood->log_likelihood(batch, Draw(0, "evaluate", batch.sample_ids), 3);
   EXPECT_EQ(found.sizes(), (at::IntArrayRef{8}));
   EXPECT_TRUE(found.isfinite().all().item<bool>());
 }
@@ -300,13 +305,11 @@ TEST_P(Families, SettingsRoundTrip) {
 TEST_P(Families, RefuseUnknownAndImpossibleSettings) {
   Json unknown = config()["model"];
   unknown["nonsense"] = 1;
-  expect_error(ErrorKind::usage, "nonsense",
-               [&] { make_model(family(), unknown, data().info); });
+  expect_error(ErrorKind::usage, "nonsense", [&] { make_model(family(), unknown, data().info); });
   for (const Field& field : family().settings) {
     Json wrong = config()["model"];
     set_path(wrong, field.name, Json::object({{"x", 1}}));
-    expect_error(ErrorKind::usage, field.name,
-                 [&] { make_model(family(), wrong, data().info); });
+    expect_error(ErrorKind::usage, field.name, [&] { make_model(family(), wrong, data().info); });
   }
 }
 
@@ -344,10 +347,10 @@ TEST(Draws, AreToldFromCallsThatDrawByThemselves) {
                           "z = torch::randn_like(mean)", "randperm(n)", "std::mt19937 r(1);"}) {
     EXPECT_NE(drawn_by_itself(bad), "") << bad;
   }
-  for (const char* good : {"bernoulli_log_likelihood(logits, x)", "draw.normal(\"z\", {3})",
-                           "draw.uniform(\"u\", {})", "kl_to_standard_normal(m, v)",
-                           "torch::nn::init::normal_(w, 0, 0.02)", "operand(3)",
-                           "// not torch::randn(3)", "PixelModel::bernoulli"}) {
+  for (const char* good :
+       {"bernoulli_log_likelihood(logits, x)", "draw.normal(\"z\", {3})", "draw.uniform(\"u\", {})",
+        "kl_to_standard_normal(m, v)", "torch::nn::init::normal_(w, 0, 0.02)", "operand(3)",
+        "// not torch::randn(3)", "PixelModel::bernoulli"}) {
     EXPECT_EQ(drawn_by_itself(good), "") << good;
   }
 }

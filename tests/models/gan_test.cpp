@@ -16,10 +16,14 @@
 namespace genai {
 namespace {
 
-double number(const Tensor& t) { return t.item<double>(); }
+double number(const Tensor& t) {
+  return t.item<double>();
+}
 
 /// Softplus of the opposite.
-double surprise(double score) { return std::log1p(std::exp(-score)); }
+double surprise(double score) {
+  return std::log1p(std::exp(-score));
+}
 
 // ---- Losses
 
@@ -48,9 +52,9 @@ TEST(GanLosses, AreThoseOfThePapers) {
 
 TEST(GanLosses, AreMeansOverTheBatch) {
   const Tensor real = numbers({0.5, -1, 2}), made = numbers({0.1, 0.7, -0.4});
-  for (const auto loss : {AdversarialLoss::non_saturating, AdversarialLoss::hinge,
-                          AdversarialLoss::least_squares, AdversarialLoss::wasserstein,
-                          AdversarialLoss::relativistic}) {
+  for (const auto loss :
+       {AdversarialLoss::non_saturating, AdversarialLoss::hinge, AdversarialLoss::least_squares,
+        AdversarialLoss::wasserstein, AdversarialLoss::relativistic}) {
     double d = 0, g = 0;
     for (int64_t i = 0; i < 3; ++i) {
       d += number(discriminator_loss(loss, real.narrow(0, i, 1), made.narrow(0, i, 1))) / 3;
@@ -88,7 +92,7 @@ TEST(Penalties, OfALinearFunctionKnowItsLength) {
   };
   const Tensor penalty =
       gradient_penalty(score, random("real"), random("made"), numbers({0, 0.3, 0.6, 1}));
-  EXPECT_NEAR(number(penalty), 16, 1e-5);   // (5 - 1)^2
+  EXPECT_NEAR(number(penalty), 16, 1e-5);  // (5 - 1)^2
   // 2 (|w| - 1) w / |w|
   const Tensor slope = torch::autograd::grad({penalty}, {w})[0];
   EXPECT_TRUE(at::allclose(slope, 2 * 4 * w / 5, 1e-5, 1e-6));
@@ -113,9 +117,11 @@ class PenaltyOfNetwork : public testing::TestWithParam<std::string> {
   static Discriminator network(bool dcgan, bool wide) {
     torch::manual_seed(4);
     return Discriminator(
-        DiscriminatorConfig{
-            .kind = dcgan ? DiscriminatorKind::dcgan : DiscriminatorKind::residual,
-            .width = wide ? 16 : 4, .levels = 1, .patch = 1, .head = 8},
+        DiscriminatorConfig{.kind = dcgan ? DiscriminatorKind::dcgan : DiscriminatorKind::residual,
+                            .width = wide ? 16 : 4,
+                            .levels = 1,
+                            .patch = 1,
+                            .head = 8},
         1, 12, 12, 0);
   }
   static Tensor penalty(Discriminator& d, const Tensor& real, const Tensor& made) {
@@ -143,11 +149,11 @@ TEST_P(PenaltyOfNetwork, HasTheSlopesOfFiniteDifferences) {
     const Tensor real = images("real", at::kDouble), made = images("made", at::kDouble);
     std::vector<Tensor> parameters;
     for (const auto& item : d->named_parameters()) {
-      if (item.value().dim() > 1) parameters.push_back(item.value());   // biases hardly matter
+      if (item.value().dim() > 1) parameters.push_back(item.value());  // biases hardly matter
     }
     const auto slopes = torch::autograd::grad({penalty(d, real, made)}, parameters);
     for (size_t i = 0; i < parameters.size(); ++i) {
-      const Tensor direction = slopes[i].sign();   // where the penalty changes most
+      const Tensor direction = slopes[i].sign();  // where the penalty changes most
       const auto moved = [&](double t) {
         const auto move = [&](double by) {
           const at::NoGradGuard no_grad;
@@ -189,7 +195,8 @@ TEST_P(PenaltyOfNetwork, IsTheSameByFastConvolutions) {
 // ---- Energy distance
 
 TEST(EnergyTerms, HaveTheMeanOfTheirDefinition) {
-  const Tensor real = at::tensor({0.0, 2.0}).view({2, 1}), made = at::tensor({1.0, 5.0}).view({2, 1});
+  const Tensor real = at::tensor({0.0, 2.0}).view({2, 1}),
+               made = at::tensor({1.0, 5.0}).view({2, 1});
   // 2 E|x - y| = 2 (1 + 1 + 5 + 3) / 4; E|x - x'| = 2; E|y - y'| = 4
   EXPECT_NEAR(number(energy_terms(real, made).mean()), 5 - 2 - 4, 1e-6);
 }
@@ -206,7 +213,10 @@ TEST(EnergyTerms, VanishForEqualDistributionsAndGrowWithTheirDistance) {
 
 // ---- The family
 
-const DataInfo kDigits = {.source = "digits", .channels = 1, .height = 28, .width = 28,
+const DataInfo kDigits = {.source = "digits",
+                          .channels = 1,
+                          .height = 28,
+                          .width = 28,
                           .classes = std::vector<std::string>(10)};
 
 Json with(Json settings, const Json& more) {
@@ -220,8 +230,8 @@ std::unique_ptr<Model> make_gan(const Json& settings, const DataInfo& info = kDi
 }
 
 const Json kSmallGan = {{"latent", 8},
-                     {"generator", {{"width", 8}, {"patch", 4}}},
-                     {"discriminator", {{"width", 8}, {"patch", 4}, {"head", 32}}}};
+                        {"generator", {{"width", 8}, {"patch", 4}}},
+                        {"discriminator", {{"width", 8}, {"patch", 4}, {"head", 32}}}};
 const Json kDcgan = {
     {"latent", 8},
     {"loss", "non-saturating"},
@@ -254,14 +264,14 @@ TEST(GanSettings, MustFitTheDataAndEachOther) {
   for (const auto& [settings, part] : wrong) {
     expect_error(ErrorKind::usage, part, [&] { make_gan(settings); });
   }
-  expect_error(ErrorKind::usage, "no labels",
-               [&] { make_gan({{"conditional", true}}, unlabelled); });
+  expect_error(ErrorKind::usage, "no labels", [&] {
+    make_gan({{"conditional", true}}, unlabelled);
+  });
   DataInfo binary = kDigits;
   binary.binarize = Binarize::dynamic;
   expect_error(ErrorKind::usage, "binarize", [&] { make_gan(Json::object(), binary); });
-  EXPECT_NO_THROW(make_gan({{"loss", "wasserstein"},
-                            {"penalty", "none"},
-                            {"discriminator", {{"spectral", true}}}}));
+  EXPECT_NO_THROW(make_gan(
+      {{"loss", "wasserstein"}, {"penalty", "none"}, {"discriminator", {{"spectral", true}}}}));
 }
 
 TEST(GanPhases, FollowTheSettings) {
@@ -273,8 +283,9 @@ TEST(GanPhases, FollowTheSettings) {
     return all;
   };
   EXPECT_EQ(names(kSmallGan), "discriminator discriminator 1 1; generator generator 1 1; ");
-  EXPECT_EQ(names(with(kSmallGan, {{"critic_steps", 5}, {"penalty_every", 4}})),
-            "discriminator discriminator 5 1; penalty discriminator 1 4; generator generator 1 1; ");
+  EXPECT_EQ(
+      names(with(kSmallGan, {{"critic_steps", 5}, {"penalty_every", 4}})),
+      "discriminator discriminator 5 1; penalty discriminator 1 4; generator generator 1 1; ");
   EXPECT_EQ(names(with(kDcgan, {{"penalty_every", 4}})),
             "discriminator discriminator 1 1; generator generator 1 1; ");
 }
@@ -298,14 +309,23 @@ class GanTraining : public testing::Test {
     settings.merge({{"model", model}}, "test");
     settings.merge({{"data", {{"source", "digits"}}}}, "test");
     settings.merge({{"training",
-                     {{"batch", 32}, {"device", "cpu"}, {"precision", "float32"}, {"threads", 1},
-                      {"learning_rate", 1e-3}, {"beta1", 0}, {"beta2", 0.99}}}},
+                     {{"batch", 32},
+                      {"device", "cpu"},
+                      {"precision", "float32"},
+                      {"threads", 1},
+                      {"learning_rate", 1e-3},
+                      {"beta1", 0},
+                      {"beta2", 0.99}}}},
                    "test");
     settings.merge({{"training", training}}, "test");
     const Json config = settings.resolve(run_sections(find_family("gan")));
     std::filesystem::create_directories(folder_ / name);
-    TrainRequest request{.family = find_family("gan"), .config = config, .data = &data(),
-                         .run = folder_ / name, .preset = "", .resume = std::nullopt,
+    TrainRequest request{.family = find_family("gan"),
+                         .config = config,
+                         .data = &data(),
+                         .run = folder_ / name,
+                         .preset = "",
+                         .resume = std::nullopt,
                          .init = std::nullopt};
     if (resume) request.resume = load_checkpoint(find_checkpoint(request.run, ""), true);
     watch_ = {};
@@ -320,13 +340,10 @@ class GanTraining : public testing::Test {
 };
 
 TEST_F(GanTraining, ContinuesBitForBitWithEveryKindOfNetworkAndLoss) {
-  const Json spectral = {{"loss", "hinge"},
-                         {"penalty", "none"},
-                         {"discriminator", {{"spectral", true}}}};
-  const Json wasserstein = {{"loss", "wasserstein"},
-                            {"penalty", "gradient"},
-                            {"critic_steps", 3},
-                            {"conditional", true}};
+  const Json spectral = {
+      {"loss", "hinge"}, {"penalty", "none"}, {"discriminator", {{"spectral", true}}}};
+  const Json wasserstein = {
+      {"loss", "wasserstein"}, {"penalty", "gradient"}, {"critic_steps", 3}, {"conditional", true}};
   const Json lazy = {{"loss", "least-squares"}, {"penalty", "r1"}, {"penalty_every", 2}};
   const Json style = {{"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
   int number = 0;
@@ -369,8 +386,8 @@ TEST_F(GanTraining, AveragesTheGeneratorAlone) {
 TEST_F(GanTraining, ReportsTheHealthOfBoth) {
   run("run", kSmallGan, {{"steps", 4}, {"log_every", 2}});
   ASSERT_EQ(watch_.reports.size(), 2u);
-  for (const char* name : {"d_real", "d_made", "ranked_right", "score_spread", "diversity", "d_loss",
-                           "penalty", "loss/discriminator", "loss/generator",
+  for (const char* name : {"d_real", "d_made", "ranked_right", "score_spread", "diversity",
+                           "d_loss", "penalty", "loss/discriminator", "loss/generator",
                            "gradient_norm/generator", "gradient_norm/discriminator"}) {
     EXPECT_TRUE(watch_.reports[1].contains(name)) << name;
   }
@@ -386,9 +403,9 @@ TEST_F(GanTraining, MakesLazyPenaltiesAsHeavyAsTheUpdatesTheyStandFor) {
 }
 
 TEST_F(GanTraining, LearnsBuiltInDigits) {
-  const TrainResult result =
-      run("run", with(kSmallGan, {{"generator", {{"width", 16}}}, {"discriminator", {{"width", 16}}}}),
-          {{"steps", 250}, {"learning_rate", 2e-3}, {"validate_every", 1000}});
+  const TrainResult result = run(
+      "run", with(kSmallGan, {{"generator", {{"width", 16}}}, {"discriminator", {{"width", 16}}}}),
+      {{"steps", 250}, {"learning_rate", 2e-3}, {"validate_every", 1000}});
   const Checkpoint start = checkpoint("run", "0");
   const double before = start.manifest.validation.at("energy_distance");
   const double after = result.validation.at("energy_distance");
@@ -412,19 +429,20 @@ TEST_F(GanTraining, WarnsOnceOfACollapse) {
 TEST(GanWarnings, FollowTheirRules) {
   const auto model = make_gan(kSmallGan);
   const auto warning = [&](double diversity, double loss, double spread, int64_t step = 500) {
-    return model->warning(
-        {.step = step, .steps = 2000},
-        {{"diversity", diversity}, {"d_loss", loss}, {"score_spread", spread}});
+    return model->warning({.step = step, .steps = 2000},
+                          {{"diversity", diversity}, {"d_loss", loss}, {"score_spread", spread}});
   };
   EXPECT_EQ(warning(0.95, 0.5, 0.5), "");
-  EXPECT_EQ(warning(0.1, 0.5, 0.5, 100), "");   // too early to tell
+  EXPECT_EQ(warning(0.1, 0.5, 0.5, 100), "");  // too early to tell
   EXPECT_NE(warning(0.39, 0.5, 0.5).find("collapses"), std::string::npos);
   EXPECT_NE(warning(0.95, 0.005, 5).find("has won"), std::string::npos);
   EXPECT_NE(warning(0.95, 0.69, 1e-4).find("dead"), std::string::npos);
   // A Wasserstein loss has no end: it may be as low as it likes.
-  const auto wasserstein = make_gan(with(kSmallGan, {{"loss", "wasserstein"}, {"penalty", "gradient"}}));
+  const auto wasserstein =
+      make_gan(with(kSmallGan, {{"loss", "wasserstein"}, {"penalty", "gradient"}}));
   EXPECT_EQ(wasserstein->warning({.step = 500, .steps = 2000},
-                                 {{"diversity", 0.9}, {"d_loss", -7}, {"score_spread", 3}}), "");
+                                 {{"diversity", 0.9}, {"d_loss", -7}, {"score_spread", 3}}),
+            "");
 }
 
 TEST(GanClasses, AreToldToBoth) {
@@ -441,7 +459,8 @@ TEST(GanClasses, AreToldToBoth) {
 }
 
 TEST(GanClasses, AreThoseOfTheMadeImagesInLaterPhases) {
-  // With several critic steps the generator's phase sees another batch than the images it learns by.
+  // With several critic steps the generator's phase sees another batch than the images it learns
+  // by.
   const auto model = make_gan(with(kSmallGan, {{"conditional", true}, {"critic_steps", 2}}));
   const auto batch = [](int64_t first, int64_t label) {
     return Batch{.input = Draw(7, "images", ids(4, first)).uniform("x", {1, 28, 28}),
@@ -456,8 +475,8 @@ TEST(GanClasses, AreThoseOfTheMadeImagesInLaterPhases) {
     const auto run = [&](const Phase& phase, const Batch& of) {
       Draw draw(1, "train/" + phase.name, of.sample_ids);
       const Tensors draws = phase.draw(of, draw);
-      LossInput input{.batch = of, .draws = draws, .scheduled = {}, .carry = carry,
-                      .shared = shared};
+      LossInput input{
+          .batch = of, .draws = draws, .scheduled = {}, .carry = carry, .shared = shared};
       return number(phase.loss(input).value);
     };
     run(phases.at(0), ones);
@@ -482,8 +501,8 @@ TEST(GanPrecision, LossesAndSlopesAreNearlyTheSameInBfloat16) {
       for (const Phase& phase : model->phases()) {
         Draw draw(1, "train/" + phase.name, batch.sample_ids);
         const Tensors draws = phase.draw(batch, draw);
-        LossInput input{.batch = batch, .draws = draws, .scheduled = {}, .carry = carry,
-                        .shared = shared};
+        LossInput input{
+            .batch = batch, .draws = draws, .scheduled = {}, .carry = carry, .shared = shared};
         Loss loss;
         {
           const MixedPrecision mixed(precision, at::kCPU);
@@ -524,7 +543,7 @@ TEST(GanSampling, IsPulledToTheMeanByTruncation) {
     const Tensor plain = generator.generate(draw, {}, Json::object());
     EXPECT_TRUE(at::equal(generator.generate(draw, {}, {{"truncation", 1}}), plain));
     EXPECT_LT(spread(0.3), 0.7 * spread(1));
-    EXPECT_LT(spread(0), 1e-6);   // the noise of fresh style layers counts nothing
+    EXPECT_LT(spread(0), 1e-6);  // the noise of fresh style layers counts nothing
   }
 }
 

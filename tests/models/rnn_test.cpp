@@ -41,9 +41,8 @@ TEST(Rnn, SaysWhatPyTorchsCellsSay) {
           : kind == "gru"
               ? expected_logits(*model, torch::nn::GRU(torch::nn::GRUOptions(in, 8).num_layers(2)),
                                 tokens)
-              : expected_logits(*model,
-                                torch::nn::LSTM(torch::nn::LSTMOptions(in, 8).num_layers(2)),
-                                tokens);
+              : expected_logits(
+                    *model, torch::nn::LSTM(torch::nn::LSTMOptions(in, 8).num_layers(2)), tokens);
       EXPECT_TRUE(at::allclose(found, expected, 1e-5, 1e-6)) << cell << tied;
     }
   }
@@ -58,8 +57,8 @@ double loss_of(Model& model, const Tensor& tokens, Tensors& carry) {
                     .weight = static_cast<double>(tokens.size(1) - 1)};
   const Tensors none;
   Tensors shared;
-  LossInput input{.batch = batch, .draws = none, .scheduled = none, .carry = carry,
-                  .shared = shared};
+  LossInput input{
+      .batch = batch, .draws = none, .scheduled = none, .carry = carry, .shared = shared};
   return model.phases()[0].loss(input).value.item<double>();
 }
 

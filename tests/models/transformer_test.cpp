@@ -57,7 +57,7 @@ TEST(Transformer, NeverLooksAhead) {
     for (int64_t changed = 0; changed < 10; ++changed) {
       Tensor other = tokens.clone();
       other[0][changed] = (other[0][changed] + 1) % 9;
-      const Tensor difference = (next.next_logits(other) - before).abs().amax(-1)[0];   // [T]
+      const Tensor difference = (next.next_logits(other) - before).abs().amax(-1)[0];  // [T]
       if (changed > 0) {
         EXPECT_LE(difference.narrow(0, 0, changed).max().item<double>(), 1e-5) << variant;
       }
@@ -80,7 +80,8 @@ TEST(Transformer, StartsAsGpt2) {
   const Tensor tokens = some_tokens(4, 16);
   const double loss =
       token_losses(dynamic_cast<NextToken&>(*model).next_logits(tokens), tokens.roll(-1, 1))
-          .mean().item<double>();
+          .mean()
+          .item<double>();
   EXPECT_NEAR(loss, std::log(9.0), 0.3);
 }
 
@@ -88,7 +89,8 @@ TEST(Transformer, RotaryPositionsAddNothingToValues) {
   // Of equal tokens all values are equal, so that any attention over them is the same; what tells
   // places apart can only be a vector of the place.
   const DataInfo info = text_info(12);
-  const auto model = random_text_model("transformer", info, {{"layers", 1}, {"positions", "rotary"}});
+  const auto model =
+      random_text_model("transformer", info, {{"layers", 1}, {"positions", "rotary"}});
   const at::NoGradGuard no_grad;
   const Tensor logits =
       dynamic_cast<NextToken&>(*model).next_logits(at::full({1, 12}, 3, at::kLong))[0];
@@ -103,20 +105,22 @@ TEST(Transformer, RotaryPositionsAddNothingToValues) {
 
 TEST(Transformer, CountsOnlyTargetsThatThereAre) {
   const Tensor logits = at::arange(24, at::kFloat).sin().view({2, 3, 4});
-  const Tensor target = at::tensor(std::vector<int64_t>{1, 2, kNoTarget, 0, kNoTarget, kNoTarget}).view({2, 3});
+  const Tensor target =
+      at::tensor(std::vector<int64_t>{1, 2, kNoTarget, 0, kNoTarget, kNoTarget}).view({2, 3});
   const Tensor losses = token_losses(logits, target);
   const Tensor log_p = logits.log_softmax(-1);
   EXPECT_NEAR(losses[0][0].item<double>(), -log_p[0][0][1].item<double>(), 1e-6);
   EXPECT_NEAR(losses[0][1].item<double>(), -log_p[0][1][2].item<double>(), 1e-6);
   EXPECT_NEAR(losses[1][0].item<double>(), -log_p[1][0][0].item<double>(), 1e-6);
-  EXPECT_EQ(losses[0][2].item<float>() + losses[1][1].item<float>() + losses[1][2].item<float>(), 0);
+  EXPECT_EQ(losses[0][2].item<float>() + losses[1][1].item<float>() + losses[1][2].item<float>(),
+            0);
 }
 
 TEST(Transformer, AdaptersAreAllThatIsTrained) {
   const auto model = random_text_model("transformer", text_info(12), {{"lora_rank", 3}});
   const auto sets = model->parameter_sets();
   ASSERT_EQ(sets.size(), 1u);
-  EXPECT_EQ(sets[0].parameters.size(), 2u * 4 * 2);   // of 2 blocks, 4 matrices each, A and B
+  EXPECT_EQ(sets[0].parameters.size(), 2u * 4 * 2);  // of 2 blocks, 4 matrices each, A and B
   for (const std::string& name : sets[0].parameters) {
     EXPECT_NE(name.find(".lora_"), std::string::npos) << name;
   }
@@ -188,17 +192,29 @@ double trained_loss(const std::string& family, const Json& model, int64_t steps,
   settings.set("model.family", family, "test");
   settings.merge({{"model", model}}, "test");
   settings.merge({{"data", data_settings}}, "test");
-  settings.merge({{"training", {{"steps", steps}, {"batch", 64}, {"threads", 1}, {"device", "cpu"},
-                                {"learning_rate", 3e-3}, {"warmup", 20}, {"schedule", "cosine"},
-                                {"sample_every", 1'000'000}, {"validate_every", 1'000'000}}}},
+  settings.merge({{"training",
+                   {{"steps", steps},
+                    {"batch", 64},
+                    {"threads", 1},
+                    {"device", "cpu"},
+                    {"learning_rate", 3e-3},
+                    {"warmup", 20},
+                    {"schedule", "cosine"},
+                    {"sample_every", 1'000'000},
+                    {"validate_every", 1'000'000}}}},
                  "test");
   settings.merge({{"training", training}}, "test");
   const Json config = settings.resolve(run_sections(find_family(family)));
   const Dataset data =
       load_dataset(from_json<DataConfig>(data_fields(), config.at("data"), "data"));
   TrainObserver observer;
-  return train({.family = find_family(family), .config = config, .data = &data,
-                .run = folder.path(), .preset = "", .resume = std::nullopt, .init = std::nullopt},
+  return train({.family = find_family(family),
+                .config = config,
+                .data = &data,
+                .run = folder.path(),
+                .preset = "",
+                .resume = std::nullopt,
+                .init = std::nullopt},
                observer)
       .validation.at("loss");
 }

@@ -392,13 +392,15 @@ TEST(VaeSettings, MustFitTheData) {
     vae_family().make(settings, info);
   };
   const DataInfo plain = make_info(1, 8, 8);
-  expect_error(ErrorKind::usage, "model.conditional: the data set 'test' has no labels",
-               [&] { make({{"conditional", true}}, plain); });
+  expect_error(ErrorKind::usage, "model.conditional: the data set 'test' has no labels", [&] {
+    make({{"conditional", true}}, plain);
+  });
   for (const Binarize binarize : {Binarize::dynamic, Binarize::fixed, Binarize::threshold}) {
     DataInfo binary = plain;
     binary.binarize = binarize;
-    expect_error(ErrorKind::usage, "model.pixels: gaussian pixels are grey",
-                 [&] { make({{"pixels", "gaussian"}}, binary); });
+    expect_error(ErrorKind::usage, "model.pixels: gaussian pixels are grey", [&] {
+      make({{"pixels", "gaussian"}}, binary);
+    });
     EXPECT_NO_THROW(make({{"pixels", "bernoulli"}}, binary));
   }
   EXPECT_NO_THROW(make({{"pixels", "gaussian"}}, plain));
@@ -441,7 +443,8 @@ TEST(VaeShapes, AnySizeAndNumberOfChannels) {
       EXPECT_EQ(vae.latent->latent_size(), 5);
       const std::vector<int64_t> expected{2, 3, 29, 31};
       EXPECT_EQ(vae.latent->decode(points, {}).sizes(), expected) << kind << levels;
-      EXPECT_EQ(vae.generator->generate(Draw(0, "generate", {4, 5}), {}, kNoOptions).sizes(), expected);
+      EXPECT_EQ(vae.generator->generate(Draw(0, "generate", {4, 5}), {}, kNoOptions).sizes(),
+                expected);
       EXPECT_EQ(vae.likelihood->log_likelihood(batch, make_draw(batch), 3).sizes(),
                 (std::vector<int64_t>{2}));
     }

@@ -41,7 +41,7 @@ TEST(Augment, OfNothingIsTheImage) {
 
 TEST(Augment, MovesWithinItsLimitAndFillsWithBlack) {
   Tensor images = at::full({64, 1, 16, 16}, -1.0);
-  images.select(2, 8).select(2, 8).fill_(1);   // one white pixel
+  images.select(2, 8).select(2, 8).fill_(1);  // one white pixel
   const Tensor moved = augment_images(images, {.translation = 0.125}, draws(64));
   std::set<std::pair<int64_t, int64_t>> places;
   for (int64_t i = 0; i < 64; ++i) {
@@ -53,14 +53,14 @@ TEST(Augment, MovesWithinItsLimitAndFillsWithBlack) {
     EXPECT_LE(std::abs(x - 8), 2);
     places.insert({y, x});
   }
-  EXPECT_GT(places.size(), 15u);   // of 25
+  EXPECT_GT(places.size(), 15u);  // of 25
 }
 
 TEST(Augment, MovesEachSideByItsOwnShare) {
   Tensor images = at::full({64, 1, 32, 8}, -1.0);
   images.select(2, 16).select(2, 4).fill_(1);
   const Tensor moved = augment_images(images, {.translation = 0.125}, draws(64));
-  const Tensor places = moved.gt(0).nonzero();   // [64, 4]
+  const Tensor places = moved.gt(0).nonzero();  // [64, 4]
   ASSERT_EQ(places.size(0), 64);
   EXPECT_EQ((places.select(1, 2) - 16).abs().max().item<int64_t>(), 4);
   EXPECT_EQ((places.select(1, 3) - 4).abs().max().item<int64_t>(), 1);
@@ -70,8 +70,8 @@ TEST(Augment, HidesASquareOfItsSize) {
   const Tensor images = at::ones({64, 1, 16, 16});
   const Tensor cut = augment_images(images, {.cutout = 0.5}, draws(64));
   const Tensor hidden = cut.eq(0).sum({1, 2, 3});
-  EXPECT_EQ(hidden.max().item<int64_t>(), 64);          // 8 x 8, where all of it is inside
-  EXPECT_GE(hidden.min().item<int64_t>(), 16);          // a corner's quarter
+  EXPECT_EQ(hidden.max().item<int64_t>(), 64);  // 8 x 8, where all of it is inside
+  EXPECT_GE(hidden.min().item<int64_t>(), 16);  // a corner's quarter
   EXPECT_EQ((cut.eq(0) | cut.eq(1)).sum().item<int64_t>(), cut.numel());
 }
 
@@ -90,12 +90,13 @@ TEST(Augment, ChangesBrightnessSaturationAndContrastAsThePaperSays) {
   const Tensor grey = image.mean(1, true).expand_as(image);
   EXPECT_TRUE(at::allclose(with(0.5, 0, 0.5), grey, 1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(with(0.5, 1, 0.5), grey + 2 * (image - grey), 1e-5, 1e-5));
-  EXPECT_TRUE(at::allclose(with(0.5, 0.5, 0), image.mean() + 0.5 * (image - image.mean()), 1e-5,
-                           1e-6));
+  EXPECT_TRUE(
+      at::allclose(with(0.5, 0.5, 0), image.mean() + 0.5 * (image - image.mean()), 1e-5, 1e-6));
 }
 
 TEST(Augment, PassesGradientsToTheImage) {
-  const Tensor images = (Draw(3, "images", {0, 1}).uniform("x", {1, 8, 8}) * 2 - 1).requires_grad_();
+  const Tensor images =
+      (Draw(3, "images", {0, 1}).uniform("x", {1, 8, 8}) * 2 - 1).requires_grad_();
   const Tensor seen =
       augment_images(images, {.translation = 0.125, .cutout = 0.3, .color = 0.5}, draws(2));
   seen.square().sum().backward();

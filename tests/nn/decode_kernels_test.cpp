@@ -35,8 +35,8 @@ std::vector<float> row_of(const std::vector<float>& x) {
 }
 
 /// x from -limit to limit through `f`, next to `expected`: the largest error, of max(1, |expected|)
-double error_of(const std::function<float(float)>& f,
-                const std::function<double(double)>& expected, float limit) {
+double error_of(const std::function<float(float)>& f, const std::function<double(double)>& expected,
+                float limit) {
   double most = 0;
   for (int i = -4000; i <= 4000; ++i) {
     const float x = limit * static_cast<float>(i) / 4000;
@@ -57,15 +57,23 @@ TEST(DecodeKernels, activations) {
   for (const Kernels* k : all_kernels()) {
     SCOPED_TRACE(k->name);
     const auto of = [&](MlpKind kind) { return [=](float x) { return activated(*k, kind, x); }; };
-    EXPECT_LT(error_of(of(MlpKind::gelu),
-                       [](double x) { return x * std::erfc(-x * std::sqrt(0.5)) / 2; }, 30), 1e-6);
-    EXPECT_LT(error_of(of(MlpKind::gelu_tanh),
-                       [](double x) {
-                         const double y = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
-                         return x * (1 + std::tanh(y)) / 2;
-                       }, 30), 1e-6);
-    EXPECT_LT(error_of(of(MlpKind::relu2), [](double x) { return x > 0 ? x * x : 0; }, 30), 1e-6);
-    EXPECT_LT(error_of(of(MlpKind::swiglu), [](double x) { return x / (1 + std::exp(-x)); }, 100),
+    EXPECT_LT(
+        error_of(
+            of(MlpKind::gelu), [](double x) { return x * std::erfc(-x * std::sqrt(0.5)) / 2; }, 30),
+        1e-6);
+    EXPECT_LT(error_of(
+                  of(MlpKind::gelu_tanh),
+                  [](double x) {
+                    const double y = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+                    return x * (1 + std::tanh(y)) / 2;
+                  },
+                  30),
+              1e-6);
+    EXPECT_LT(error_of(
+                  of(MlpKind::relu2), [](double x) { return x > 0 ? x * x : 0; }, 30),
+              1e-6);
+    EXPECT_LT(error_of(
+                  of(MlpKind::swiglu), [](double x) { return x / (1 + std::exp(-x)); }, 100),
               1e-6);
   }
 }
@@ -85,7 +93,8 @@ TEST(DecodeKernels, tanh_keeps_its_digits_near_zero_and_far_away) {
 /// Keys and values of up to `places` tokens.
 struct Remembered {
   Remembered(WeightFormat format, int64_t head, int64_t places)
-      : keys(padded(places, kBlock) * head), values(places * padded(head, kHeadPad)),
+      : keys(padded(places, kBlock) * head),
+        values(places * padded(head, kHeadPad)),
         memory{.format = format, .keys = keys.data(), .values = values.data()} {}
   Buffer<float> keys, values;
   Memory memory;
@@ -117,8 +126,12 @@ TEST_P(Attentions, softmax_of_any_count) {
       }
       for (const int64_t count : {1, 2, 7, 8, 31, 32, 33, 63, 64, 65, 96, 97, 199, 200}) {
         std::vector<float> scores(256), out(static_cast<size_t>(head));
-        k->attend({.q = q.data(), .memory = past.memory, .head = head, .count = count,
-                   .scores = scores.data(), .out = out.data()});
+        k->attend({.q = q.data(),
+                   .memory = past.memory,
+                   .head = head,
+                   .count = count,
+                   .scores = scores.data(),
+                   .out = out.data()});
         std::vector<double> weight, wanted(out.size());
         double sum = 0;
         for (int64_t t = 0; t < count; ++t) {
@@ -140,7 +153,7 @@ TEST_P(Attentions, softmax_of_any_count) {
 TEST_P(Attentions, softmax_of_large_scores) {
   for (const Kernels* k : all_kernels()) {
     const Remembered past(GetParam(), 1, kBlock);
-    const std::vector<float> keys = {1000, -1000, 1000, INFINITY};   // the last is not seen
+    const std::vector<float> keys = {1000, -1000, 1000, INFINITY};  // the last is not seen
     const std::vector<float> values = {1, 5, 3, 7};
     for (int64_t t = 0; t < 4; ++t) {
       const auto at = static_cast<size_t>(t);
@@ -149,7 +162,11 @@ TEST_P(Attentions, softmax_of_large_scores) {
     std::vector<float> scores(kBlock);
     const float q = 1;
     float out = 0;
-    k->attend({.q = &q, .memory = past.memory, .head = 1, .count = 3, .scores = scores.data(),
+    k->attend({.q = &q,
+               .memory = past.memory,
+               .head = 1,
+               .count = 3,
+               .scores = scores.data(),
                .out = &out});
     EXPECT_FLOAT_EQ(out, 2) << k->name;
   }
@@ -169,8 +186,7 @@ std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, in
   std::vector<float> out(static_cast<size_t>(rows * stride), 1.f);
   const float* start = bias.empty() ? nullptr : bias.data();
   team.run(/*cost=*/1'000'000, [&](Worker& worker) {
-    const Operand operand =
-        multiplier.take(worker, rows, matrix.in, x.data(), padded(matrix.in));
+    const Operand operand = multiplier.take(worker, rows, matrix.in, x.data(), padded(matrix.in));
     multiplier.multiply(worker, matrix, operand, start, out.data(), stride, add);
   });
   return out;
@@ -179,8 +195,8 @@ std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, in
 TEST_P(Products, equal_the_definition_and_rows_do_not_depend_on_others) {
   for (const bool portable : {false, true}) {
     force_portable(portable);
-    for (const auto& [out, in] : {std::pair{1, 1}, {3, 20}, {16, 32}, {65, 33}, {200, 100},
-                                  {129, 384}}) {
+    for (const auto& [out, in] :
+         {std::pair{1, 1}, {3, 20}, {16, 32}, {65, 33}, {200, 100}, {129, 384}}) {
       const auto w = random(out * in, 1);
       const auto bias = row_of(random(out, 2));
       const Matrix matrix(w, out, in, GetParam());
@@ -242,13 +258,14 @@ TEST(DecodeKernels, integers_are_the_same_on_every_cpu) {
       const auto group = q.begin() + static_cast<std::ptrdiff_t>(g) * 32;
       EXPECT_EQ(offsets[g], -kZero * std::accumulate(group, group + 32, 0));
     }
-    EXPECT_EQ(kMostInput, std::max(*std::max_element(q.begin(), q.begin() + 32),
-                            static_cast<int8_t>(-*std::min_element(q.begin(), q.begin() + 32))));
+    EXPECT_EQ(kMostInput,
+              std::max(*std::max_element(q.begin(), q.begin() + 32),
+                       static_cast<int8_t>(-*std::min_element(q.begin(), q.begin() + 32))));
   }
 }
 
 TEST(DecodeKernels, largest_integers_do_not_overflow) {
-  const std::vector<float> largest(64 * 64, -127.f);   // at a scale of 1
+  const std::vector<float> largest(64 * 64, -127.f);  // at a scale of 1
   const Matrix matrix(largest, 64, 64, WeightFormat::int8);
   for (const bool portable : {false, true}) {
     force_portable(portable);

@@ -7,7 +7,7 @@
 namespace genai::decode {
 namespace {
 
-constexpr int64_t kPays = 1'000'000'000;   // for any number of threads
+constexpr int64_t kPays = 1'000'000'000;  // for any number of threads
 
 TEST(DecodeTeam, slices_are_the_whole_without_gaps) {
   for (const int threads : {1, 2, 3, 7}) {
@@ -42,7 +42,7 @@ TEST(DecodeTeam, what_was_written_before_a_barrier_is_read_after) {
       }
     });
     uint64_t wanted = 1;
-    for (int round = 0; round < kRounds; ++round) wanted *= kThreads;   // modulo 2^64
+    for (int round = 0; round < kRounds; ++round) wanted *= kThreads;  // modulo 2^64
     for (size_t i = 0; i < kThreads; ++i) EXPECT_EQ(now[i * 8], wanted) << i;
   }
 }

@@ -50,7 +50,9 @@ inline Numbers part(const Numbers& x, int64_t first, int64_t count) {
   return {x.begin() + first, x.begin() + first + count};
 }
 
-inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+inline double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
 
 // The transformer in double precision, all tokens at once. ---------------------------------------
 
@@ -190,11 +192,15 @@ class Reference {
     for (int64_t i = 0; i < s_.hidden; ++i) {
       const double u = up[static_cast<size_t>(i)];
       switch (s_.mlp) {
-        case MlpKind::gelu: y.push_back(u * std::erfc(-u / std::sqrt(2.)) / 2); break;
+        case MlpKind::gelu:
+          y.push_back(u * std::erfc(-u / std::sqrt(2.)) / 2);
+          break;
         case MlpKind::gelu_tanh:
           y.push_back(u / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (u + 0.044715 * u * u * u))));
           break;
-        case MlpKind::relu2: y.push_back(u > 0 ? u * u : 0); break;
+        case MlpKind::relu2:
+          y.push_back(u > 0 ? u * u : 0);
+          break;
         case MlpKind::swiglu:
           y.push_back(u * sigmoid(u) * up[static_cast<size_t>(s_.hidden + i)]);
           break;

@@ -64,8 +64,13 @@ double relative_error(const std::vector<float>& found, const std::vector<Numbers
   return std::sqrt(error / size);
 }
 
-constexpr TransformerShape kSmall = {.vocabulary = 13, .context = 80, .layers = 2, .heads = 4,
-                                     .kv_heads = 4, .width = 32, .hidden = 64};
+constexpr TransformerShape kSmall = {.vocabulary = 13,
+                                     .context = 80,
+                                     .layers = 2,
+                                     .heads = 4,
+                                     .kv_heads = 4,
+                                     .width = 32,
+                                     .hidden = 64};
 
 TransformerShape with(const std::function<void(TransformerShape&)>& change) {
   TransformerShape shape = kSmall;
@@ -94,7 +99,7 @@ std::vector<TransformerShape> shapes() {
   all.push_back(with([](auto& s) { s.kv_heads = 2, s.positions = Positions::rotary; }));
   all.push_back(with([](auto& s) { s.kv_heads = 1, s.bias = true, s.qk_norm = true; }));
   all.push_back(with([](auto& s) { s.vocabulary = 3, s.width = 20, s.hidden = 33; }));
-  all.push_back(with([](auto& s) {   // all that is odd at once
+  all.push_back(with([](auto& s) {  // all that is odd at once
     s.vocabulary = 67, s.width = 66, s.heads = 3, s.kv_heads = 1, s.hidden = 45, s.layers = 3;
     s.positions = Positions::rotary, s.norm = NormKind::rms, s.mlp = MlpKind::swiglu;
     s.bias = s.qk_norm = s.pairs = true, s.tied = false, s.soft_cap = 2;
@@ -139,7 +144,7 @@ TEST(TransformerDecoder, int8_is_near) {
       decode::force_portable(portable);
       const auto decoder = make_decoder(shape, 1, weights.weights(), WeightFormat::int8, 1);
       logits[portable] = read_stream(*decoder, 0, tokens);
-      EXPECT_LT(relative_error(logits[portable], expected), 0.03);   // of the logits' size
+      EXPECT_LT(relative_error(logits[portable], expected), 0.03);  // of the logits' size
     }
     decode::force_portable(false);
   }
@@ -150,8 +155,8 @@ std::vector<RnnShape> rnn_shapes() {
   for (const Cell cell : {Cell::tanh, Cell::gru, Cell::lstm}) {
     all.push_back({.vocabulary = 11, .layers = 2, .width = 32, .embedding = 32, .cell = cell});
     all.push_back({.vocabulary = 3, .layers = 3, .width = 21, .embedding = 7, .cell = cell});
-    all.push_back({.vocabulary = 40, .layers = 1, .width = 50, .embedding = 50, .cell = cell,
-                   .tied = true});
+    all.push_back(
+        {.vocabulary = 40, .layers = 1, .width = 50, .embedding = 50, .cell = cell, .tied = true});
   }
   return all;
 }
@@ -179,10 +184,20 @@ using Make = std::function<std::unique_ptr<Decoder>(int64_t streams, WeightForma
 
 /// Decoders that have every part, large enough for several threads to be used.
 std::vector<Make> makers() {
-  static const TransformerShape wide = {
-      .vocabulary = 65, .context = 256, .layers = 2, .heads = 6, .kv_heads = 3, .width = 192,
-      .hidden = 700, .positions = Positions::rotary, .norm = NormKind::rms,
-      .mlp = MlpKind::swiglu, .qk_norm = true, .tied = false, .pairs = true, .soft_cap = 5};
+  static const TransformerShape wide = {.vocabulary = 65,
+                                        .context = 256,
+                                        .layers = 2,
+                                        .heads = 6,
+                                        .kv_heads = 3,
+                                        .width = 192,
+                                        .hidden = 700,
+                                        .positions = Positions::rotary,
+                                        .norm = NormKind::rms,
+                                        .mlp = MlpKind::swiglu,
+                                        .qk_norm = true,
+                                        .tied = false,
+                                        .pairs = true,
+                                        .soft_cap = 5};
   static const TransformerShape odd =
       with([](auto& s) { s.width = 20, s.hidden = 33, s.bias = true; });
   static const RnnShape lstm = {.vocabulary = 65, .layers = 2, .width = 250, .embedding = 60};
@@ -243,7 +258,7 @@ TEST_P(Bits, do_not_depend_on_other_streams) {
   std::mt19937 generator(4);
   for (int call = 0; call < 12; ++call) {
     rows.clear();
-    for (int i = 0; i < 1 + call * 3; ++i) {   // a stream more than once, in any order
+    for (int i = 0; i < 1 + call * 3; ++i) {  // a stream more than once, in any order
       const auto stream = static_cast<int64_t>(generator() % streams);
       rows.push_back({stream, static_cast<int32_t>(generator() % v)});
       tokens[static_cast<size_t>(stream)].push_back(rows.back().token);
@@ -274,7 +289,7 @@ TEST_P(Bits, of_the_last_tokens_are_those_of_all) {
     return std::vector<float>(all.begin() + static_cast<std::ptrdiff_t>(i * v),
                               all.begin() + static_cast<std::ptrdiff_t>((i + 1) * v));
   };
-  auto expected = row(3);   // stream 2 came first
+  auto expected = row(3);  // stream 2 came first
   const auto of_zero = row(rows.size() - 1);
   expected.insert(expected.end(), of_zero.begin(), of_zero.end());
   EXPECT_EQ(last, expected);
@@ -289,7 +304,7 @@ TEST_P(Bits, of_a_copy_or_a_cleared_stream_are_those_of_a_fresh_one) {
   const auto all = read_stream(*fresh, 0, whole);
   const std::vector<float> expected(
       all.end() - static_cast<std::ptrdiff_t>(more.size()) * fresh->vocabulary(), all.end());
-  read_stream(*decoder, 1, more);   // to be overwritten
+  read_stream(*decoder, 1, more);  // to be overwritten
   read_stream(*decoder, 0, prompt);
   decoder->copy(0, 1);
   decoder->copy(0, 0);
@@ -358,7 +373,9 @@ TEST(Decoder, a_refused_call_changes_nothing) {
             "stream 2: the decoder has 2");
   std::vector<float> small(12);
   EXPECT_EQ(error_of(ErrorKind::usage,
-                     [&] { decoder->read(std::array{Decoder::Row{0, 1}}, small); }),
+                     [&] {
+                       decoder->read(std::array{Decoder::Row{0, 1}}, small);
+                     }),
             "room for logits: expected 13 numbers, found 12");
   EXPECT_EQ(decoder->length(0), 0);
   read(*decoder, std::vector<Decoder::Row>(80, {0, 1}));

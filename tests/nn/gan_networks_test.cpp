@@ -45,10 +45,10 @@ std::shared_ptr<GeneratorNetwork> make(const GeneratorConfig& config, int64_t in
 
 TEST(GanNetworks, HaveTheParametersOfTheExamplesDcgan) {
   // pytorch/examples, cpp/dcgan (28x28) and dcgan (64x64, one channel).
-  GeneratorConfig g{.kind = GeneratorKind::dcgan, .width = 64, .levels = 3,
-                    .norm = Normalization::batch};
-  DiscriminatorConfig d{.kind = DiscriminatorKind::dcgan, .width = 64, .levels = 3,
-                        .norm = Normalization::batch};
+  GeneratorConfig g{
+      .kind = GeneratorKind::dcgan, .width = 64, .levels = 3, .norm = Normalization::batch};
+  DiscriminatorConfig d{
+      .kind = DiscriminatorKind::dcgan, .width = 64, .levels = 3, .norm = Normalization::batch};
   EXPECT_EQ(count_parameters(*make(g, 100, 1, 28, 28)), 837'504);
   EXPECT_EQ(count_parameters(*Discriminator(d, 1, 28, 28, 0)), 659'456);
   g.levels = d.levels = 4;
@@ -63,9 +63,13 @@ TEST(GanNetworks, TakeAnySizeAndNumberOfChannels) {
     for (const GeneratorKind kind :
          {GeneratorKind::dcgan, GeneratorKind::residual, GeneratorKind::style}) {
       for (const int64_t patch : {1, 2, 3}) {
-        const auto network = make({.kind = kind, .width = 4, .levels = patch == 1 ? 3 : 1,
+        const auto network = make({.kind = kind,
+                                   .width = 4,
+                                   .levels = patch == 1 ? 3 : 1,
                                    .patch = patch,
-                                   .style = 8, .mapping = 2}, 6, c, h, w);
+                                   .style = 8,
+                                   .mapping = 2},
+                                  6, c, h, w);
         const Tensor made = network->forward(points(2, 6), noise_for(*network, 2));
         ASSERT_EQ(made.sizes(), (at::IntArrayRef{2, c, h, w}));
         if (kind == GeneratorKind::dcgan) {
@@ -74,8 +78,9 @@ TEST(GanNetworks, TakeAnySizeAndNumberOfChannels) {
       }
     }
     for (const DiscriminatorKind kind : {DiscriminatorKind::dcgan, DiscriminatorKind::residual}) {
-      Discriminator network(DiscriminatorConfig{.kind = kind, .width = 4, .levels = 2, .patch = 1,
-                                                .head = 8}, c, h, w, 3);
+      Discriminator network(
+          DiscriminatorConfig{.kind = kind, .width = 4, .levels = 2, .patch = 1, .head = 8}, c, h,
+          w, 3);
       EXPECT_EQ(network->forward(images(2, c, h, w), at::tensor({0, 2}, at::kLong)).sizes(),
                 (at::IntArrayRef{2}));
     }
@@ -83,10 +88,9 @@ TEST(GanNetworks, TakeAnySizeAndNumberOfChannels) {
 }
 
 TEST(GanNetworks, ComputeEachImageByItself) {
-  for (const GeneratorKind kind : {GeneratorKind::dcgan, GeneratorKind::residual,
-                                   GeneratorKind::style}) {
-    const auto network =
-        make({.kind = kind, .width = 16, .levels = 1, .patch = 2}, 6, 1, 28, 28);
+  for (const GeneratorKind kind :
+       {GeneratorKind::dcgan, GeneratorKind::residual, GeneratorKind::style}) {
+    const auto network = make({.kind = kind, .width = 16, .levels = 1, .patch = 2}, 6, 1, 28, 28);
     const Tensor z = points(4, 6);
     const auto noise = noise_for(*network, 4);
     const Tensor all = network->forward(z, noise);
@@ -155,15 +159,16 @@ TEST(StyledConvolution, EqualsWeightsModulatedForEachImage) {
   for (int64_t i = 0; i < 3; ++i) {
     const Tensor modulated = layer->weight * scales[i].view({1, -1, 1, 1});
     const Tensor length = (modulated.square().sum({1, 2, 3}, true) + 1e-8).sqrt();
-    const Tensor y = at::conv2d(x.narrow(0, i, 1), modulated / length, {}, 1, 1) +
-                     0.3 * noise[i] + layer->bias.view({1, -1, 1, 1});
+    const Tensor y = at::conv2d(x.narrow(0, i, 1), modulated / length, {}, 1, 1) + 0.3 * noise[i] +
+                     layer->bias.view({1, -1, 1, 1});
     EXPECT_TRUE(at::allclose(found[i], at::leaky_relu(y, 0.2)[0] * std::sqrt(2.0), 1e-4, 1e-5));
   }
 }
 
 TEST(StyleGenerator, TellsEachLayerItsOwnStyle) {
-  StyleGenerator network({.kind = GeneratorKind::style, .width = 4, .levels = 2, .patch = 1,
-                          .style = 8}, 6, 1, 16, 16);
+  StyleGenerator network(
+      {.kind = GeneratorKind::style, .width = 4, .levels = 2, .patch = 1, .style = 8}, 6, 1, 16,
+      16);
   ASSERT_EQ(network.layers(), 5);
   const auto noise = noise_for(network, 2);
   const Tensor a = network.map(points(2, 6)), b = network.map(points(2, 6).flip(1));

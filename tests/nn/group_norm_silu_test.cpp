@@ -51,11 +51,10 @@ struct NormCase {
   int64_t b, c, h, w, groups;
 };
 
-const std::vector<NormCase> kNormCases = {
-    {2, 4, 7, 7, 1},    {3, 8, 5, 9, 2},   {2, 30, 3, 3, 6}, {1, 64, 8, 8, 16},
-    {2, 128, 4, 4, 32}, {3, 12, 1, 6, 12}, {4, 16, 1, 1, 4},     {2, 6, 13, 1, 3},
-    {5, 2, 28, 28, 2},  {2, 8, 14, 14, 1}, {1, 64, 32, 32, 64},
-    {2, 1, 4, 4, 1}};
+const std::vector<NormCase> kNormCases = {{2, 4, 7, 7, 1},   {3, 8, 5, 9, 2},     {2, 30, 3, 3, 6},
+                                          {1, 64, 8, 8, 16}, {2, 128, 4, 4, 32},  {3, 12, 1, 6, 12},
+                                          {4, 16, 1, 1, 4},  {2, 6, 13, 1, 3},    {5, 2, 28, 28, 2},
+                                          {2, 8, 14, 14, 1}, {1, 64, 32, 32, 64}, {2, 1, 4, 4, 1}};
 
 std::string name_of(const NormCase& k) {
   return concat(k.b, "x", k.c, "x", k.h, "x", k.w, ", groups: ", k.groups);
@@ -66,12 +65,11 @@ TEST(GroupNormSilu, IsTheFormulaAndItsDerivative) {
     const Tensor x = 0.5 + 2 * random("x", {k.b, k.c, k.h, k.w});
     const Tensor scale = 1 + random("scale", {k.b, k.c}), shift = random("shift", {k.b, k.c});
     const Tensor dy = random("dy", {k.b, k.c, k.h, k.w});
-    const Result reference =
-        evaluate(expected, x.to(at::kDouble), k.groups, scale.to(at::kDouble),
-                 shift.to(at::kDouble), dy);
-    expect_same(evaluate(group_norm_silu, channels_last(x), k.groups, scale, shift,
-                         channels_last(dy)),
-                reference, 1e-5, "channels last: " + name_of(k));
+    const Result reference = evaluate(expected, x.to(at::kDouble), k.groups, scale.to(at::kDouble),
+                                      shift.to(at::kDouble), dy);
+    expect_same(
+        evaluate(group_norm_silu, channels_last(x), k.groups, scale, shift, channels_last(dy)),
+        reference, 1e-5, "channels last: " + name_of(k));
     expect_same(evaluate(group_norm_silu, x, k.groups, scale, shift, dy), reference, 1e-5,
                 "contiguous: " + name_of(k));
   }
@@ -82,9 +80,8 @@ TEST(GroupNormSilu, OfOneRowOfScalesServesAllImages) {
     const Tensor x = random("x", {k.b, k.c, k.h, k.w});
     const Tensor scale = 1 + random("scale", {1, k.c}), shift = random("shift", {1, k.c});
     const Tensor dy = random("dy", {k.b, k.c, k.h, k.w});
-    const Result reference =
-        evaluate(expected, x.to(at::kDouble), k.groups, scale.to(at::kDouble),
-                 shift.to(at::kDouble), dy);
+    const Result reference = evaluate(expected, x.to(at::kDouble), k.groups, scale.to(at::kDouble),
+                                      shift.to(at::kDouble), dy);
     const Result found = evaluate(group_norm_silu, channels_last(x), k.groups, scale, shift, dy);
     EXPECT_EQ(found.dscale.sizes(), scale.sizes());
     expect_same(found, reference, 1e-5, name_of(k));
@@ -100,14 +97,15 @@ TEST(GroupNormSilu, HasTheSlopesOfFiniteDifferences) {
   const auto value = [&](const Tensor& a, const Tensor& b, const Tensor& c) {
     return (group_norm_silu(a, groups, b, c).to(at::kDouble) * dy).sum().item<double>();
   };
-  constexpr double kStep = 1e-2;   // its square, times the third derivative, is what remains
+  constexpr double kStep = 1e-2;  // its square, times the third derivative, is what remains
   const auto check = [&](const Tensor& input, const Tensor& slopes, auto&& f) {
     for (int64_t i = 0; i < input.numel(); ++i) {
       Tensor e = at::zeros({input.numel()});
       e[i] = kStep;
       e = e.view(input.sizes());
       EXPECT_NEAR(slopes.reshape(-1)[i].item<double>(), (f(input + e) - f(input - e)) / (2 * kStep),
-                  2e-3) << i;
+                  2e-3)
+          << i;
     }
   };
   check(x, found.dx, [&](const Tensor& a) { return value(channels_last(a), scale, shift); });
@@ -129,7 +127,7 @@ TEST(GroupNormSilu, IsExactFarOutOnBothSides) {
   // Below -87 sigmoid is smaller than the smallest normal number.
   const Tensor normal = wide.flatten().gt(-85);
   EXPECT_LT(((y - silu) / silu).index({normal}).abs().nan_to_num(0).max().item<double>(), 5e-7);
-  EXPECT_LT(distance(y, silu), 1e-5);   // a unit in the last place of 100
+  EXPECT_LT(distance(y, silu), 1e-5);  // a unit in the last place of 100
   EXPECT_LT(distance(dshift, slope), 1e-6);
 }
 
@@ -140,8 +138,8 @@ TEST(GroupNormSilu, StaysFiniteWhateverTheScale) {
   for (const double size : {40.0, 1e4, 1e10}) {
     const Tensor scale = size * random("scale", {2, 8});
     const Result found = evaluate(group_norm_silu, x, 4, scale, shift, dy);
-    const Result reference = evaluate(expected, x.to(at::kDouble), 4, scale.to(at::kDouble),
-                                      shift.to(at::kDouble), dy);
+    const Result reference =
+        evaluate(expected, x.to(at::kDouble), 4, scale.to(at::kDouble), shift.to(at::kDouble), dy);
     EXPECT_LT(relative(found.y, reference.y), 1e-5) << size;
     EXPECT_LT(relative(found.dscale, reference.dscale), 1e-5) << size;
     EXPECT_LT(relative(found.dshift, reference.dshift), 1e-5) << size;
@@ -167,7 +165,7 @@ TEST(GroupNormSilu, TakesGradientsOfAnyOrder) {
   const Tensor x = channels_last(random("x", {2, 8, 4, 6}));
   const Tensor scale = 1 + random("scale", {2, 8}), shift = random("shift", {2, 8});
   const Tensor turned = random("dy", {2, 8, 6, 4}).transpose(2, 3);
-  const Tensor same = at::full({}, 0.7).expand({2, 8, 4, 6});   // as sum() gives them
+  const Tensor same = at::full({}, 0.7).expand({2, 8, 4, 6});  // as sum() gives them
   for (const Tensor& dy : {turned, same}) {
     ASSERT_FALSE(dy.is_contiguous(at::MemoryFormat::ChannelsLast));
     expect_same(evaluate(group_norm_silu, x, 4, scale, shift, dy),
@@ -207,18 +205,18 @@ TEST(GroupNormSilu, ComputesEachImageByItself) {
   const Tensor x = channels_last(random("x", {5, 16, 9, 9}));
   const Tensor scale = 1 + random("scale", {5, 16}), shift = random("shift", {5, 16});
   const Tensor all = group_norm_silu(x, 4, scale, shift);
-  const Tensor one = group_norm_silu(x.narrow(0, 3, 1), 4, scale.narrow(0, 3, 1),
-                                     shift.narrow(0, 3, 1));
+  const Tensor one =
+      group_norm_silu(x.narrow(0, 3, 1), 4, scale.narrow(0, 3, 1), shift.narrow(0, 3, 1));
   EXPECT_TRUE(at::equal(one[0], all[3]));
 }
 
-TEST(GroupNormSilu, PassesOnThatAnImageIsNoNumbers) {   // divergence must be seen
+TEST(GroupNormSilu, PassesOnThatAnImageIsNoNumbers) {  // divergence must be seen
   for (const float wrong : {std::nanf(""), INFINITY}) {
     Tensor x = channels_last(random("x", {2, 8, 4, 4}));
     x[1][5][2][3] = wrong;
     const Tensor y = group_norm_silu(x, 2, at::ones({1, 8}), at::zeros({1, 8}));
     EXPECT_TRUE(y[0].isfinite().all().item<bool>());
-    EXPECT_TRUE(y[1].narrow(0, 0, 4).isfinite().all().item<bool>());   // the other group
+    EXPECT_TRUE(y[1].narrow(0, 0, 4).isfinite().all().item<bool>());  // the other group
     EXPECT_TRUE(y[1].narrow(0, 4, 4).isnan().all().item<bool>()) << wrong;
   }
 }

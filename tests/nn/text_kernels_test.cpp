@@ -21,7 +21,8 @@ using Function = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
 std::vector<Tensor> results(const Function& f, const std::vector<Tensor>& inputs,
                             at::ScalarType type) {
   std::vector<Tensor> leaves;
-  for (const Tensor& input : inputs) leaves.push_back(input.to(type).detach().clone().requires_grad_());
+  for (const Tensor& input : inputs)
+    leaves.push_back(input.to(type).detach().clone().requires_grad_());
   std::vector<Tensor> found = f(leaves);
   Tensor sum = at::zeros({}, type);
   for (const Tensor& y : found) sum = sum + (y * random("dy", y.sizes()).to(type)).sum();
@@ -43,8 +44,12 @@ void expect_like_libtorch(const Function& f, const std::vector<Tensor>& inputs, 
 }
 
 TEST(LinearProduct, EqualsLibTorchOfAnySize) {
-  for (const auto& [rows, in, out] : {std::tuple{1, 16, 16}, {5, 32, 48}, {64, 128, 384},
-                                      {97, 528, 32}, {203, 16, 272}, {6, 1024, 16}}) {
+  for (const auto& [rows, in, out] : {std::tuple{1, 16, 16},
+                                      {5, 32, 48},
+                                      {64, 128, 384},
+                                      {97, 528, 32},
+                                      {203, 16, 272},
+                                      {6, 1024, 16}}) {
     expect_like_libtorch(
         [](const std::vector<Tensor>& in) {
           return std::vector<Tensor>{linear_product(in[0], in[1], in[2])};
@@ -64,9 +69,11 @@ TEST(LinearProduct, EqualsLibTorchOfAnySize) {
 TEST(LinearProduct, HasTheSameBitsInAnyNumberOfThreads) {
   const Tensor x = random("x", {301, 320}), w = random("w", {96, 320});
   const auto all = [&] {
-    return results([](const std::vector<Tensor>& in) {
-      return std::vector<Tensor>{linear_product(in[0], in[1])};
-    }, {x, w}, at::kFloat);
+    return results(
+        [](const std::vector<Tensor>& in) {
+          return std::vector<Tensor>{linear_product(in[0], in[1])};
+        },
+        {x, w}, at::kFloat);
   };
   const int before = at::get_num_threads();
   at::set_num_threads(1);
@@ -119,8 +126,8 @@ TEST(SplitHeads, EqualsLibTorch) {
 }
 
 TEST(CausalAttention, EqualsLibTorch) {
-  for (const auto& [length, head] : {std::pair<int64_t, int64_t>{16, 16}, {64, 32}, {112, 48},
-                                     {20, 16}}) {
+  for (const auto& [length, head] :
+       {std::pair<int64_t, int64_t>{16, 16}, {64, 32}, {112, 48}, {20, 16}}) {
     const std::vector<int64_t> shape{2, 3, length, head};
     // Far scores, too: they must not overflow.
     for (const double strength : {1.0, 8.0}) {
@@ -143,7 +150,7 @@ TEST(CausalAttention, DropsProbabilitiesAndKeepsTheirMean) {
     at::manual_seed(5);
     return causal_attention(a, b, v, share);
   };
-  const Tensor unit = at::eye(length).expand(shape).contiguous();   // out: the probabilities
+  const Tensor unit = at::eye(length).expand(shape).contiguous();  // out: the probabilities
   const Tensor masked = at::full({length, length}, -INFINITY).triu(1);
   const double scale = 1 / std::sqrt(static_cast<double>(length));
   const auto probabilities = [&](const Tensor& a, const Tensor& b) {
@@ -156,7 +163,8 @@ TEST(CausalAttention, DropsProbabilitiesAndKeepsTheirMean) {
   const double found = dropped.to(at::kDouble).mean().item<double>();
   EXPECT_NEAR(found, share, 4 * std::sqrt(share * (1 - share) / n));
   EXPECT_LE(distance(factors.masked_select(seen).masked_select(dropped.logical_not()),
-                     at::full({1}, 1 / (1 - share))), 1e-4);
+                     at::full({1}, 1 / (1 - share))),
+            1e-4);
   // Heads and places drop others; the same seed the same.
   EXPECT_FALSE(factors[0][0].equal(factors[0][1]));
   EXPECT_TRUE(attend(q, k, unit).equal(attend(q, k, unit)));

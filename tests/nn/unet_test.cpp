@@ -13,8 +13,12 @@
 namespace genai {
 namespace {
 
-Tensor floats(const std::vector<double>& values) { return at::tensor(values, at::kFloat); }
-Tensor labels(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
+Tensor floats(const std::vector<double>& values) {
+  return at::tensor(values, at::kFloat);
+}
+Tensor labels(const std::vector<int64_t>& values) {
+  return at::tensor(values, at::kLong);
+}
 
 UNet make(const UNetConfig& config, int64_t in = 1, int64_t out = 1, int64_t classes = 0) {
   torch::manual_seed(1);
@@ -23,14 +27,16 @@ UNet make(const UNetConfig& config, int64_t in = 1, int64_t out = 1, int64_t cla
   return network;
 }
 
-UNetConfig tiny() { return {.width = 8, .multipliers = {1, 2}, .blocks = 1, .head_width = 8}; }
+UNetConfig tiny() {
+  return {.width = 8, .multipliers = {1, 2}, .blocks = 1, .head_width = 8};
+}
 
 TEST(SinusoidalEmbedding, HasKnownValues) {
-  const Tensor found = sinusoidal_embedding(floats({0, 1, 1000}), 4);   // rates 1 and 1 / 100
+  const Tensor found = sinusoidal_embedding(floats({0, 1, 1000}), 4);  // rates 1 and 1 / 100
   const Tensor expected =
-      floats({1, 1, 0, 0,
-               std::cos(1), std::cos(0.01), std::sin(1), std::sin(0.01),
-               std::cos(1000), std::cos(10), std::sin(1000), std::sin(10)}).view({3, 4});
+      floats({1, 1, 0, 0, std::cos(1), std::cos(0.01), std::sin(1), std::sin(0.01), std::cos(1000),
+              std::cos(10), std::sin(1000), std::sin(10)})
+          .view({3, 4});
   EXPECT_LT(relative(found, expected), 1e-5);
 }
 
@@ -75,7 +81,7 @@ TEST(UNet, HasTheParametersOfItsDescription) {
     for (const Tensor& parameter : network->parameters()) sum += parameter.numel();
     return sum;
   };
-  const auto map = [](int64_t in, int64_t out) { return in * out + out; };   // also of 1x1
+  const auto map = [](int64_t in, int64_t out) { return in * out + out; };  // also of 1x1
   const auto convolution = [](int64_t in, int64_t out) { return 9 * in * out + out; };
   const auto residual = [&](int64_t in, int64_t out) {
     return 2 * in + convolution(in, out) + map(32, 2 * out) + 2 * out + convolution(out, out) +
@@ -83,7 +89,7 @@ TEST(UNet, HasTheParametersOfItsDescription) {
   };
   const auto attention = [&](int64_t c) { return 2 * c + map(c, 3 * c) + map(c, c); };
   const int64_t conditions = map(8, 32) + map(32, 32), classes = 4 * 32;   // 3 and none
-  const int64_t ends = convolution(2 * 4, 8) + 2 * 8 + convolution(8, 4);   // patches of 4 pixels
+  const int64_t ends = convolution(2 * 4, 8) + 2 * 8 + convolution(8, 4);  // patches of 4 pixels
   const int64_t down = residual(8, 8) + convolution(8, 8) + residual(8, 16) + attention(16);
   const int64_t middle = 2 * residual(16, 16) + attention(16);
   // One block more on the way up; each sees what left the way down at its resolution.
@@ -94,12 +100,12 @@ TEST(UNet, HasTheParametersOfItsDescription) {
   config.patch = 2;
   EXPECT_EQ(count(make(config, 2, 1, 3)), conditions + classes + ends + down + middle + up);
   // That of the preset.
-  EXPECT_EQ(count(make({.width = 32, .multipliers = {1, 2}, .blocks = 2, .attention = {1},
-                        .patch = 2})),
-            1'053'124);
+  EXPECT_EQ(
+      count(make({.width = 32, .multipliers = {1, 2}, .blocks = 2, .attention = {1}, .patch = 2})),
+      1'053'124);
 }
 
-TEST(UNet, OfAFreshNetworkSaysNearlyNothing) {   // so that its first predictions are not wild
+TEST(UNet, OfAFreshNetworkSaysNearlyNothing) {  // so that its first predictions are not wild
   UNet network = make(tiny(), 1, 1, 3);
   const Tensor y = network->forward(random("x", {4, 1, 28, 28}), floats({0, 10, 500, 1000}),
                                     labels({0, 1, 2, 3}));
@@ -134,7 +140,7 @@ TEST(UNet, ComputesEachImageByItself) {
   EXPECT_LT(relative(one[0], all[3]), 1e-4);
 }
 
-TEST(UNet, SeesAllOfTheImageFromEveryPixel) {   // through the low resolutions and attention
+TEST(UNet, SeesAllOfTheImageFromEveryPixel) {  // through the low resolutions and attention
   const auto reach = [](const UNetConfig& config) {
     UNet network = make(config);
     const Tensor x = random("x", {1, 1, 28, 28}).requires_grad_();
@@ -188,7 +194,7 @@ TEST(UNet, DropsActivationsInTrainingOnly) {
 }
 
 TEST(Norm, IsScaledAndShiftedByItsWeightsAndByTheCondition) {
-  Norm norm(8);   // two groups of four channels
+  Norm norm(8);  // two groups of four channels
   ASSERT_EQ(norm->groups, 2);
   const at::NoGradGuard no_grad;
   norm->weight.copy_(random("weight", {8}));
@@ -198,10 +204,11 @@ TEST(Norm, IsScaledAndShiftedByItsWeightsAndByTheCondition) {
   const auto rows = [](const Tensor& v) { return v.view({-1, 8, 1, 1}); };
   const Tensor normal = at::group_norm(x, 2, norm->weight, norm->bias, 1e-5);
   EXPECT_LT(relative(norm->forward(x), at::silu(normal)), 1e-5);
-  EXPECT_LT(relative(norm->forward(x, scale, shift),
-                     at::silu(normal * (1 + rows(scale)) + rows(shift))), 1e-5);
+  EXPECT_LT(
+      relative(norm->forward(x, scale, shift), at::silu(normal * (1 + rows(scale)) + rows(shift))),
+      1e-5);
   for (const auto& [channels, groups] : {std::pair{4, 1}, {32, 8}, {128, 32}, {256, 32}, {12, 3}}) {
-    EXPECT_EQ(Norm(channels)->groups, groups);   // of at least four channels, at most 32
+    EXPECT_EQ(Norm(channels)->groups, groups);  // of at least four channels, at most 32
   }
 }
 
@@ -214,32 +221,34 @@ TEST(ResidualBlock, OfAFreshNetworkPassesOnItsInput) {
   EXPECT_FALSE(at::equal(y, x));
 }
 
-TEST(ImageAttention, KnowsNoPlaces) {   // images mirrored come out mirrored
+TEST(ImageAttention, KnowsNoPlaces) {  // images mirrored come out mirrored
   torch::manual_seed(1);
   ImageAttention attention(16, 4);
   const Tensor x = random("x", {2, 16, 5, 7});
   EXPECT_LT(relative(attention->forward(x.flip({3})).flip({3}), attention->forward(x)), 1e-5);
 }
 
-TEST(ImageAttention, IsTheFormula) {   // Vaswani et al. 2017, equation 1, head by head
+TEST(ImageAttention, IsTheFormula) {  // Vaswani et al. 2017, equation 1, head by head
   torch::manual_seed(1);
   constexpr int64_t kChannels = 8, kHeads = 2, kWidth = 4, kSide = 3;
   ImageAttention attention(kChannels, kHeads);
   const at::NoGradGuard no_grad;
   const auto parameters = attention->named_parameters();
   const Tensor x = random("x", {1, kChannels, kSide, kSide});
-  const Tensor flat = x.view({kChannels, -1});   // two groups of four channels
+  const Tensor flat = x.view({kChannels, -1});  // two groups of four channels
   const Tensor groups = flat.view({2, -1});
-  const Tensor normal = ((groups - groups.mean(1, true)) /
-                         (groups.var(1, false, true) + 1e-5).sqrt()).view_as(flat).t();
+  const Tensor normal =
+      ((groups - groups.mean(1, true)) / (groups.var(1, false, true) + 1e-5).sqrt())
+          .view_as(flat)
+          .t();
   const Tensor projected = normal.mm(parameters["query_key_value.weight"].t()) +
-                           parameters["query_key_value.bias"];   // [9, 3 C]
+                           parameters["query_key_value.bias"];  // [9, 3 C]
   std::vector<Tensor> heads;
   for (int64_t head = 0; head < kHeads; ++head) {
     const auto part = [&](int64_t which) {
       return projected.narrow(1, which * kChannels + head * kWidth, kWidth);
     };
-    heads.push_back((part(0).mm(part(1).t()) / 2.0).softmax(1).mm(part(2)));   // sqrt(4)
+    heads.push_back((part(0).mm(part(1).t()) / 2.0).softmax(1).mm(part(2)));  // sqrt(4)
   }
   const Tensor change = at::cat(heads, 1).mm(parameters["out.weight"].t()) + parameters["out.bias"];
   const Tensor found = attention->forward(x) - x;
@@ -252,8 +261,9 @@ TEST(CheckUnet, RefusesWhatCannotBe) {
                [&] { check({.multipliers = {}}, 28, 28); });
   expect_error(ErrorKind::usage, "network.width: expected a multiple of 4, found 30",
                [&] { check({.width = 30}, 28, 28); });
-  expect_error(ErrorKind::usage, "network.attention: level 2 does not exist",
-               [&] { check({.multipliers = {1, 2}, .attention = {0, 2}}, 28, 28); });
+  expect_error(ErrorKind::usage, "network.attention: level 2 does not exist", [&] {
+    check({.multipliers = {1, 2}, .attention = {0, 2}}, 28, 28);
+  });
   const std::vector<int64_t> four{1, 1, 1, 1};
   EXPECT_NO_THROW(check({.multipliers = four}, 8, 8));
   expect_error(ErrorKind::usage, "network.multipliers: 3 halvings leave nothing of 7 positions",
@@ -264,8 +274,8 @@ TEST(CheckUnet, RefusesWhatCannotBe) {
 
 TEST(UnetFields, AreChecked) {
   for (const Json& wrong : {Json{{"width", 0}}, Json{{"multipliers", {0}}}, Json{{"blocks", 0}},
-                            Json{{"attention", {-1}}}, Json{{"head_width", 2}},
-                            Json{{"patch", 0}}, Json{{"dropout", 1}}, Json{{"depth", 3}}}) {
+                            Json{{"attention", {-1}}}, Json{{"head_width", 2}}, Json{{"patch", 0}},
+                            Json{{"dropout", 1}}, Json{{"depth", 3}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
                  [&] { from_json<UNetConfig>(unet_fields(), wrong, "network"); });
   }

@@ -66,8 +66,8 @@ bool same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
 
 // The fast path, in tiles that fit and that do not, in parts and chunks of all lengths.
 const std::vector<Case> kFast = {
-    {16, 16, 16, 4, 4},   {9, 16, 32, 7, 7},     {4, 32, 16, 14, 14}, {2, 64, 64, 28, 28},
-    {1, 48, 16, 30, 29},  {3, 16, 48, 8, 13},    {8, 32, 32, 3, 8},   {17, 16, 16, 3, 3},
+    {16, 16, 16, 4, 4},   {9, 16, 32, 7, 7},        {4, 32, 16, 14, 14}, {2, 64, 64, 28, 28},
+    {1, 48, 16, 30, 29},  {3, 16, 48, 8, 13},       {8, 32, 32, 3, 8},   {17, 16, 16, 3, 3},
     {2, 128, 32, 14, 14}, {5, 16, 16, 9, 11, false}};
 
 TEST(Winograd, IsTheConvolutionAndItsGradients) {
@@ -135,10 +135,14 @@ TEST(Winograd, LeavesTheRestToLibTorch) {
   Inputs plain = inputs;
   plain.x = inputs.x.contiguous();
   expect_libtorch(plain, "contiguous");
-  for (const Case& k : std::vector<Case>{{2, 3, 16, 14, 14}, {2, 16, 1, 14, 14},
-                                         {2, 24, 16, 14, 14}, {2, 16, 8, 14, 14},
-                                         {32, 16, 16, 1, 1}, {3, 16, 16, 3, 5, false},
-                                         {1, 16, 16, 8, 8}, {32, 16, 16, 5, 5}}) {
+  for (const Case& k : std::vector<Case>{{2, 3, 16, 14, 14},
+                                         {2, 16, 1, 14, 14},
+                                         {2, 24, 16, 14, 14},
+                                         {2, 16, 8, 14, 14},
+                                         {32, 16, 16, 1, 1},
+                                         {3, 16, 16, 3, 5, false},
+                                         {1, 16, 16, 8, 8},
+                                         {32, 16, 16, 5, 5}}) {
     expect_libtorch(Inputs(k), name_of(k));
   }
   at::autocast::set_autocast_enabled(at::kCPU, true);
@@ -157,8 +161,8 @@ TEST(Winograd, HasGradientsOfGradients) {
     const Tensor bias = from.bias.detach().clone().requires_grad_();
     const Tensor y = f(x, weight, bias).square().sum();
     const auto first = torch::autograd::grad({y}, {x, weight, bias}, {}, true, true);
-    const Tensor length = first[0].square().sum() + first[1].square().sum() +
-                          first[2].square().sum();
+    const Tensor length =
+        first[0].square().sum() + first[1].square().sum() + first[2].square().sum();
     return torch::autograd::grad({length}, {x, weight, bias});
   };
   const auto found = twice(convolution3x3, inputs);
@@ -206,7 +210,7 @@ TEST(Winograd, ComputesEachImageByItself) {
   }
 }
 
-TEST(Winograd, PassesOnThatAnImageIsNoNumbers) {   // divergence must be seen
+TEST(Winograd, PassesOnThatAnImageIsNoNumbers) {  // divergence must be seen
   Inputs inputs({2, 16, 16, 14, 14});
   inputs.x[1][5][2][3] = INFINITY;
   const Tensor y = convolution3x3(inputs.x, inputs.weight, inputs.bias);

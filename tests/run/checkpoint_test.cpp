@@ -17,8 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kFiles{"model.safetensors", "training.safetensors",
-                                      "manifest.json"};
+const std::vector<std::string> kFiles{"model.safetensors", "training.safetensors", "manifest.json"};
 
 Manifest some_manifest(int64_t step) {
   Manifest m;
@@ -108,7 +107,7 @@ TEST(Checkpoint, LoadsWhatWasSaved) {
   EXPECT_EQ(m.step, 42);
   EXPECT_EQ(m.steps, saved.steps);
   EXPECT_EQ(m.preset, saved.preset);
-  EXPECT_EQ(m.config.dump(), saved.config.dump());   // the order of keys too
+  EXPECT_EQ(m.config.dump(), saved.config.dump());  // the order of keys too
   EXPECT_EQ(to_json(m.data), to_json(saved.data));
   EXPECT_EQ(to_json(m.numerics), to_json(saved.numerics));
   EXPECT_EQ(m.objective, saved.objective);
@@ -122,9 +121,8 @@ TEST(Checkpoint, LoadsWhatWasSaved) {
   expect_same(found.training, some_training(42));
   EXPECT_TRUE(load_checkpoint(found.folder, false).training.empty());
   EXPECT_EQ(names_in(run / "checkpoints"), std::vector<std::string>{"step-0000042"});
-  EXPECT_EQ(names_in(found.folder),
-            (std::vector<std::string>{"manifest.json", "model.safetensors",
-                                      "training.safetensors"}));
+  EXPECT_EQ(names_in(found.folder), (std::vector<std::string>{"manifest.json", "model.safetensors",
+                                                              "training.safetensors"}));
 }
 
 TEST(Checkpoint, EqualContentGivesEqualBytes) {
@@ -233,7 +231,7 @@ TEST(Checkpoint, KeepsTheNewestTwoAndTheBest) {
   EXPECT_EQ(steps_of(run.path()), (std::vector<int64_t>{10, 30, 40}));
   save(run.path(), 50, 50);
   EXPECT_EQ(steps_of(run.path()), (std::vector<int64_t>{40, 50}));
-  save(run.path(), 10'000'000, 50);   // eight digits
+  save(run.path(), 10'000'000, 50);  // eight digits
   EXPECT_EQ(steps_of(run.path()), (std::vector<int64_t>{50, 10'000'000}));
   EXPECT_EQ(names_in(run / "checkpoints"),
             (std::vector<std::string>{"step-0000050", "step-10000000"}));
@@ -257,8 +255,8 @@ TEST(Checkpoint, IsFoundByStepBestOrAge) {
   EXPECT_EQ(found(""), "step-0000115");
   EXPECT_EQ(found("best"), "step-0000005");
   EXPECT_EQ(found("15"), "step-0000015");
-  for (const char* which : {"16", "1", "-5", "15x", "last", " 15", "1e1",
-                            "99999999999999999999999"}) {
+  for (const char* which :
+       {"16", "1", "-5", "15x", "last", " 15", "1e1", "99999999999999999999999"}) {
     expect_error(ErrorKind::usage, "5, 15, 115", [&] { find_checkpoint(run.path(), which); });
   }
 }
@@ -387,9 +385,8 @@ TEST_F(DamagedCheckpoint, TheNewestFallsBackWithAWarning) {
     EXPECT_NE(warning.find("step-0000001"), std::string::npos) << warning;
     // A checkpoint that was asked for is never exchanged.
     EXPECT_EQ(find_checkpoint(run_.path(), "").filename(), "step-0000002");
-    expect_error(ErrorKind::data, name, [&] {
-      load_checkpoint(find_checkpoint(run_.path(), "2"), true);
-    });
+    expect_error(ErrorKind::data, name,
+                 [&] { load_checkpoint(find_checkpoint(run_.path(), "2"), true); });
     put(path, whole);
   }
   change_byte(run_ / "checkpoints/step-0000001/model.safetensors");
@@ -397,7 +394,7 @@ TEST_F(DamagedCheckpoint, TheNewestFallsBackWithAWarning) {
   try {
     load_newest_checkpoint(run_.path(), warning);
     ADD_FAILURE() << "loaded";
-  } catch (const Error& error) {   // names both
+  } catch (const Error& error) {  // names both
     EXPECT_EQ(error.kind(), ErrorKind::data);
     for (const char* part : {"step-0000001/model.safetensors", "step-0000002/manifest.json"}) {
       EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
@@ -408,7 +405,7 @@ TEST_F(DamagedCheckpoint, TheNewestFallsBackWithAWarning) {
 TEST_F(DamagedCheckpoint, ANewestOneThatIsDamagedGoesWithTheNextSave) {
   save(run_.path(), 20);
   change_byte(run_ / "checkpoints/step-0000020/model.safetensors");
-  save(run_.path(), 5);   // continued from 1
+  save(run_.path(), 5);  // continued from 1
   EXPECT_NO_THROW(load_checkpoint(find_checkpoint(run_.path(), ""), true));
 }
 
@@ -449,7 +446,7 @@ TEST_F(DamagedCheckpoint, AFailedSaveLeavesWhatWasThere) {
                         Case{weights / 2, some_training(3), "model.safetensors"},
                         Case{manifest + 100, large, "training.safetensors"},
                         Case{manifest / 2, some_training(3), "manifest.json"}}) {
-    for (const int64_t step : {2, 3}) {   // one that replaces, one that is new
+    for (const int64_t step : {2, 3}) {  // one that replaces, one that is new
       Manifest m = some_manifest(step);
       try {
         const FileSizeLimit full(c.limit);
@@ -470,7 +467,7 @@ TEST_F(DamagedCheckpoint, AFailedSaveLeavesWhatWasThere) {
     expect_same(found.weights, some_weights(step));
     expect_same(found.training, some_training(step));
   }
-  save(run_.path(), 3);   // with room again
+  save(run_.path(), 3);  // with room again
   EXPECT_EQ(steps_of(run_.path()), (std::vector<int64_t>{2, 3}));
 }
 
@@ -499,7 +496,7 @@ TEST(LoadWeights, CopiesParametersAndBuffers) {
   const Tensor before = net.dense->weight;
   load_weights(net, some_weights(9), "file");
   expect_same(module_tensors(net), some_weights(9));
-  EXPECT_TRUE(before.is_same(net.dense->weight));   // in place: other views see it
+  EXPECT_TRUE(before.is_same(net.dense->weight));  // in place: other views see it
   EXPECT_TRUE(net.dense->weight.requires_grad());
   for (const auto& [name, tensor] : module_tensors(net)) EXPECT_FALSE(tensor.requires_grad());
 }
@@ -525,7 +522,7 @@ TEST(LoadWeights, ListsEverythingThatDoesNotFit) {
           << error.what() << "\nlacks: " << part;
     }
   }
-  expect_same(module_tensors(net), before);   // all or nothing
+  expect_same(module_tensors(net), before);  // all or nothing
 }
 
 // ---- Kept items

@@ -1,11 +1,10 @@
 #include "genai/run/folder.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <set>
 #include <thread>
-
-#include <ATen/ATen.h>
 
 #include "base/temp_folder.h"
 #include "genai/run/checkpoint.h"
@@ -46,7 +45,7 @@ std::vector<std::string> names_of(const fs::path& runs) {
 
 TEST(CreateRun, CountsOn) {
   TempFolder folder;
-  const fs::path runs = folder / "some/where";   // made when missing
+  const fs::path runs = folder / "some/where";  // made when missing
   EXPECT_EQ(create_run(runs, "vae-mnist"), runs / "001-vae-mnist");
   EXPECT_EQ(create_run(runs, "vae-mnist"), runs / "002-vae-mnist");
   EXPECT_TRUE(fs::is_directory(runs / "002-vae-mnist"));
@@ -105,8 +104,8 @@ TEST(ListRuns, SortsByNumber) {
   fs::create_directory(runs / "x-14");
   fs::create_directory(runs / "-15-x");
   fs::create_directory(runs / "99999999999999999999-x");
-  EXPECT_EQ(names_of(runs.path()), (std::vector<std::string>{"8-x", "009-z", "10-c", "0011-y",
-                                                             "100-b", "1000-a"}));
+  EXPECT_EQ(names_of(runs.path()),
+            (std::vector<std::string>{"8-x", "009-z", "10-c", "0011-y", "100-b", "1000-a"}));
   EXPECT_TRUE(list_runs(runs / "none").empty());
 }
 
@@ -218,7 +217,7 @@ TEST(CreateRun, GivesANumberToAFolderThatTheUserNames) {
   EXPECT_EQ(names_of(runs.path()), (std::vector<std::string>{"001-vae", "mine"}));
   EXPECT_EQ(create_run(runs.path(), "x").filename(), "003-x");
   const fs::path other = create_run(runs.path(), "", elsewhere / "a/b");
-  EXPECT_TRUE(fs::is_empty(other));   // no number: it is not among the runs
+  EXPECT_TRUE(fs::is_empty(other));  // no number: it is not among the runs
   make_whole_run(other, "vae");
   EXPECT_EQ(names_of(elsewhere / "a"), std::vector<std::string>{"b"});
 }
@@ -235,7 +234,7 @@ TEST(RunConfig, IsReadBackAndItsDamageIsSeen) {
     flipped[i] ^= 1;
     put(run / "config.json", flipped);
     try {
-      const Json read = read_run_config(run.path());   // a flip in the checksum's own name
+      const Json read = read_run_config(run.path());  // a flip in the checksum's own name
       seen += read["extends"] == "vae" && read["model"] == config["model"] && read.size() == 3;
     } catch (const Error&) {
       ++seen;
@@ -243,7 +242,7 @@ TEST(RunConfig, IsReadBackAndItsDamageIsSeen) {
     ++flips;
   }
   EXPECT_EQ(seen, flips);
-  put(run / "config.json", R"({"extends": "gan", "model": {}})");   // as version 0.1 wrote it
+  put(run / "config.json", R"({"extends": "gan", "model": {}})");  // as version 0.1 wrote it
   EXPECT_EQ(read_run_config(run.path())["extends"], "gan");
 }
 

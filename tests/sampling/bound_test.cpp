@@ -1,5 +1,4 @@
 #include "genai/sampling/bound.h"
-#include "tensors.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -8,21 +7,29 @@
 #include <numbers>
 #include <numeric>
 
+#include "tensors.h"
+
 namespace genai {
 namespace {
 
 /// Images of one pixel each.
-Tensor pixels(const std::vector<double>& values) { return numbers(values).view({-1, 1, 1, 1}); }
+Tensor pixels(const std::vector<double>& values) {
+  return numbers(values).view({-1, 1, 1, 1});
+}
 
 /// x = 2 v / 255 - 1 of the 256 values of a pixel.
-Tensor all_values() { return (at::arange(256, at::kDouble) * (2.0 / 255) - 1).view({-1, 1, 1, 1}); }
+Tensor all_values() {
+  return (at::arange(256, at::kDouble) * (2.0 / 255) - 1).view({-1, 1, 1, 1});
+}
 
 /// KL(N(m1, v1) || N(m2, v2))
 double normal_divergence(double m1, double v1, double m2, double v2) {
   return 0.5 * (v1 / v2 + (m1 - m2) * (m1 - m2) / v2 - 1 - std::log(v1 / v2));
 }
 
-NoiseLevel vp(double alpha) { return {alpha, std::sqrt(1 - alpha * alpha)}; }
+NoiseLevel vp(double alpha) {
+  return {alpha, std::sqrt(1 - alpha * alpha)};
+}
 
 // Terms.
 
@@ -42,7 +49,7 @@ TEST(PriorDivergence, IsThatOfTwoNormalDistributions) {
       EXPECT_NEAR(found[i].item<double>(), expected, 1e-12) << level.alpha << " " << level.sigma;
     }
   }
-  EXPECT_EQ(prior_divergence(x0, {0, 1}).abs().max().item<double>(), 0);   // nothing is left of x0
+  EXPECT_EQ(prior_divergence(x0, {0, 1}).abs().max().item<double>(), 0);  // nothing is left of x0
 }
 
 /// Mean and variance of x_to given x_from and x0, by Bayes' rule on x_to = alpha_to x0 + noise and
@@ -59,7 +66,7 @@ std::pair<double, double> posterior(double x, double x0, const NoiseLevel& from,
 TEST(StepDivergence, IsThatOfThePosteriorsWithTheTrueAndThePredictedImage) {
   const std::vector<double> x0{0.4, -0.9, 1}, clean{0.1, -0.85, -1};
   const std::pair<NoiseLevel, NoiseLevel> steps[] = {
-      {vp(0.3), vp(0.35)}, {vp(0.01), vp(0.9)},       {{1, 3}, {1, 2.5}},
+      {vp(0.3), vp(0.35)}, {vp(0.01), vp(0.9)},        {{1, 3}, {1, 2.5}},
       {{1, 80}, {1, 0.1}}, {{0.25, 0.75}, {0.5, 0.5}}, {{0.98, 0.02}, {0.995, 0.005}}};
   for (const auto& [from, to] : steps) {
     const Tensor found = step_divergence(pixels(x0), pixels(clean), from, to);
@@ -73,13 +80,13 @@ TEST(StepDivergence, IsThatOfThePosteriorsWithTheTrueAndThePredictedImage) {
       EXPECT_NEAR(found[static_cast<int64_t>(i)].item<double>(), expected, 1e-9 * (1 + expected));
       sum += expected;
     }
-    const Tensor image = step_divergence(pixels(x0).view({1, 3, 1, 1}),
-                                         pixels(clean).view({1, 3, 1, 1}), from, to);
+    const Tensor image =
+        step_divergence(pixels(x0).view({1, 3, 1, 1}), pixels(clean).view({1, 3, 1, 1}), from, to);
     EXPECT_NEAR(image.item<double>(), sum, 1e-9 * (1 + sum));
   }
 }
 
-TEST(StepDivergence, IsAddedUpByTheLevelsBetween) {   // for one prediction at all of them
+TEST(StepDivergence, IsAddedUpByTheLevelsBetween) {  // for one prediction at all of them
   const Tensor x0 = pixels({0.4, -0.9}), clean = pixels({0.3, -1});
   const NoiseLevel levels[] = {vp(0.1), vp(0.2), vp(0.5), vp(0.9)};
   Tensor sum = at::zeros({2}, at::kDouble);
@@ -99,14 +106,15 @@ TEST(DiscretizedLogLikelihood, IsOfProbabilitiesThatSumToOne) {
 
 TEST(DiscretizedLogLikelihood, IsTheMassOfThePixelsStep) {
   const double std = 0.1, mean = 0.2;
-  const auto below = [&](double x) {   // the normal distribution function
+  const auto below = [&](double x) {  // the normal distribution function
     return 0.5 * std::erfc(-(x - mean) / std / std::numbers::sqrt2);
   };
   const Tensor found = discretized_log_likelihood(all_values(), pixels({mean}), std);
   for (const int64_t value : {90, 127, 128, 152, 153, 200}) {
     const double x = 2 * static_cast<double>(value) / 255 - 1;
     EXPECT_NEAR(found[value].item<double>(), std::log(below(x + 1.0 / 255) - below(x - 1.0 / 255)),
-                1e-9) << value;
+                1e-9)
+        << value;
   }
   // The outermost steps are open: black is all that is darker, white all that is brighter.
   EXPECT_NEAR(found[0].item<double>(), std::log(below(-1 + 1.0 / 255)), 1e-9);
@@ -134,17 +142,17 @@ TEST(DiscretizedLogLikelihood, IsFiniteFarFromTheMean) {
     const double expected = -0.5 * z * z - std::log(z) - 0.5 * std::log(2 * std::numbers::pi);
     EXPECT_NEAR(found[value].item<double>(), expected, 1 / (z * z) + 1e-9 * z * z) << value;
   }
-  EXPECT_TRUE(discretized_log_likelihood(all_values(), pixels({1000}), std)
-                  .isfinite().all().item<bool>());
+  EXPECT_TRUE(
+      discretized_log_likelihood(all_values(), pixels({1000}), std).isfinite().all().item<bool>());
 }
 
-TEST(DiscretizedLogLikelihood, KnowsTheValuesInSinglePrecision) {   // as models give them
+TEST(DiscretizedLogLikelihood, KnowsTheValuesInSinglePrecision) {  // as models give them
   const Tensor grey = (at::arange(256, at::kFloat) / 255) * 2 - 1;
   const Tensor x = grey.view({-1, 1, 1, 1}), mean = x + 0.001;
   const Tensor found = discretized_log_likelihood(x, mean, 0.01);
   EXPECT_LT(distance(found, discretized_log_likelihood(all_values(), all_values() + 0.001, 0.01)),
             1e-4);
-  EXPECT_GT(found[0].item<double>(), found[1].item<double>());      // open
+  EXPECT_GT(found[0].item<double>(), found[1].item<double>());  // open
   EXPECT_GT(found[255].item<double>(), found[254].item<double>());
 }
 
@@ -174,7 +182,7 @@ PredictRows guesses() {
 TEST(VariationalBound, OfAllStepsIsTheSumOfItsTerms) {
   const Tensor x0 = all_values().narrow(0, 30, 200).reshape({50, 1, 2, 2});
   const std::vector<NoiseLevel> edm = falling_geometrically(20, 0.05, 12);
-  std::vector<NoiseLevel> scaled;   // the same ratios where the variance is kept
+  std::vector<NoiseLevel> scaled;  // the same ratios where the variance is kept
   for (const NoiseLevel& level : edm) {
     const double size = std::hypot(level.alpha, level.sigma);
     scaled.push_back({level.alpha / size, level.sigma / size});
@@ -199,18 +207,18 @@ TEST(VariationalBound, OfAllStepsIsTheSumOfItsTerms) {
 TEST(VariationalBound, OfFewerStepsIsUnbiased) {
   constexpr int64_t kImages = 5000;
   const Tensor x0 = at::full({kImages, 1, 1, 1}, 0.25);
-  const std::vector<NoiseLevel> levels = falling_geometrically(10, 0.1, 12);   // 11 steps
+  const std::vector<NoiseLevel> levels = falling_geometrically(10, 0.1, 12);  // 11 steps
   const auto bound = [&](int64_t draws) {
     return variational_bound(x0, levels, guesses(), Draw(2, "bound", ids(kImages)), draws).steps;
   };
   const double exact = bound(11)[0].item<double>();
   double spread = 1e9;
-  for (const int64_t draws : {1, 2, 3, 4, 7, 10}) {   // divide 11 into parts that cut steps
+  for (const int64_t draws : {1, 2, 3, 4, 7, 10}) {  // divide 11 into parts that cut steps
     const Tensor found = bound(draws);
     const double std = found.std().item<double>();
     EXPECT_NEAR(found.mean().item<double>(), exact, 4 * std / std::sqrt(kImages)) << draws;
     EXPECT_GT(std, 0) << draws;
-    EXPECT_LT(std, spread) << draws;   // each part has its own draw
+    EXPECT_LT(std, spread) << draws;  // each part has its own draw
     spread = std;
   }
 }
@@ -228,14 +236,16 @@ TEST(VariationalBound, TellsWhichStepsWereTaken) {
                         const auto i = static_cast<size_t>(step[row].item<int64_t>());
                         const double expected =
                             step_divergence(x0[row].unsqueeze(0), guess(levels[i], {1, 1, 1, 1}),
-                                            levels[i], levels[i + 1]).item<double>();
+                                            levels[i], levels[i + 1])
+                                .item<double>();
                         EXPECT_NEAR(nats[row].item<double>() / expected, 1, 1e-5);
                       }
                       taken.push_back(step);
                     });
   ASSERT_EQ(taken.size(), static_cast<size_t>(kDraws));
   // Parts of 2.5 steps: 0 1 2 | 2 3 4 | 5 6 7 | 7 8 9, the ones on both sides half as often.
-  const double shares[kDraws][kSteps] = {{.4, .4, .2}, {0, 0, .2, .4, .4},
+  const double shares[kDraws][kSteps] = {{.4, .4, .2},
+                                         {0, 0, .2, .4, .4},
                                          {0, 0, 0, 0, 0, .4, .4, .2},
                                          {0, 0, 0, 0, 0, 0, 0, .2, .4, .4}};
   for (size_t i = 0; i < kDraws; ++i) {
@@ -243,7 +253,8 @@ TEST(VariationalBound, TellsWhichStepsWereTaken) {
     for (int64_t step = 0; step < kSteps; ++step) {
       const double share = shares[i][step];
       EXPECT_NEAR(counts[step].item<double>() / kImages, share,
-                  4 * std::sqrt(share * (1 - share) / kImages)) << i << " " << step;
+                  4 * std::sqrt(share * (1 - share) / kImages))
+          << i << " " << step;
     }
   }
 }
@@ -261,7 +272,7 @@ TEST(VariationalBound, ShowsTheDenoiserTheImageWithTheNoiseOfItsLevel) {
     return x;
   };
   variational_bound(x0, levels, predict, Draw(3, "bound", ids(kImages)), 2);
-  ASSERT_EQ(noises.size(), 3u);   // two steps and the decoder, each with noise of its own
+  ASSERT_EQ(noises.size(), 3u);  // two steps and the decoder, each with noise of its own
   for (size_t i = 0; i < 3; ++i) {
     for (size_t j = 0; j < i; ++j) {
       EXPECT_NEAR((noises[i] * noises[j]).mean().item<double>(), 0, 5 / std::sqrt(kImages));
@@ -273,8 +284,7 @@ TEST(VariationalBound, DoesNotDependOnTheBatch) {
   const Tensor x0 = all_values().narrow(0, 100, 8);
   const std::vector<NoiseLevel> levels = falling_geometrically(20, 0.02, 30);
   const PredictRows predict = [](const Tensor& x, const Mixture&) { return x.clamp(-1, 1); };
-  const Tensor all =
-      variational_bound(x0, levels, predict, Draw(4, "bound", ids(8)), 5).total();
+  const Tensor all = variational_bound(x0, levels, predict, Draw(4, "bound", ids(8)), 5).total();
   const Tensor one =
       variational_bound(x0.narrow(0, 6, 1), levels, predict, Draw(4, "bound", {6}), 5).total();
   EXPECT_NEAR(all[6].item<double>(), one.item<double>(), 1e-9);

@@ -63,9 +63,8 @@ TEST(Restore, KeepsWhatIsKnownAndDrawsTheRestFromTheModel) {
   Tensor keep = at::zeros({4, 4});
   keep.narrow(0, 0, 2).fill_(1);
   const Tensor image = at::full({kItems, 1, 4, 4}, 0.9);
-  const Tensor found =
-      restore(numbers.normal("noise", kShape) * levels.front().sigma, levels, gaussian(-0.3, 0.2),
-              keep_pixels(image, keep), noise_of(numbers));
+  const Tensor found = restore(numbers.normal("noise", kShape) * levels.front().sigma, levels,
+                               gaussian(-0.3, 0.2), keep_pixels(image, keep), noise_of(numbers));
   EXPECT_TRUE(at::allclose(found.narrow(2, 0, 2), image.narrow(2, 0, 2), 0, 1e-6));
   // Pixels are independent, so what is known tells nothing of the rest: N(-0.3, 0.2^2).
   const Tensor rest = found.narrow(2, 2, 2);
@@ -125,7 +124,7 @@ TEST(LastLevels, AreTheShareOfThePath) {
   EXPECT_EQ(last_levels(levels, 1).size(), 11u);
   EXPECT_EQ(last_levels(levels, 0.5).size(), 6u);
   EXPECT_EQ(last_levels(levels, 0.5).front().sigma, levels[5].sigma);
-  EXPECT_EQ(last_levels(levels, 0.01).size(), 2u);   // at least one step
+  EXPECT_EQ(last_levels(levels, 0.01).size(), 2u);  // at least one step
   EXPECT_EQ(last_levels(levels, 0.3).back().sigma, 0);
 }
 

@@ -18,23 +18,24 @@ ProcessConfig config(const Json& settings) {
   return from_json<ProcessConfig>(process_fields(), settings, "process");
 }
 
-NoiseProcess process(const Json& settings) { return NoiseProcess(config(settings)); }
+NoiseProcess process(const Json& settings) {
+  return NoiseProcess(config(settings));
+}
 
 const Json kEdm = {{"kind", "edm"}, {"center", -1.2}, {"spread", 1.2}};
 const Json kFlow = {{"kind", "flow"}};
 
 /// One of each kind that computes on a path of its own.
 const std::vector<Json>& all_processes() {
-  static const std::vector<Json> all = {
-      {{"schedule", "linear"}},
-      {{"schedule", "cosine"}},
-      {{"schedule", "sigmoid"}},
-      {{"schedule", "linear"}, {"steps", 1000}},
-      {{"schedule", "cosine"}, {"steps", 1000}},
-      {{"schedule", "sigmoid"}, {"steps", 100}},
-      kEdm,
-      kFlow,
-      {{"kind", "flow"}, {"spread", 1}}};
+  static const std::vector<Json> all = {{{"schedule", "linear"}},
+                                        {{"schedule", "cosine"}},
+                                        {{"schedule", "sigmoid"}},
+                                        {{"schedule", "linear"}, {"steps", 1000}},
+                                        {{"schedule", "cosine"}, {"steps", 1000}},
+                                        {{"schedule", "sigmoid"}, {"steps", 100}},
+                                        kEdm,
+                                        kFlow,
+                                        {{"kind", "flow"}, {"spread", 1}}};
   return all;
 }
 
@@ -57,7 +58,9 @@ std::vector<Published> published() {
   std::vector<Published> all;
   for (const Json& entry : table().at("levels")) {
     all.push_back({{{"schedule", entry.at("schedule")}, {"steps", entry.at("steps")}},
-                   entry.at("t"), entry.at("alpha"), entry.at("sigma")});
+                   entry.at("t"),
+                   entry.at("alpha"),
+                   entry.at("sigma")});
   }
   return all;
 }
@@ -80,7 +83,7 @@ TEST(NoiseProcess, AgreesWithPython) {
   }
 }
 
-TEST(NoiseProcess, OfDdpmHasItsKnownEnds) {   // Ho et al. 2020, sections 3.2 and 4
+TEST(NoiseProcess, OfDdpmHasItsKnownEnds) {  // Ho et al. 2020, sections 3.2 and 4
   const NoiseProcess ddpm = process({{"schedule", "linear"}, {"steps", 1000}});
   const Mixture ends = ddpm.at(numbers({1.0 / 1000, 1}));
   EXPECT_NEAR(ends.alpha[0].item<double>(), std::sqrt(1 - 1e-4), 1e-7);
@@ -144,14 +147,15 @@ TEST(NoiseProcess, IsNumbersFromEndToEnd) {
   }
 }
 
-TEST(NoiseProcess, GivesALevelAsABatchOfThem) {   // up to a factor of x
+TEST(NoiseProcess, GivesALevelAsABatchOfThem) {  // up to a factor of x
   for (const Json& settings : all_processes()) {
     const NoiseProcess found = process(settings);
     for (const double t : {0.013, 0.3, 0.5, 0.77, 0.98}) {
       const Mixture mixture = found.at(numbers({t}));
       const NoiseLevel level = found.level(t);
       EXPECT_NEAR(mixture.sigma.item<double>() / mixture.alpha.item<double>() / level.ratio(), 1,
-                  1e-6) << settings << " " << t;
+                  1e-6)
+          << settings << " " << t;
       EXPECT_NEAR(level.half_log_snr(), -std::log(level.ratio()), 1e-12);
       EXPECT_EQ(level.alpha, found.kind() == Process::flow ? 1 - t : 1);
     }
@@ -166,7 +170,7 @@ TEST(NoiseProcess, IsInterpolatedBetweenDiscreteLevels) {
   for (const double n : {1.0, 7.0, 30.0, 49.0}) {
     EXPECT_NEAR(log_ratio(n + 0.25), 0.75 * log_ratio(n) + 0.25 * log_ratio(n + 1), 1e-9);
   }
-  EXPECT_EQ(log_ratio(0.3), log_ratio(1));   // there is nothing before the first
+  EXPECT_EQ(log_ratio(0.3), log_ratio(1));  // there is nothing before the first
 }
 
 TEST(NoiseProcess, OfManyLevelsIsTheContinuousOne) {
@@ -193,7 +197,8 @@ TEST(NoiseProcess, IsTheChainOfItsStepsAtOnce) {
     const Mixture now = found.at(numbers({static_cast<double>(step + 1) / kSteps}));
     const double sigma = now.sigma.item<double>();
     EXPECT_NEAR(x.mean().item<double>(), now.alpha.item<double>() * x0,
-                5 * sigma / std::sqrt(kCount)) << step;
+                5 * sigma / std::sqrt(kCount))
+        << step;
     EXPECT_NEAR(x.std().item<double>(), sigma, 5 * sigma / std::sqrt(2.0 * kCount)) << step;
   }
 }
@@ -242,7 +247,7 @@ TEST(TrainingLevels, OfAContinuumAreTheLevelsOfAllTimes) {
   EXPECT_TRUE(at::equal(found.training_levels(u).sigma, found.at(u).sigma));
 }
 
-TEST(TrainingLevels, HaveSomeNoiseAndSomeSignal) {   // else nothing can be learned from them
+TEST(TrainingLevels, HaveSomeNoiseAndSomeSignal) {  // else nothing can be learned from them
   // All that uniform numbers of 24 bits can be at their ends.
   const Tensor u = numbers({0, 0x1p-24, 0x1p-23, 1 - 0x1p-23, 1 - 0x1p-24}).to(at::kFloat);
   for (const Json& settings : all_processes()) {
@@ -262,7 +267,7 @@ TEST(TrainingLevels, StayNumbersAtTheWidestSettings) {
           process({{"kind", kind}, {"center", center}, {"spread", 4}}).training_levels(u);
       EXPECT_GT(found.sigma.min().item<double>(), 0) << kind;
       EXPECT_GT(found.alpha.min().item<double>(), 0) << kind;
-      EXPECT_LT(found.sigma.max().item<double>(), 1e18) << kind;   // its square is a float
+      EXPECT_LT(found.sigma.max().item<double>(), 1e18) << kind;  // its square is a float
     }
   }
 }
@@ -298,7 +303,7 @@ TEST(SamplingLevels, FallStrictlyFromMostNoiseToNone) {
   }
 }
 
-TEST(SamplingLevels, AreOfTheProcess) {   // in the scale of edm where it keeps the variance
+TEST(SamplingLevels, AreOfTheProcess) {  // in the scale of edm where it keeps the variance
   for (const Json& settings : all_processes()) {
     const NoiseProcess found = process(settings);
     for (const Spacing spacing : all_spacings()) {
@@ -315,7 +320,7 @@ TEST(SamplingLevels, UniformHitsEqualTimes) {
   const double times[] = {1, 0.75, 0.5, 0.25, 0};
   for (size_t i = 0; i < 5; ++i) {
     EXPECT_EQ(flow[i].sigma, times[i]);
-    EXPECT_EQ(flow[i].alpha, 1 - times[i]);   // alpha 0 at the first
+    EXPECT_EQ(flow[i].alpha, 1 - times[i]);  // alpha 0 at the first
   }
   // Every tenth, and every, level of DDPM.
   for (const Published& expected : published()) {
@@ -355,7 +360,7 @@ TEST(SamplingLevels, OfKarrasAgreeWithPython) {
   ASSERT_EQ(edm.size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
     EXPECT_NEAR(edm[i].sigma, expected[i], 1e-9);
-    EXPECT_NEAR(flow[i].ratio(), expected[i], 1e-9);   // the same ratios on the straight path
+    EXPECT_NEAR(flow[i].ratio(), expected[i], 1e-9);  // the same ratios on the straight path
   }
 }
 
@@ -365,7 +370,8 @@ TEST(SamplingLevels, OfLogSnrAreEquallySpacedInIt) {
     const double first = levels[0].half_log_snr(), last = levels[8].half_log_snr();
     for (size_t i = 0; i < 9; ++i) {
       EXPECT_NEAR(levels[i].half_log_snr(), first + (last - first) * static_cast<double>(i) / 8,
-                  1e-9) << settings;
+                  1e-9)
+          << settings;
     }
   }
 }
@@ -373,7 +379,7 @@ TEST(SamplingLevels, OfLogSnrAreEquallySpacedInIt) {
 TEST(SamplingLevels, ByRatioStayWhereTheProcessIsAndWithinTheLimits) {
   for (const Spacing spacing : {Spacing::karras, Spacing::log_snr}) {
     std::vector<Json> all = all_processes();
-    all.push_back({{"schedule", "cosine"}, {"steps", 2}});   // ends in less noise than the limit
+    all.push_back({{"schedule", "cosine"}, {"steps", 2}});  // ends in less noise than the limit
     for (const Json& settings : all) {
       const NoiseProcess found = process(settings);
       const int64_t count = found.steps() == 2 ? 2 : 10;
@@ -399,7 +405,9 @@ TEST(SamplingLevels, ByRatioStayWhereTheProcessIsAndWithinTheLimits) {
 
 TEST(NoiseProcess, RefusesSettingsThatDoNotFit) {
   expect_error(ErrorKind::usage, "process.steps: only vp has a number of noise levels, not edm",
-               [] { process({{"kind", "edm"}, {"spread", 1}, {"steps", 1000}}); });
+               [] {
+                 process({{"kind", "edm"}, {"spread", 1}, {"steps", 1000}});
+               });
   expect_error(ErrorKind::usage, "not flow", [] { process({{"kind", "flow"}, {"steps", 10}}); });
   expect_error(ErrorKind::usage, "process.spread", [] { process({{"kind", "edm"}}); });
   for (const Json& wrong : {Json{{"steps", -1}}, Json{{"kind", "ve"}}, Json{{"schedule", "square"}},

@@ -19,8 +19,12 @@ constexpr Solver kDeterministic[] = {Solver::ddim,     Solver::euler,    Solver:
 constexpr Solver kStochastic[] = {Solver::ddpm, Solver::ddpm_large, Solver::dpmpp_2m_sde};
 
 /// For calls that must not ask.
-Tensor no_noise(int64_t) { throw std::runtime_error("asked for noise"); }
-Tensor no_denoise(const Tensor&, const NoiseLevel&) { throw std::runtime_error("evaluated"); }
+Tensor no_noise(int64_t) {
+  throw std::runtime_error("asked for noise");
+}
+Tensor no_denoise(const Tensor&, const NoiseLevel&) {
+  throw std::runtime_error("evaluated");
+}
 
 // Levels.
 
@@ -121,7 +125,9 @@ TEST(SolverStep, KeepsTheTypeOfX) {
   for (const auto& [solver, name] : kSolverNames) {
     const auto run = [&, solver = solver](at::ScalarType type) {
       return solve(numbers({10, -20, 50}).to(type), levels, Gaussian{}.denoiser(),
-                   [&](int64_t i) { return numbers({0.5, -1.0, 0.25 * i}).to(type); },
+                   [&](int64_t i) {
+                     return numbers({0.5, -1.0, 0.25 * i}).to(type);
+                   },
                    {.solver = solver});
     };
     const Tensor x = run(at::kFloat);
@@ -167,7 +173,7 @@ TEST(SolverStep, OneIsAnother) {
 
 TEST(SolverStep, DoesNotDependOnTheScaleOfX) {
   const std::vector<NoiseLevel> edm = edm_levels({40, 9, 3, 0.8, 0.1});
-  std::vector<Estimate> past, past_vp;   // newest first
+  std::vector<Estimate> past, past_vp;  // newest first
   for (size_t i = 4; i-- > 0;) {
     const Tensor x = edm[i].sigma * numbers({1, -0.4}), clean = numbers({0.1 * i, 0.5 - 0.2 * i});
     past.push_back({edm[i], x, clean});
@@ -175,11 +181,15 @@ TEST(SolverStep, DoesNotDependOnTheScaleOfX) {
   }
   const NoiseLevel to = edm[4], to_in_vp = to_vp(to);
   const Tensor noise = numbers({0.3, -2});
-  for (const SolverOptions& options :
-       {SolverOptions{.solver = Solver::ddpm}, {.solver = Solver::ddpm_large},
-        {.solver = Solver::ddim}, {.solver = Solver::ddim, .eta = 0.6}, {.solver = Solver::euler},
-        {.solver = Solver::dpmpp_2m}, {.solver = Solver::dpmpp_3m},
-        {.solver = Solver::dpmpp_2m_sde}, {.solver = Solver::unipc}}) {
+  for (const SolverOptions& options : {SolverOptions{.solver = Solver::ddpm},
+                                       {.solver = Solver::ddpm_large},
+                                       {.solver = Solver::ddim},
+                                       {.solver = Solver::ddim, .eta = 0.6},
+                                       {.solver = Solver::euler},
+                                       {.solver = Solver::dpmpp_2m},
+                                       {.solver = Solver::dpmpp_3m},
+                                       {.solver = Solver::dpmpp_2m_sde},
+                                       {.solver = Solver::unipc}}) {
     const Tensor x = solver_step(options, past, to, no_denoise, noise);
     const Tensor in_vp = solver_step(options, past_vp, to_in_vp, no_denoise, noise);
     EXPECT_LT(distance(in_vp / to_in_vp.alpha, x), 1e-12)
@@ -187,10 +197,11 @@ TEST(SolverStep, DoesNotDependOnTheScaleOfX) {
   }
   const Tensor clean = numbers({0.2, 0.3});
   EXPECT_LT(distance(unipc_correct(past_vp, to_in_vp, clean) / to_in_vp.alpha,
-                     unipc_correct(past, to, clean)), 1e-12);
+                     unipc_correct(past, to, clean)),
+            1e-12);
 }
 
-TEST(SolverStep, OnFlowIsTheTextbookInVelocity) {   // dx/dt = noise - x0, time falls
+TEST(SolverStep, OnFlowIsTheTextbookInVelocity) {  // dx/dt = noise - x0, time falls
   const Gaussian data;
   const auto velocity = [&](const Tensor& x, double t) {
     const Tensor clean = data.denoise(x, {1 - t, t});
@@ -202,7 +213,7 @@ TEST(SolverStep, OnFlowIsTheTextbookInVelocity) {   // dx/dt = noise - x0, time 
     return solve(start, levels, data.denoiser(), no_noise, {.solver = solver});
   };
   Tensor euler = start, heun = start, adams = start;
-  std::vector<Tensor> slopes;   // newest first
+  std::vector<Tensor> slopes;  // newest first
   for (size_t i = 0; i + 1 < levels.size(); ++i) {
     const double t = levels[i].sigma, h = levels[i + 1].sigma - t;
     euler = euler + h * velocity(euler, t);
@@ -213,8 +224,7 @@ TEST(SolverStep, OnFlowIsTheTextbookInVelocity) {   // dx/dt = noise - x0, time 
     if (i == 1) adams = adams + h * (3 * slopes[0] - slopes[1]) / 2;
     if (i == 2) adams = adams + h * (23 * slopes[0] - 16 * slopes[1] + 5 * slopes[2]) / 12;
     if (i >= 3) {
-      adams = adams +
-              h * (55 * slopes[0] - 59 * slopes[1] + 37 * slopes[2] - 9 * slopes[3]) / 24;
+      adams = adams + h * (55 * slopes[0] - 59 * slopes[1] + 37 * slopes[2] - 9 * slopes[3]) / 24;
     }
   }
   EXPECT_LT(distance(run(Solver::euler), euler), 1e-13);
@@ -261,7 +271,7 @@ TEST(SolverStep, HasItsOrder) {
   check(Solver::dpmpp_2m, 2, all);
   check(Solver::dpmpp_3m, 3, all);
   check(Solver::unipc, 3, all);
-  check(Solver::ipndm, 4, {equal_steps, flow_steps});   // its coefficients are those of equal steps
+  check(Solver::ipndm, 4, {equal_steps, flow_steps});  // its coefficients are those of equal steps
 }
 
 TEST(UnipcCorrect, IsOneOrderAbove) {
@@ -284,8 +294,8 @@ TEST(UnipcCorrect, IsOneOrderAbove) {
 double end_error(Solver solver, const std::vector<NoiseLevel>& levels) {
   const Gaussian data;
   const Tensor z = numbers({1.0, -0.7});
-  const Tensor x = solve(data.path(z, levels.front()), levels, data.denoiser(), no_noise,
-                         {.solver = solver});
+  const Tensor x =
+      solve(data.path(z, levels.front()), levels, data.denoiser(), no_noise, {.solver = solver});
   return distance(x, data.path(z, levels.back()));
 }
 
@@ -294,8 +304,8 @@ double end_error(Solver solver, const std::vector<NoiseLevel>& levels) {
 TEST(Solve, ConvergesAsItsStartAllows) {
   const auto order = [](Solver solver) {
     const auto error = [&](int steps) {
-      return end_error(solver, solver == Solver::ipndm ? linear(1, 0.4, steps)
-                                                       : geometric(1, 0.1, steps));
+      return end_error(solver,
+                       solver == Solver::ipndm ? linear(1, 0.4, steps) : geometric(1, 0.1, steps));
     };
     return std::log2(error(200) / error(400));
   };
@@ -315,14 +325,14 @@ TEST(Solve, NeedsFewerStepsOfHigherOrder) {
   EXPECT_LT(end_error(Solver::unipc, levels), end_error(Solver::dpmpp_3m, levels) / 4);
 }
 
-TEST(Solve, ReachesAConstantExactly) {   // then the path is alpha clean + sigma noise
+TEST(Solve, ReachesAConstantExactly) {  // then the path is alpha clean + sigma noise
   const Tensor clean = numbers({0.25, -1}), noise = numbers({1, -2});
   const Denoise denoise = [&](const Tensor&, const NoiseLevel&) { return clean; };
   const auto check = [&](const std::vector<NoiseLevel>& levels, const SolverOptions& options) {
     const NoiseLevel& front = levels.front();
     const NoiseLevel& back = levels.back();
-    const Tensor x = solve(front.alpha * clean + front.sigma * noise, levels, denoise, no_noise,
-                           options);
+    const Tensor x =
+        solve(front.alpha * clean + front.sigma * noise, levels, denoise, no_noise, options);
     EXPECT_LT(distance(x, back.alpha * clean + back.sigma * noise), 1e-12 * front.sigma)
         << enum_name(kSolverNames, options.solver) << " to " << back.sigma;
   };
@@ -365,7 +375,7 @@ Moments end_of(const Gaussian& data, const std::vector<NoiseLevel>& levels,
 
 TEST(Solve, DrawsFromTheDistributionOfTheData) {
   const Gaussian data;
-  const NoiseLevel end{1, 0.05};   // a last step to sigma 0 would leave the noise's variance out
+  const NoiseLevel end{1, 0.05};  // a last step to sigma 0 would leave the noise's variance out
   const auto bias = [&](const SolverOptions& options, int steps) {
     const Moments found = end_of(data, geometric(40, end.sigma, steps), options);
     EXPECT_NEAR(found.mean, data.mean, 0.01) << enum_name(kSolverNames, options.solver);
@@ -386,7 +396,7 @@ TEST(Solve, DrawsFromTheDistributionOfTheData) {
   check({.solver = Solver::heun, .churn = 40}, 0.005, 0.9);
 }
 
-TEST(Solve, AncestralVariancesAreThoseOfTheirLimits) {   // Ho et al. 2020, section 3.2
+TEST(Solve, AncestralVariancesAreThoseOfTheirLimits) {  // Ho et al. 2020, section 3.2
   // x0 one point: the posterior's variance is right for any step.
   const std::vector<NoiseLevel> levels = edm_levels({50, 2, 0.5});
   const Moments point = end_of({.mean = 0.3, .std = 0}, levels, {.solver = Solver::ddpm});
@@ -408,16 +418,15 @@ TEST(Solve, ChurnAddsTheNoiseThatTheRaisedLevelHas) {
       evaluated.push_back(level);
       return at::zeros_like(x);
     };
-    const Tensor x = solve(numbers({10.0}), levels, record,
-                           [](int64_t) { return numbers({1.0}); },
+    const Tensor x = solve(numbers({10.0}), levels, record, [](int64_t) { return numbers({1.0}); },
                            {.solver = Solver::euler, .churn = churn});
     double expected = 10;
     for (size_t i = 0; i < 8; ++i) {
       const double sigma = levels[i].sigma, raised = sigma * raise;
       EXPECT_NEAR(evaluated[i].sigma, raised, 1e-12);
       EXPECT_EQ(evaluated[i].alpha, 1);
-      expected = (expected + std::sqrt(raised * raised - sigma * sigma)) * levels[i + 1].sigma /
-                 raised;
+      expected =
+          (expected + std::sqrt(raised * raised - sigma * sigma)) * levels[i + 1].sigma / raised;
     }
     EXPECT_NEAR(x.item<double>(), expected, 1e-12);
   }
@@ -475,7 +484,7 @@ TEST(Solve, ShowsEveryEstimateAndAsksForTheNoiseOfItsSteps) {
   runs({.solver = Solver::ddim, .eta = 0.5}, {0, 1, 2});
   runs({.solver = Solver::euler, .churn = 1}, {0, 1, 2, 3});
   runs({.solver = Solver::heun, .churn = 1}, {0, 1, 2, 3});
-  runs({.solver = Solver::unipc, .eta = 1, .churn = 1}, {});   // others' options
+  runs({.solver = Solver::unipc, .eta = 1, .churn = 1}, {});  // others' options
 }
 
 TEST(Solve, IsItsStepsOneAfterTheOther) {
@@ -483,7 +492,7 @@ TEST(Solve, IsItsStepsOneAfterTheOther) {
   const Gaussian data;
   const StepNoise noise = [](int64_t i) { return numbers({0.5 - 0.2 * static_cast<double>(i)}); };
   for (const auto& [solver, name] : kSolverNames) {
-    std::vector<Estimate> past;   // all of them: a step takes what it needs
+    std::vector<Estimate> past;  // all of them: a step takes what it needs
     Tensor x = numbers({-7});
     for (size_t i = 0; i + 1 < levels.size(); ++i) {
       const Tensor clean = data.denoise(x, levels[i]);
@@ -492,8 +501,8 @@ TEST(Solve, IsItsStepsOneAfterTheOther) {
       x = solver_step({.solver = solver}, past, levels[i + 1], data.denoiser(),
                       noise(static_cast<int64_t>(i)));
     }
-    EXPECT_TRUE(at::equal(
-        x, solve(numbers({-7}), levels, data.denoiser(), noise, {.solver = solver})))
+    EXPECT_TRUE(
+        at::equal(x, solve(numbers({-7}), levels, data.denoiser(), noise, {.solver = solver})))
         << name;
   }
 }

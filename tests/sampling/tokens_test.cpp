@@ -18,7 +18,9 @@ constexpr double kBelowOne = 1 - 0x1p-53;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 /// Nothing on: temperature 1.
-TokenSampling plain() { return {.temperature = 1}; }
+TokenSampling plain() {
+  return {.temperature = 1};
+}
 
 std::vector<float> logs(const std::vector<double>& probabilities) {
   std::vector<float> logits;
@@ -47,8 +49,8 @@ const std::vector<double> kSkewed = {0.1, 0.4, 0.05, 0.25, 0.2};
 const std::vector<double> kPeak = {0.4, 0.12, 0.12, 0.12, 0.12, 0.12};
 
 TEST(TokenSampling, FieldsRoundTrip) {
-  const Json json = {{"temperature", 0.5}, {"top_k", 7},   {"top_p", 0.9},
-                     {"min_p", 0.1},       {"typical", 0.8}, {"repetition_penalty", 1.2},
+  const Json json = {{"temperature", 0.5},    {"top_k", 7},     {"top_p", 0.9},
+                     {"min_p", 0.1},          {"typical", 0.8}, {"repetition_penalty", 1.2},
                      {"repetition_window", 0}};
   const auto read = from_json<TokenSampling>(token_sampling_fields(), json, "sampling");
   EXPECT_EQ(write_fields(token_sampling_fields(), &read), json);
@@ -65,9 +67,8 @@ TEST(TokenSampling, RefusesWhatCannotWork) {
         Json{{"typical", 0}}, Json{{"typical", 2}}, Json{{"typical", nan}},
         Json{{"repetition_penalty", 0}}, Json{{"repetition_penalty", nan}},
         Json{{"repetition_window", -1}}}) {
-    expect_error(ErrorKind::usage, wrong.begin().key(), [&] {
-      from_json<TokenSampling>(token_sampling_fields(), wrong, "sampling");
-    });
+    expect_error(ErrorKind::usage, wrong.begin().key(),
+                 [&] { from_json<TokenSampling>(token_sampling_fields(), wrong, "sampling"); });
   }
 }
 
@@ -181,11 +182,11 @@ TEST(TokenSampler, TypicalKeepsWhatIsNearTheEntropy) {
   expect_candidates(kept(0.24), {3}, {1});
   expect_candidates(kept(0.3), {1, 3}, {0.5, 0.25});
   expect_candidates(kept(0.74), {1, 3}, {0.5, 0.25});
-  expect_candidates(kept(0.8), {1, 3, 0}, {0.5, 0.25, 0.125});   // of the two, the smaller id
+  expect_candidates(kept(0.8), {1, 3, 0}, {0.5, 0.25, 0.125});  // of the two, the smaller id
   expect_candidates(kept(0.9), {1, 3, 0, 2}, {0.5, 0.25, 0.125, 0.125});
   // Unlike top-p it can leave out the most likely one: entropy 2.36 bits, distances 1.04 and 0.69.
-  expect_candidates(candidates({.temperature = 1, .typical = 0.3}, logs(kPeak)),
-                    {1, 2, 3}, {1, 1, 1});
+  expect_candidates(candidates({.temperature = 1, .typical = 0.3}, logs(kPeak)), {1, 2, 3},
+                    {1, 1, 1});
 }
 
 TEST(TokenSampler, TheRepetitionPenaltyIsThatOfCtrl) {
@@ -230,9 +231,9 @@ TEST(TokenSampler, AHugePenaltyKeepsLogitsFinite) {
 
 TEST(TokenSampler, FiltersFollowInTheStatedOrder) {
   // Penalty before temperature and the rest: token 0 falls behind and out.
-  expect_candidates(candidates({.temperature = 0.5, .top_k = 2, .repetition_penalty = 4},
-                               {2, 1, 0.75f}, {0}),
-                    {1, 2}, {std::exp(2), std::exp(1.5)});
+  expect_candidates(
+      candidates({.temperature = 0.5, .top_k = 2, .repetition_penalty = 4}, {2, 1, 0.75f}, {0}),
+      {1, 2}, {std::exp(2), std::exp(1.5)});
   // Temperature before top-p: (0.4, 0.3, 0.3) becomes (0.47, 0.26, 0.26): one token for 0.45.
   const std::vector<float> flat = logs({0.4, 0.3, 0.3});
   EXPECT_EQ(candidates({.temperature = 0.5, .top_p = 0.45}, flat).size(), 1u);
@@ -288,8 +289,8 @@ TEST(TokenSampler, TheLogProbabilityIsTheModelsOwn) {
   }
   // Large logits do not overflow.
   TokenSampler sampler(plain(), 2);
-  EXPECT_NEAR(sampler.choose(std::vector<float>{1e30f, 1e30f}, {}, 0).log_probability,
-              -std::log(2), 1e-6);
+  EXPECT_NEAR(sampler.choose(std::vector<float>{1e30f, 1e30f}, {}, 0).log_probability, -std::log(2),
+              1e-6);
 }
 
 TEST(TokenSampler, UGoesThroughTheCumulativeProbabilities) {
@@ -298,19 +299,28 @@ TEST(TokenSampler, UGoesThroughTheCumulativeProbabilities) {
   const auto expect = [&](TokenSampler& sampler, double u, int32_t token) {
     EXPECT_EQ(sampler.choose(logits, {}, u).token, token) << u;
   };
-  for (const auto& [u, token] : std::vector<std::pair<double, int32_t>>{
-           {0, 0}, {0.0999, 0}, {0.1001, 1}, {0.4999, 1}, {0.5001, 2}, {0.5501, 3}, {0.8001, 4},
-           {kBelowOne, 4}}) {
+  for (const auto& [u, token] : std::vector<std::pair<double, int32_t>>{{0, 0},
+                                                                        {0.0999, 0},
+                                                                        {0.1001, 1},
+                                                                        {0.4999, 1},
+                                                                        {0.5001, 2},
+                                                                        {0.5501, 3},
+                                                                        {0.8001, 4},
+                                                                        {kBelowOne, 4}}) {
     expect(by_id, u, token);
   }
-  for (const auto& [u, token] : std::vector<std::pair<double, int32_t>>{
-           {0, 1}, {0.3999, 1}, {0.4001, 3}, {0.6501, 4}, {0.8501, 0}, {0.9501, 2},
-           {kBelowOne, 2}}) {
+  for (const auto& [u, token] : std::vector<std::pair<double, int32_t>>{{0, 1},
+                                                                        {0.3999, 1},
+                                                                        {0.4001, 3},
+                                                                        {0.6501, 4},
+                                                                        {0.8501, 0},
+                                                                        {0.9501, 2},
+                                                                        {kBelowOne, 2}}) {
     expect(sorted, u, token);
   }
 }
 
-TEST(TokenSampler, TheCumulativeProbabilityIsAboveU) {   // 1/4 each: exact
+TEST(TokenSampler, TheCumulativeProbabilityIsAboveU) {  // 1/4 each: exact
   const std::vector<float> equal(4, -2);
   for (const int64_t top_k : {0, 4}) {
     TokenSampler sampler({.temperature = 1, .top_k = top_k}, 4);
@@ -344,8 +354,8 @@ TEST(TokenSampler, TheImpossibleIsNeverDrawn) {
 TEST(TokenSampler, AVocabularyOfOne) {
   for (const TokenSampling& options :
        {TokenSampling{.temperature = 0}, plain(),
-        TokenSampling{.top_k = 1, .top_p = 0.1, .min_p = 1, .typical = 0.1,
-                      .repetition_penalty = 3}}) {
+        TokenSampling{
+            .top_k = 1, .top_p = 0.1, .min_p = 1, .typical = 0.1, .repetition_penalty = 3}}) {
     TokenSampler sampler(options, 1);
     const std::vector<float> logits = {-7};
     const std::vector<int32_t> recent = {0, 0};

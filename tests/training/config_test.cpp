@@ -42,18 +42,18 @@ TEST(TrainingFields, RoundTrip) {
 }
 
 TEST(TrainingFields, RejectWhatCannotWork) {
-  for (const Json& wrong : {Json{{"epochs", 0}},        Json{{"epochs", -1}},
-                            Json{{"steps", -1}},        Json{{"batch", 0}},
-                            Json{{"batch", 1.5}},       Json{{"accumulate", 0}},
-                            Json{{"learning_rate", 0}}, Json{{"learning_rate", "fast"}},
-                            Json{{"beta1", 1}},         Json{{"beta2", -0.1}},
-                            Json{{"epsilon", 0}},       Json{{"weight_decay", -1}},
-                            Json{{"clip_norm", -1}},    Json{{"seed", -1}},
-                            Json{{"seed", 1.0}},        Json{{"log_every", 0}},
-                            Json{{"threads", -1}},      Json{{"precision", "half"}},
-                            Json{{"schedule", "cos"}},  Json{{"optimizer", "sgd"}},
-                            Json{{"final_rate", -0.1}}, Json{{"final_rate", 1.1}},
-                            Json{{"final_rate", NAN}},  Json{{"muon_momentum", 1}},
+  for (const Json& wrong : {Json{{"epochs", 0}},          Json{{"epochs", -1}},
+                            Json{{"steps", -1}},          Json{{"batch", 0}},
+                            Json{{"batch", 1.5}},         Json{{"accumulate", 0}},
+                            Json{{"learning_rate", 0}},   Json{{"learning_rate", "fast"}},
+                            Json{{"beta1", 1}},           Json{{"beta2", -0.1}},
+                            Json{{"epsilon", 0}},         Json{{"weight_decay", -1}},
+                            Json{{"clip_norm", -1}},      Json{{"seed", -1}},
+                            Json{{"seed", 1.0}},          Json{{"log_every", 0}},
+                            Json{{"threads", -1}},        Json{{"precision", "half"}},
+                            Json{{"schedule", "cos"}},    Json{{"optimizer", "sgd"}},
+                            Json{{"final_rate", -0.1}},   Json{{"final_rate", 1.1}},
+                            Json{{"final_rate", NAN}},    Json{{"muon_momentum", 1}},
                             Json{{"muon_momentum", -0.1}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
                  [&] { from_json<TrainingConfig>(training_fields(), wrong, "x"); });

@@ -15,8 +15,7 @@ namespace {
 struct OddNet : torch::nn::Module {
   OddNet() {
     torch::manual_seed(3);
-    conv = register_module("conv",
-                           torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 5, 3).padding(1)));
+    conv = register_module("conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 5, 3).padding(1)));
     dense = register_module("dense", torch::nn::Linear(5 * 4 * 4, 7));
     gain = register_parameter("gain", at::full({}, 1.5));
   }
@@ -29,14 +28,16 @@ struct OddNet : torch::nn::Module {
   Tensor gain;
 };
 
-const ParameterSet kAll{.name = "all",
-                        .parameters = {"gain", "conv.weight", "conv.bias", "dense.weight",
-                                       "dense.bias"}};
+const ParameterSet kAll{
+    .name = "all",
+    .parameters = {"gain", "conv.weight", "conv.bias", "dense.weight", "dense.bias"}};
 
-const OptimizerOptions kOptions{.learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95,
-                                .epsilon = 1e-6, .weight_decay = 0.1};
+const OptimizerOptions kOptions{
+    .learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1};
 
-Tensor inputs() { return at::linspace(-1, 1, 2 * 3 * 4 * 4).view({2, 3, 4, 4}).sin(); }
+Tensor inputs() {
+  return at::linspace(-1, 1, 2 * 3 * 4 * 4).view({2, 3, 4, 4}).sin();
+}
 
 void backward(OddNet& net, FlatParameters& flat) {
   flat.zero_gradients();
@@ -65,11 +66,14 @@ TEST(FlatParameters, KeepsValuesInAlignedViewsOfOneBuffer) {
     backward(net, flat);
     const Tensor once = net.dense->weight.grad().clone();
     EXPECT_GT(largest(once), 0);
-    EXPECT_NEAR(flat.gradient_norm().item<double>(), [&] {
-      double squares = 0;
-      for (const auto& p : net.parameters()) squares += p.grad().square().sum().item<double>();
-      return std::sqrt(squares);
-    }(), 1e-6);
+    EXPECT_NEAR(
+        flat.gradient_norm().item<double>(),
+        [&] {
+          double squares = 0;
+          for (const auto& p : net.parameters()) squares += p.grad().square().sum().item<double>();
+          return std::sqrt(squares);
+        }(),
+        1e-6);
     net.forward(inputs()).square().mean().backward({}, false, false, flat.parameters());
     EXPECT_LE(largest(net.dense->weight.grad() - 2 * once), 1e-6);
     flat.zero_gradients();
@@ -102,8 +106,8 @@ TEST(FlatParameters, AdamwFollowsItsFormulas) {
     const auto size = static_cast<size_t>(item.value().numel());
     const Tensor numbers = item.value().detach().to(at::kDouble).contiguous();
     const double* first = numbers.const_data_ptr<double>();
-    states[item.key()] = {{first, first + size}, std::vector<double>(size),
-                          std::vector<double>(size)};
+    states[item.key()] = {
+        {first, first + size}, std::vector<double>(size), std::vector<double>(size)};
   }
   const auto& o = kOptions;
   int64_t updates = 0;
@@ -127,8 +131,8 @@ TEST(FlatParameters, AdamwFollowsItsFormulas) {
         const double mean = state.mean[i] / (1 - std::pow(o.beta1, t));
         const double square = state.square[i] / (1 - std::pow(o.beta2, t));
         const double decay = item.value().dim() >= 2 ? o.weight_decay : 0;
-        state.value[i] -= o.learning_rate * (mean / (std::sqrt(square) + o.epsilon) +
-                                             decay * state.value[i]);
+        state.value[i] -=
+            o.learning_rate * (mean / (std::sqrt(square) + o.epsilon) + decay * state.value[i]);
       }
     }
     if (skipped) net.gain.mutable_grad().fill_(step == 7 ? NAN : INFINITY);
@@ -228,7 +232,10 @@ TEST(FlatParameters, AGraphFromBeforeAnUpdateIsRefused) {
     backward(net, flat);
     // The graph holds the weights for its backward pass; the update changes them.
     const Tensor loss = net.forward(inputs().requires_grad_()).square().mean();
-    flat.update({.learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8,
+    flat.update({.learning_rate = 0.1,
+                 .beta1 = 0.9,
+                 .beta2 = 0.99,
+                 .epsilon = 1e-8,
                  .weight_decay = decayed ? 0.1 : 0},
                 flag(0));
     EXPECT_THROW(loss.backward(), c10::Error);

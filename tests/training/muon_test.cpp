@@ -36,8 +36,8 @@ TEST(Orthogonalized, BringsSingularValuesNearOne) {
 TEST(Orthogonalized, IsTheQuinticOfTheSingularValues) {
   torch::manual_seed(2);
   // Square ones too, whose smallest singular values are too small for five steps.
-  for (const auto& [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{
-           {12, 12}, {48, 48}, {20, 33}, {33, 20}}) {
+  for (const auto& [rows, columns] :
+       std::vector<std::pair<int64_t, int64_t>>{{12, 12}, {48, 48}, {20, 33}, {33, 20}}) {
     const Tensor x = at::randn({1, rows, columns}, at::kDouble);
     const auto [u, s, v] = at::linalg_svd(x, /*full_matrices=*/false);
     const Tensor norm = s.square().sum().sqrt();
@@ -91,9 +91,12 @@ TEST(MuonScale, IsTheLargerSides) {  // of an orthogonal R x C matrix: mean squa
 struct Matrices : torch::nn::Module {
   Matrices() {
     torch::manual_seed(5);
-    for (const auto& [name, shape] : std::vector<std::pair<std::string, std::vector<int64_t>>>{
-             {"bias", {7}}, {"tall", {7, 3}}, {"wide", {3, 9}}, {"other", {5, 3}},
-             {"tall_too", {7, 3}}}) {
+    for (const auto& [name, shape] :
+         std::vector<std::pair<std::string, std::vector<int64_t>>>{{"bias", {7}},
+                                                                   {"tall", {7, 3}},
+                                                                   {"wide", {3, 9}},
+                                                                   {"other", {5, 3}},
+                                                                   {"tall_too", {7, 3}}}) {
       register_parameter(name, at::randn(shape));
     }
   }
@@ -113,8 +116,12 @@ struct Matrices : torch::nn::Module {
 const ParameterSet kSet{.name = "all",
                         .parameters = {"bias", "tall", "wide", "other", "tall_too"},
                         .matrices = {"tall", "wide", "tall_too"}};
-const OptimizerOptions kMuonOptions{.learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95,
-                                .epsilon = 1e-6, .weight_decay = 0.1, .muon_momentum = 0.9};
+const OptimizerOptions kMuonOptions{.learning_rate = 0.02,
+                                    .beta1 = 0.8,
+                                    .beta2 = 0.95,
+                                    .epsilon = 1e-6,
+                                    .weight_decay = 0.1,
+                                    .muon_momentum = 0.9};
 
 Tensors everything(Matrices& net, const FlatParameters& flat) {
   Tensors all;
@@ -124,7 +131,7 @@ Tensors everything(Matrices& net, const FlatParameters& flat) {
   return all;
 }
 
-using Numbers = std::vector<double>;   // a matrix [rows, columns], row by row
+using Numbers = std::vector<double>;  // a matrix [rows, columns], row by row
 
 Numbers numbers(const Tensor& x) {
   const Tensor flat = x.detach().to(at::kDouble).contiguous();
@@ -212,7 +219,7 @@ TEST(Muon, AnUpdateFollowsItsFormulas) {
         EXPECT_EQ(tensor.item<double>(), 5);
         continue;
       }
-      const Numbers expected = name[1] != '/' ? value[name]
+      const Numbers expected = name[1] != '/'   ? value[name]
                                : name[0] == 'm' ? mean[name.substr(2)]
                                                 : square[name.substr(2)];
       const Numbers found = numbers(tensor);

@@ -9,9 +9,9 @@
 namespace genai {
 
 struct ToyConfig {
-  bool stateful = true;     ///< carry, buffer and training state enter the losses
-  bool precise = false;     ///< parameters and losses in float64
-  double dropout = 0;       ///< in the critic
+  bool stateful = true;  ///< carry, buffer and training state enter the losses
+  bool precise = false;  ///< parameters and losses in float64
+  double dropout = 0;    ///< in the critic
   int64_t critic_nan_from = -1, critic_nan_to = -1;        ///< steps whose critic loss is NaN
   int64_t generator_nan_from = -1, generator_nan_to = -1;  ///< steps whose generator loss is NaN
   int64_t validation_nan_from = -1;                        ///< number of the first NaN validation
@@ -51,12 +51,12 @@ class ToyGan : public torch::nn::Module, public Model, public Generator {
   torch::nn::Module& module() override { return *this; }
 
   std::vector<ParameterSet> parameter_sets() override {
-    return {{.name = "critic",
-             .parameters = {"conv.weight", "conv.bias", "score.weight", "score.bias"},
-             .ema = false},
-            {.name = "generator",
-             .parameters = {"gain", "hidden.weight", "hidden.bias", "pixels.weight",
-                            "pixels.bias"}}};
+    return {
+        {.name = "critic",
+         .parameters = {"conv.weight", "conv.bias", "score.weight", "score.bias"},
+         .ema = false},
+        {.name = "generator",
+         .parameters = {"gain", "hidden.weight", "hidden.bias", "pixels.weight", "pixels.bias"}}};
   }
 
   std::vector<Phase> phases() override {
@@ -107,8 +107,8 @@ class ToyGan : public torch::nn::Module, public Model, public Generator {
   }
 
   Tensors validate(const Batch& batch, Draw& draw) override {
-    const bool bad = config_.validation_nan_from >= 0 &&
-                     validations_++ >= config_.validation_nan_from;
+    const bool bad =
+        config_.validation_nan_from >= 0 && validations_++ >= config_.validation_nan_from;
     const Tensor fakes = make(draw.normal("noise", {kNoise}));
     const Tensor distance = (fakes.mean() - batch.input.mean() - level).abs();
     const Tensor found = bad ? distance * std::nan("") : distance;
@@ -186,8 +186,7 @@ inline Family toy_family() {
           .summary = "for tests",
           .settings = toy_fields(),
           .sampling = {},
-          .make =
-              [](const Json& settings, const DataInfo&) -> std::unique_ptr<Model> {
+          .make = [](const Json& settings, const DataInfo&) -> std::unique_ptr<Model> {
             return std::make_unique<ToyGan>(from_json<ToyConfig>(toy_fields(), settings, "model"));
           },
           .tiny = Json::object()};

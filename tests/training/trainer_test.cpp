@@ -49,11 +49,16 @@ class Recorder : public TrainObserver {
 Json toy_config(const Json& model, const Json& training) {  // {}: as it is
   Json config = {{"model", {{"family", "toy"}}}, {"data", {{"source", "toy"}}}};
   if (model.is_object()) config["model"].update(model);
-  config["training"] = {{"steps", 4},           {"batch", 8},
-                        {"learning_rate", 0.01}, {"seed", 5},
-                        {"validate_every", 1000}, {"checkpoint_every", 1000},
-                        {"sample_every", 1000},  {"device", "cpu"},
-                        {"precision", "float32"}, {"threads", 1}};
+  config["training"] = {{"steps", 4},
+                        {"batch", 8},
+                        {"learning_rate", 0.01},
+                        {"seed", 5},
+                        {"validate_every", 1000},
+                        {"checkpoint_every", 1000},
+                        {"sample_every", 1000},
+                        {"device", "cpu"},
+                        {"precision", "float32"},
+                        {"threads", 1}};
   if (training.is_object()) config["training"].update(training);
   return config;
 }
@@ -62,8 +67,13 @@ class Trainer : public testing::Test {
  protected:
   TrainRequest request(const fs::path& run, const Json& config) {
     fs::create_directories(run);
-    return {.family = family_, .config = config, .data = &data_, .run = run, .preset = "",
-            .resume = std::nullopt, .init = std::nullopt};
+    return {.family = family_,
+            .config = config,
+            .data = &data_,
+            .run = run,
+            .preset = "",
+            .resume = std::nullopt,
+            .init = std::nullopt};
   }
   TrainResult start(const fs::path& run, const Json& config) {
     return train(request(run, config), recorder_);
@@ -128,7 +138,7 @@ void expect_same_checkpoint(const Checkpoint& found, const Checkpoint& expected)
 // ---- The same training, written out by hand with torch::optim.
 
 struct Plain {
-  Tensors weights, training;   // as the checkpoint's files
+  Tensors weights, training;  // as the checkpoint's files
 };
 
 /// One optimizer of torch::optim for a set: matrices decay, the rest does not.
@@ -258,8 +268,7 @@ Plain plain_loop(const Dataset& data, const Json& config) {
     const double half_life = std::min(training.ema_half_life, 0.05 * seen);
     const double decay = std::pow(0.5, static_cast<double>(training.batch) / half_life);
     for (const std::string& name : generator_names) {
-      average[name] =
-          decay * average[name] + (1 - decay) * model.named_parameters()[name].detach();
+      average[name] = decay * average[name] + (1 - decay) * model.named_parameters()[name].detach();
     }
   }
 
@@ -287,7 +296,9 @@ struct LoopCase {
   Json model, training;
   double tolerance;
 };
-void PrintTo(const LoopCase& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const LoopCase& c, std::ostream* out) {
+  *out << c.name;
+}
 
 class TrainerLoop : public Trainer, public testing::WithParamInterface<LoopCase> {};
 
@@ -333,8 +344,12 @@ INSTANTIATE_TEST_SUITE_P(
                  1e-9},
         LoopCase{"Float32",
                  Json::object(),
-                 {{"steps", 7}, {"accumulate", 2}, {"weight_decay", 0.1}, {"ema_half_life", 8},
-                  {"clip_norm", 1}, {"epsilon", 1e-3}},
+                 {{"steps", 7},
+                  {"accumulate", 2},
+                  {"weight_decay", 0.1},
+                  {"ema_half_life", 8},
+                  {"clip_norm", 1},
+                  {"epsilon", 1e-3}},
                  2e-5}),
     [](const auto& info) { return std::string(info.param.name); });
 
@@ -346,8 +361,9 @@ TEST_F(Trainer, LearningRateFollowsTheSchedule) {
            {"constant", 0, 1}, {"linear", 4, 0.25}, {"cosine", 0, 1}}) {
     const fs::path run = folder_ / schedule;
     recorder_.stop_at = 1;
-    start(run, toy_config({{"stateful", false}}, {{"steps", 8}, {"schedule", schedule},
-                                                  {"warmup", warmup}, {"epsilon", 1e-20}}));
+    start(run, toy_config(
+                   {{"stateful", false}},
+                   {{"steps", 8}, {"schedule", schedule}, {"warmup", warmup}, {"epsilon", 1e-20}}));
     const Tensor before = at_step(run, 0).weights.at("pixels.bias");
     const Tensor after = at_step(run, 1).weights.at("pixels.bias");
     // Two updates at step 0: generator and smooth.
@@ -381,7 +397,9 @@ struct ResumeCase {
   const char* precision;
   Json training;
 };
-void PrintTo(const ResumeCase& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const ResumeCase& c, std::ostream* out) {
+  *out << c.name;
+}
 
 class TrainerResume : public Trainer, public testing::WithParamInterface<ResumeCase> {
  protected:
@@ -408,9 +426,12 @@ TEST_P(TrainerResume, ContinuesBitForBit) {
 TEST_P(TrainerResume, ContinuesBitForBitAfterAnInterruptionAnywhere) {
   // With a schedule that depends on the steps, and interludes that must leave no trace.
   const Json all = config(9, {{"schedule", "cosine"}, {"warmup", 3}});
-  const Json interludes = config(9, {{"schedule", "cosine"}, {"warmup", 3},
-                                     {"validate_every", 3}, {"sample_every", 2},
-                                     {"checkpoint_every", 4}, {"log_every", 1}});
+  const Json interludes = config(9, {{"schedule", "cosine"},
+                                     {"warmup", 3},
+                                     {"validate_every", 3},
+                                     {"sample_every", 2},
+                                     {"checkpoint_every", 4},
+                                     {"log_every", 1}});
   start(folder_ / "whole", all);
   const Checkpoint whole = newest(folder_ / "whole");
   for (const int64_t stop : {1, 2, 5, 8}) {
@@ -434,22 +455,26 @@ TEST_P(TrainerResume, ContinuesBitForBitAfterAnInterruptionAnywhere) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, TrainerResume,
-    testing::Values(ResumeCase{"Float32", "float32", Json::object()},
-                    ResumeCase{"Float32AccumulatedAveraged", "float32",
-                               {{"accumulate", 2}, {"ema_half_life", 8}, {"clip_norm", 0.5},
-                                {"weight_decay", 0.1}}},
-                    ResumeCase{"Bfloat16AccumulatedAveraged", "bfloat16",
-                               {{"accumulate", 2}, {"ema_half_life", 8}}},
-                    ResumeCase{"Float32ChannelsLast", "float32",
-                               {{"layout", "channels-last"}, {"ema_half_life", 8}}}),
+    testing::Values(
+        ResumeCase{"Float32", "float32", Json::object()},
+        ResumeCase{
+            "Float32AccumulatedAveraged",
+            "float32",
+            {{"accumulate", 2}, {"ema_half_life", 8}, {"clip_norm", 0.5}, {"weight_decay", 0.1}}},
+        ResumeCase{
+            "Bfloat16AccumulatedAveraged", "bfloat16", {{"accumulate", 2}, {"ema_half_life", 8}}},
+        ResumeCase{
+            "Float32ChannelsLast", "float32", {{"layout", "channels-last"}, {"ema_half_life", 8}}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(Trainer, ExtraCheckpointsAndSamplesChangeNothing) {
   start(folder_ / "quiet", toy_config({{"dropout", 0.2}}, {{"steps", 6}, {"ema_half_life", 4}}));
   recorder_.save_at = {1, 2, 4};
-  start(folder_ / "busy", toy_config({{"dropout", 0.2}}, {{"steps", 6}, {"ema_half_life", 4},
+  start(folder_ / "busy", toy_config({{"dropout", 0.2}}, {{"steps", 6},
+                                                          {"ema_half_life", 4},
                                                           {"validate_every", 1},
-                                                          {"sample_every", 1}, {"log_every", 1}}));
+                                                          {"sample_every", 1},
+                                                          {"log_every", 1}}));
   EXPECT_EQ(newest(folder_ / "busy").manifest.files, newest(folder_ / "quiet").manifest.files);
 }
 
@@ -477,7 +502,7 @@ TEST_F(Trainer, ResumingAFinishedRunTrainsNothing) {
 
 TEST_F(Trainer, ResumingFromAnOlderCheckpointLeavesTheLaterOnes) {
   const Json config = toy_config({}, {{"steps", 8}, {"checkpoint_every", 2}});
-  start(folder_ / "run", config);   // keeps 6 and 8, and the best
+  start(folder_ / "run", config);  // keeps 6 and 8, and the best
   TrainRequest again = request(folder_ / "run", config);
   again.resume = at_step(folder_ / "run", 6);
   recorder_.stop_at = 7;
@@ -570,8 +595,10 @@ TEST_F(Trainer, WarnsOnceOfSkippedUpdatesAndGoesOn) {
 
 TEST_F(Trainer, CountsSkippedStepsInARowOnly) {
   // Four bad steps of the critic, a good one, and four bad ones of the generator.
-  const Json model = {{"critic_nan_from", 1}, {"critic_nan_to", 5},
-                      {"generator_nan_from", 6}, {"generator_nan_to", 10}};
+  const Json model = {{"critic_nan_from", 1},
+                      {"critic_nan_to", 5},
+                      {"generator_nan_from", 6},
+                      {"generator_nan_to", 10}};
   EXPECT_EQ(start(folder_ / "run", toy_config(model, {{"steps", 12}})).step, 12);
   EXPECT_EQ(recorder_.warnings.size(), 2u);
 }
@@ -619,8 +646,8 @@ TEST_F(Trainer, StopsWhenAValidationIsNotFinite) {
 
 TEST_F(Trainer, NeverSavesWeightsThatAreNotFinite) {
   // One finite gradient, but a step beyond float32.
-  const Json config = toy_config({}, {{"steps", 9}, {"learning_rate", 1e39}, {"log_every", 1},
-                                      {"checkpoint_every", 1}});
+  const Json config = toy_config(
+      {}, {{"steps", 9}, {"learning_rate", 1e39}, {"log_every", 1}, {"checkpoint_every", 1}});
   expect_error(ErrorKind::diverged, "step 0 is kept", [&] { start(folder_ / "run", config); });
   EXPECT_EQ(newest(folder_ / "run").manifest.step, 0);
   EXPECT_EQ(list_checkpoints(folder_ / "run").size(), 1u);
@@ -650,9 +677,9 @@ TEST_F(Trainer, WritesEachStepOfTheMetricsOnce) {
     EXPECT_GE(json.at("seconds").get<double>(), seconds);
     seconds = json.at("seconds");
   }
-  EXPECT_EQ(found, (std::vector<std::string>{"0 test", "2 train", "3 test", "4 train", "6 train",
-                                             "6 test", "8 train", "9 test", "10 train",
-                                             "12 train", "12 test"}));
+  EXPECT_EQ(found,
+            (std::vector<std::string>{"0 test", "2 train", "3 test", "4 train", "6 train", "6 test",
+                                      "8 train", "9 test", "10 train", "12 train", "12 test"}));
   EXPECT_EQ(read_metrics(run).lines.size(), found.size());
 }
 
@@ -704,8 +731,9 @@ TEST_F(Trainer, RefusesWrongRequestsBeforeAnythingIsWritten) {
 TEST_F(Trainer, RefusesToResumeWithOtherData) {
   start(folder_ / "run", toy_config({}, {{"steps", 1}}));
   data_.info.fingerprint = "other";
-  expect_error(ErrorKind::data, "fingerprint",
-               [&] { resume(folder_ / "run", toy_config({}, {{"steps", 2}})); });
+  expect_error(ErrorKind::data, "fingerprint", [&] {
+    resume(folder_ / "run", toy_config({}, {{"steps", 2}}));
+  });
 }
 
 TEST_F(Trainer, RefusesACheckpointWithoutItsState) {
@@ -729,8 +757,8 @@ TEST_F(Trainer, TrainsWithoutTestImages) {
 
 TEST_F(Trainer, RemembersTheBestValidation) {
   const TrainResult result =
-      start(folder_ / "run", toy_config({}, {{"steps", 9}, {"validate_every", 1},
-                                             {"checkpoint_every", 0}}));
+      start(folder_ / "run",
+            toy_config({}, {{"steps", 9}, {"validate_every", 1}, {"checkpoint_every", 0}}));
   double best = INFINITY;
   int64_t best_step = -1;
   for (const Json& line : read_metrics(folder_ / "run").lines) {

@@ -87,8 +87,8 @@ struct Claim {
   int64_t threads = 1;
 };
 
-/// What the picture says of the weights and threads that made it; nothing when it makes no claim that
-/// could be checked: `why` tells.
+/// What the picture says of the weights and threads that made it; nothing when it makes no claim
+/// that could be checked: `why` tells.
 std::optional<Claim> read_claim(const std::string& png, const std::string& name, std::string& why) {
   const Json made = read_provenance(png, name);
   if (made.is_null()) {
@@ -139,7 +139,8 @@ int check_verb(const CheckOptions& options) {
   for (const fs::path& path : pictures) {
     const std::string png = read_file(path, kMaxPicture);
     const auto skip = [&](const std::string& why) {
-      if (pictures.size() == 1) fail(ErrorKind::data, path.string(), ": cannot be made again; ", why);
+      if (pictures.size() == 1)
+        fail(ErrorKind::data, path.string(), ": cannot be made again; ", why);
       ++skipped;
       results.push_back({{"file", path.string()}, {"skipped", why}});
       if (!options.json) std::cout << "skipped " << path.string() << "  (" << why << ")\n";

@@ -92,10 +92,11 @@ void Command::add_fields(const std::vector<Section>& sections, const Settings& s
   }
   for (const Section& section : sections) {
     for (const Field& field : section.table) {
-      if (field.name == "family") continue;   // --model says it
+      if (field.name == "family") continue;  // --model says it
       const std::string last = last_part(field.name);
-      const std::string name = "--" + (!field.option.empty() ? field.option
-                                       : kebab(uses[last] == 1 ? last : field.name));
+      const std::string name =
+          "--" +
+          (!field.option.empty() ? field.option : kebab(uses[last] == 1 ? last : field.name));
       const std::string path = section.name + "." + field.name;
       const Json* preset = settings.find(path);
       FieldOption option{.path = path,
@@ -115,9 +116,8 @@ void Command::add_fields(const std::vector<Section>& sections, const Settings& s
 void Command::apply_fields(Settings& settings) const {
   for (const FieldOption& option : fields_) {
     if (option.given->count() == 0) continue;
-    const std::string text = option.field.type == FieldType::boolean && option.text->empty()
-                                 ? "true"
-                                 : *option.text;
+    const std::string text =
+        option.field.type == FieldType::boolean && option.text->empty() ? "true" : *option.text;
     settings.set(option.path, value_from_text(option.field, text), option.option);
   }
 }
@@ -153,9 +153,8 @@ std::string Command::options_between(const Json& usual, const Json& wanted) cons
 std::vector<std::pair<std::string, std::string>> Command::own_options() const {
   std::vector<std::pair<std::string, std::string>> own;
   for (const CLI::Option* option : app.get_options()) {
-    const bool described = std::any_of(fields_.begin(), fields_.end(), [&](const FieldOption& f) {
-      return f.given == option;
-    });
+    const bool described = std::any_of(fields_.begin(), fields_.end(),
+                                       [&](const FieldOption& f) { return f.given == option; });
     if (described) continue;
     std::string name;
     if (option->get_positional()) {
@@ -226,8 +225,8 @@ std::vector<std::string> known_options(const CLI::App& app) {
   return known;
 }
 
-/// Repeated options count as everywhere: the last one, or, where several values are wanted, one value
-/// each; what follows is the next argument.
+/// Repeated options count as everywhere: the last one, or, where several values are wanted, one
+/// value each; what follows is the next argument.
 void set_repetition(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     if (option->get_positional()) continue;
@@ -330,8 +329,9 @@ RunReference RunOption::find() const {
   if (!run.empty() && !model.empty()) {
     fail(ErrorKind::usage, "give RUN or --model, not both (RUN is '", run, "')");
   }
-  const RunReference found = !model.empty() ? newest_run_of(model, runs_folder(runs))
-                                            : find_run(run.empty() ? "last" : run, runs_folder(runs));
+  const RunReference found = !model.empty()
+                                 ? newest_run_of(model, runs_folder(runs))
+                                 : find_run(run.empty() ? "last" : run, runs_folder(runs));
   // Once a process: the options of a verb need the run before the verb itself does.
   static std::set<std::string> told;
   for (const std::string& damage : found.passed_over) {

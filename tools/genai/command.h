@@ -22,8 +22,8 @@ class Command {
   Command(std::string name, std::string about, std::vector<std::string> examples);
 
   CLI::App app;
-  std::vector<std::string> examples;   ///< three, shown first
-  std::function<int()> run;            ///< returns the exit code
+  std::vector<std::string> examples;  ///< three, shown first
+  std::function<int()> run;           ///< returns the exit code
 
   /// Every field of the sections as an option: the last part of its name where that is unique,
   /// else the whole path, in kebab case. The help shows the values of `settings` (of a preset, a
@@ -42,11 +42,11 @@ class Command {
 
  private:
   struct FieldOption {
-    std::string path;      // "model.latent"
+    std::string path;  // "model.latent"
     std::string section;
     Field field;
     std::string shown_default;
-    std::string option;    // "--latent"
+    std::string option;  // "--latent"
     CLI::Option* given;
     std::shared_ptr<std::string> text;
     std::string description() const;
@@ -59,8 +59,8 @@ class Command {
 /// The value of an option before the command line is parsed: the fields that a verb has depend on
 /// the model, the model on an option. As in parsing, the last one counts.
 std::string peek(const Arguments& arguments, const std::string& option);
-/// The first argument that is neither an option nor the value of one: of the verb's own options, or of
-/// any family's settings and sampling options.
+/// The first argument that is neither an option nor the value of one: of the verb's own options, or
+/// of any family's settings and sampling options.
 std::string peek_positional(const Arguments& arguments, const CLI::App& app);
 
 /// RUN, or --model NAME for the newest run of a preset; as most verbs take it.
@@ -88,8 +88,8 @@ class ClassOption {
   CLI::Option* option_ = nullptr;
 };
 
-/// The sampling options of the family of the run, the newest one if none is named; of the first family
-/// where no run can be found (help).
+/// The sampling options of the family of the run, the newest one if none is named; of the first
+/// family where no run can be found (help).
 const FieldTable& sampling_table(const RunOption& run, const Arguments& arguments);
 
 /// Settings that options go over: of a series paths are drawn as the model has them, temperature 1;

@@ -1,3 +1,5 @@
+#include "genai/training/config.h"
+
 #include <iostream>
 
 #include "command.h"
@@ -7,7 +9,6 @@
 #include "genai/data/dataset.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
-#include "genai/training/config.h"
 
 namespace genai::tool {
 namespace {
@@ -63,9 +64,9 @@ void print_leaves(const Json& object, const std::string& prefix, const Settings&
 std::string fields_markdown(const FieldTable& table) {
   std::string text = "| setting | default | values | |\n| --- | --- | --- | --- |\n";
   for (const Field& field : table) {
-    text += concat("| `", field.name, "` | `", field.default_value.dump(), "` | ",
-                   describe_type(field), field.resumable ? "; a resume may change it" : "", " | ",
-                   field.doc, " |\n");
+    text +=
+        concat("| `", field.name, "` | `", field.default_value.dump(), "` | ", describe_type(field),
+               field.resumable ? "; a resume may change it" : "", " | ", field.doc, " |\n");
   }
   return text + "\n";
 }

@@ -202,8 +202,8 @@ void write_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
 struct TextView {
   TextData data;
   std::shared_ptr<const Tokenizer> tokenizer;
-  std::vector<TextPart> parts;                              // train, validation
-  std::vector<std::pair<int32_t, int64_t>> frequent;    // tokens of train and their counts
+  std::vector<TextPart> parts;                        // train, validation
+  std::vector<std::pair<int32_t, int64_t>> frequent;  // tokens of train and their counts
   std::string example;
   std::vector<int32_t> example_ids;
 
@@ -259,16 +259,17 @@ void print(const TextView& view) {
   std::cout << "\n" << table(rows);
 
   const auto [title, telling] = telling_tokens(tokenizer);
-  std::cout << "\n" << title << " (" << count_text(static_cast<int64_t>(view.frequent.size()))
-            << " of " << count_text(tokenizer.size()) << " are in train)\n";
+  std::cout << "\n"
+            << title << " (" << count_text(static_cast<int64_t>(view.frequent.size())) << " of "
+            << count_text(tokenizer.size()) << " are in train)\n";
   if (!telling.empty()) std::cout << wrapped(visible_tokens(tokenizer, telling));
 
   rows = {{"most frequent", "id", "count", "of all"}};
   for (size_t i = 0; i < view.listed(); ++i) {
     const auto& [id, count] = view.frequent[i];
     const double share = static_cast<double>(count) / static_cast<double>(view.parts[0].tokens);
-    rows.push_back({view.shown(id), std::to_string(id), count_text(count),
-                    number_text(100 * share, 3) + "%"});
+    rows.push_back(
+        {view.shown(id), std::to_string(id), count_text(count), number_text(100 * share, 3) + "%"});
   }
   std::cout << "\n" << table(rows);
 
@@ -298,9 +299,8 @@ int show_text(const DataOptions& options) {
            " is read as a series of numbers");
     return show_series(view.data, options.tokenizer, options.vocabulary, options.json);
   }
-  view.tokenizer =
-      make_tokenizer(view.data, options.tokenizer.empty() ? "characters" : options.tokenizer,
-                     options.vocabulary);
+  view.tokenizer = make_tokenizer(
+      view.data, options.tokenizer.empty() ? "characters" : options.tokenizer, options.vocabulary);
   view.parts = {{"train", view.data.train, *view.tokenizer},
                 {"validation", view.data.validation, *view.tokenizer}};
   view.frequent = frequencies(view.parts[0].ids, view.tokenizer->size());
@@ -319,8 +319,10 @@ int show_text(const DataOptions& options) {
 
 int show_images(const DataOptions& options) {
   if (options.about_text())
-    fail(ErrorKind::usage, "data show: --tokenizer, --vocabulary, --lines, --validation, --text, "
-         "--out, --column, --season and --missing are for texts and series; ", options.source, " is none");
+    fail(ErrorKind::usage,
+         "data show: --tokenizer, --vocabulary, --lines, --validation, --text, "
+         "--out, --column, --season and --missing are for texts and series; ",
+         options.source, " is none");
   const Dataset data =
       load_dataset({.source = options.source,
                     .dir = options.dir,
@@ -344,8 +346,8 @@ int show_images(const DataOptions& options) {
   for (size_t i = 0; i < counts.size(); ++i) {
     std::cout << "  " << i << "  " << inert(info.classes[i]) << ": " << counts[i] << "\n";
   }
-  const int64_t columns = std::max<int64_t>(
-      1, (terminal_columns(STDOUT_FILENO) - 2) / (info.width + 2));
+  const int64_t columns =
+      std::max<int64_t>(1, (terminal_columns(STDOUT_FILENO) - 2) / (info.width + 2));
   const int64_t shown = std::min(2 * columns, data.train.size());
   if (info.width + 2 <= terminal_columns(STDOUT_FILENO)) {
     const auto images = to_images(data.train.first(shown).images);
@@ -396,13 +398,15 @@ std::unique_ptr<Command> make_data(const Arguments&) {
                  "image folders: what shows through where pictures are transparent (white)")
       ->type_name("white|black")
       ->check(CLI::IsMember({"white", "black"}));
-  app.add_option("--tokenizer", options->tokenizer,
-                 "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or vocab.json and "
-                 "merges.txt; "
-                 "series of numbers: differences, returns")
+  app.add_option(
+         "--tokenizer", options->tokenizer,
+         "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or vocab.json and "
+         "merges.txt; "
+         "series of numbers: differences, returns")
       ->type_name("NAME");
-  app.add_option("--vocabulary", options->vocabulary,
-                 "bpe, words: tokens at most, 256 or more (bpe: 2048, words: all); series: levels (64)")
+  app.add_option(
+         "--vocabulary", options->vocabulary,
+         "bpe, words: tokens at most, 256 or more (bpe: 2048, words: all); series: levels (64)")
       ->type_name("N");
   app.add_flag("--lines", options->lines, "texts: each line is an item of its own");
   app.add_option("--validation", options->validation,

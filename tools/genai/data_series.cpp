@@ -19,8 +19,9 @@ struct SeriesPart {
 
   Json to_json() const {
     const auto [low, high] = std::ranges::minmax(values);
-    return {{"values", values.size()}, {"low", low}, {"high", high},
-            {"first", values.front()}, {"last", values.back()}, {"tokens", ids.size()}};
+    return {
+        {"values", values.size()}, {"low", low},          {"high", high}, {"first", values.front()},
+        {"last", values.back()},   {"tokens", ids.size()}};
   }
 };
 
@@ -38,12 +39,12 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
   const SeriesPart train = part_of("train", data.train, changes);
   SeriesPart validation = part_of("validation", data.validation, changes);
   validation.values.erase(validation.values.begin(),
-                          validation.values.begin() + changes.lead());   // the last ones of train
+                          validation.values.begin() + changes.lead());  // the last ones of train
   std::vector<int64_t> counts(static_cast<size_t>(changes.size()));
   for (const int32_t id : train.ids) ++counts[static_cast<size_t>(id)];
   const auto shown = [&](size_t id) {
     std::string text = changes.token(static_cast<int32_t>(id));
-    text.pop_back();   // the line end
+    text.pop_back();  // the line end
     return text;
   };
   if (json) {
@@ -51,10 +52,15 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
     for (size_t id = 0; id < counts.size(); ++id) {
       levels.push_back({{"id", id}, {"change", shown(id)}, {"count", counts[id]}});
     }
-    print_json({{"source", data.source}, {"column", data.column}, {"season", data.season},
+    print_json({{"source", data.source},
+                {"column", data.column},
+                {"season", data.season},
                 {"tokenizer", tokenizer->name()},
-                {"fingerprint", data.fingerprint}, {"train", train.to_json()},
-                {"validation", validation.to_json()}, {"levels", levels}, {"notes", data.notes}});
+                {"fingerprint", data.fingerprint},
+                {"train", train.to_json()},
+                {"validation", validation.to_json()},
+                {"levels", levels},
+                {"notes", data.notes}});
     return 0;
   }
   std::cout << data.source << ": a series of numbers; tokenizer " << tokenizer->name() << "\n";
@@ -69,7 +75,8 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
                     number_text(part->values.back(), 6),
                     count_text(static_cast<int64_t>(part->ids.size()))});
   }
-  std::cout << table(rows) << "\nlevels of change" << (data.season > 0 ? " against a season ago" : "")
+  std::cout << table(rows) << "\nlevels of change"
+            << (data.season > 0 ? " against a season ago" : "")
             << ", each with its count in train\n";
   rows.clear();
   constexpr size_t kColumns = 6;

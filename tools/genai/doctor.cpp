@@ -40,7 +40,8 @@ std::string data_state(const std::string& source) {
 
 int doctor_verb(bool json) {
   std::string devices;
-  for (const std::string& device : list_devices()) devices += (devices.empty() ? "" : ", ") + device;
+  for (const std::string& device : list_devices())
+    devices += (devices.empty() ? "" : ", ") + device;
   std::vector<std::vector<std::string>> rows{
       {"genai", GENAI_VERSION},
       {"LibTorch", TORCH_VERSION},
@@ -71,10 +72,10 @@ int doctor_verb(bool json) {
 }  // namespace
 
 std::unique_ptr<Command> make_doctor(const Arguments&) {
-  auto command = std::make_unique<Command>(
-      "doctor", "says what this machine has: devices, data sets, folders",
-      std::vector<std::string>{"genai doctor", "genai doctor --json",
-                               "GENAI_DATA=/data genai doctor"});
+  auto command =
+      std::make_unique<Command>("doctor", "says what this machine has: devices, data sets, folders",
+                                std::vector<std::string>{"genai doctor", "genai doctor --json",
+                                                         "GENAI_DATA=/data genai doctor"});
   auto json = std::make_shared<bool>(false);
   command->app.add_flag("--json", *json, "one JSON object as the result");
   command->run = [json] { return doctor_verb(*json); };

@@ -122,12 +122,11 @@ int edit_verb(const Command& command, EditOptions options) {
   const int64_t usual = request.edit == Edit::blend || request.edit == Edit::vary ? 8 : 4;
   const int64_t count = options.count > 0 ? options.count : usual;
   const RunReference reference = options.run.find();
-  const Manifest manifest =
-      read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  const Manifest manifest = read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
   const Family& family = find_family(manifest.config.at("model").at("family"));
   Settings settings;
   command.apply_fields(settings);
-  settings.resolve({{"sampling", family.sampling}});   // judges them
+  settings.resolve({{"sampling", family.sampling}});  // judges them
   for (const Field& field : family.sampling) {
     if (const Json* given = settings.find("sampling." + field.name)) {
       set_path(request.options, field.name, *given);
@@ -172,10 +171,9 @@ int edit_verb(const Command& command, EditOptions options) {
                                             count, info.width, info.height);
   const Image sheet = count == 1 ? images[0] : grid(images, layout.rows, layout.columns);
   const Image large = scale_up(sheet, layout.scale);
-  const Json made = {{"edit", options.what},          {"first", request.first},
-                     {"count", count},                {"class", request.label},
-                     {"strength", request.strength},
-                     {"options", request.options}};
+  const Json made = {
+      {"edit", options.what},   {"first", request.first},       {"count", count},
+      {"class", request.label}, {"strength", request.strength}, {"options", request.options}};
   write_output(out, encode_png(large, provenance(loaded, made, large, Origin::mixed)));
   if (options.preview || (is_terminal(STDOUT_FILENO) && !options.json)) {
     std::cout << half_blocks(sheet, colour_allowed(STDOUT_FILENO));

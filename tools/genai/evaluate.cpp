@@ -1,5 +1,4 @@
 #include "genai/evaluation/evaluate.h"
-#include "genai/generation/generate.h"
 
 #include <algorithm>
 #include <iostream>
@@ -14,6 +13,7 @@
 #include "genai/base/text.h"
 #include "genai/data/picture_files.h"
 #include "genai/data/unicode.h"
+#include "genai/generation/generate.h"
 #include "genai/models/registry.h"
 #include "measured.h"
 #include "progress.h"
@@ -42,7 +42,7 @@ bool is_picture_folder(const std::string& path) {
 
 Extent size_of_pictures(const fs::path& folder) {
   const auto files = open_picture_files(folder);
-  if (files->pictures.empty()) return {};   // told later
+  if (files->pictures.empty()) return {};  // told later
   const std::string& first = files->pictures.front();
   const Image image = decode_picture(files->read(first), files->where(first)).image;
   return Extent(image.width, image.height);
@@ -107,8 +107,8 @@ std::string details_text(const Json& details) {
   return text;
 }
 
-/// What was measured is not lost where it cannot be kept: a run that one may not write to, a log that is
-/// damaged.
+/// What was measured is not lost where it cannot be kept: a run that one may not write to, a log
+/// that is damaged.
 std::optional<Evaluation> keep(const fs::path& run, const Evaluation& result) {
   try {
     return keep_evaluation(run, result);
@@ -186,9 +186,8 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
     command.apply_fields(settings);
     request.options = settings.resolve({{"sampling", family.sampling}})["sampling"];
     const EvaluationData data = load_data(options, reference.folder, manifest);
-    const LoadedModel loaded =
-        load_model(reference, std::move(checkpoint),
-                   options.compute.resolve(manifest.numerics.threads));
+    const LoadedModel loaded = load_model(reference, std::move(checkpoint),
+                                          options.compute.resolve(manifest.numerics.threads));
     const auto names = planned_metrics(loaded, data, request);
     for (const Requirement& requirement : requirements) check_requirement(requirement, names);
     result = evaluate_model(loaded, data, request, printer, progress);

@@ -14,35 +14,88 @@ namespace {
 /// Names that other tools have for an option of ours.
 std::string other_name(const std::string& option) {
   static const std::map<std::string, std::string> kNames = {
-      {"lr", "learning-rate"},        {"batch-size", "batch"},     {"bs", "batch"},
-      {"epoch", "epochs"},            {"num-epochs", "epochs"},    {"n-epochs", "epochs"},
-      {"iterations", "steps"},        {"iters", "steps"},          {"max-steps", "steps"},
-      {"max-iters", "steps"},         {"num-steps", "steps"},      {"wd", "weight-decay"},
-      {"grad-clip", "clip-norm"},     {"max-grad-norm", "clip-norm"},
-      {"ema", "ema-half-life"},       {"ema-decay", "ema-half-life"},
-      {"warmup-steps", "warmup"},     {"grad-accum", "accumulate"},
+      {"lr", "learning-rate"},
+      {"batch-size", "batch"},
+      {"bs", "batch"},
+      {"epoch", "epochs"},
+      {"num-epochs", "epochs"},
+      {"n-epochs", "epochs"},
+      {"iterations", "steps"},
+      {"iters", "steps"},
+      {"max-steps", "steps"},
+      {"max-iters", "steps"},
+      {"num-steps", "steps"},
+      {"wd", "weight-decay"},
+      {"grad-clip", "clip-norm"},
+      {"max-grad-norm", "clip-norm"},
+      {"ema", "ema-half-life"},
+      {"ema-decay", "ema-half-life"},
+      {"warmup-steps", "warmup"},
+      {"grad-accum", "accumulate"},
       {"gradient-accumulation-steps", "accumulate"},
-      {"dataset", "data"},            {"data-path", "data"},       {"data-root", "data-dir"},
-      {"input", "data"},              {"image-size", "size"},      {"resolution", "size"},
-      {"output", "out"},              {"output-dir", "out"},       {"outdir", "out"},
-      {"out-dir", "out"},             {"o", "out"},                {"logdir", "out"},
-      {"gpu", "device"},              {"cuda", "device"},          {"cpu", "device"},
-      {"num-threads", "threads"},     {"workers", "threads"},      {"num-workers", "threads"},
-      {"dtype", "precision"},         {"amp", "precision"},        {"fp16", "precision"},
-      {"checkpoint", "RUN"},          {"ckpt", "RUN"},             {"run", "RUN"},
-      {"num-samples", "-n"},          {"n-samples", "-n"},         {"samples", "-n"},
-      {"count", "-n"},                {"num", "-n"},               {"label", "class"},
-      {"temp", "temperature"},        {"topk", "top-k"},           {"topp", "top-p"},
-      {"cfg", "guidance"},            {"cfg-scale", "guidance"},   {"guidance-scale", "guidance"},
-      {"max-length", "length"},       {"max-tokens", "length"},    {"max-new-tokens", "length"},
-      {"block-size", "context"},      {"seq-len", "context"},      {"context-length", "context"},
-      {"vocab-size", "vocabulary"},   {"n-layer", "layers"},       {"num-layers", "layers"},
-      {"n-head", "heads"},            {"num-heads", "heads"},      {"n-embd", "width"},
-      {"hidden-size", "width"},       {"dim", "width"},            {"latent-dim", "latent"},
-      {"z-dim", "latent"},            {"latent-size", "latent"},   {"random-seed", "seed"},
-      {"name", "model"},              {"preset", "model"},         {"family", "model"},
-      {"arch", "model"},              {"continue", "resume"},      {"load", "init"},
-      {"pretrained", "init"},         {"finetune", "init"},        {"verbose", "quiet"}};
+      {"dataset", "data"},
+      {"data-path", "data"},
+      {"data-root", "data-dir"},
+      {"input", "data"},
+      {"image-size", "size"},
+      {"resolution", "size"},
+      {"output", "out"},
+      {"output-dir", "out"},
+      {"outdir", "out"},
+      {"out-dir", "out"},
+      {"o", "out"},
+      {"logdir", "out"},
+      {"gpu", "device"},
+      {"cuda", "device"},
+      {"cpu", "device"},
+      {"num-threads", "threads"},
+      {"workers", "threads"},
+      {"num-workers", "threads"},
+      {"dtype", "precision"},
+      {"amp", "precision"},
+      {"fp16", "precision"},
+      {"checkpoint", "RUN"},
+      {"ckpt", "RUN"},
+      {"run", "RUN"},
+      {"num-samples", "-n"},
+      {"n-samples", "-n"},
+      {"samples", "-n"},
+      {"count", "-n"},
+      {"num", "-n"},
+      {"label", "class"},
+      {"temp", "temperature"},
+      {"topk", "top-k"},
+      {"topp", "top-p"},
+      {"cfg", "guidance"},
+      {"cfg-scale", "guidance"},
+      {"guidance-scale", "guidance"},
+      {"max-length", "length"},
+      {"max-tokens", "length"},
+      {"max-new-tokens", "length"},
+      {"block-size", "context"},
+      {"seq-len", "context"},
+      {"context-length", "context"},
+      {"vocab-size", "vocabulary"},
+      {"n-layer", "layers"},
+      {"num-layers", "layers"},
+      {"n-head", "heads"},
+      {"num-heads", "heads"},
+      {"n-embd", "width"},
+      {"hidden-size", "width"},
+      {"dim", "width"},
+      {"latent-dim", "latent"},
+      {"z-dim", "latent"},
+      {"latent-size", "latent"},
+      {"random-seed", "seed"},
+      {"name", "model"},
+      {"preset", "model"},
+      {"family", "model"},
+      {"arch", "model"},
+      {"continue", "resume"},
+      {"load", "init"},
+      {"pretrained", "init"},
+      {"finetune", "init"},
+      {"verbose", "quiet"}};
   const auto it = kNames.find(option);
   return it == kNames.end() ? "" : it->second;
 }
@@ -92,14 +145,15 @@ std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
     grammar = parse_json(read_file(path, kMost), path.string(), ErrorKind::data);
     if (grammar.value("version", "") != GENAI_VERSION) return std::nullopt;
   } catch (const Error&) {
-    return std::nullopt;   // the verbs themselves know
+    return std::nullopt;  // the verbs themselves know
   }
   const auto print = [](const Json& page) {
     std::cout << page.get<std::string>() << std::flush;
     return std::cout ? 0 : static_cast<int>(ErrorKind::failure);
   };
   const auto is_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
-  if (arguments.empty() || is_help(arguments[0]) || (arguments.size() == 1 && arguments[0] == "help")) {
+  if (arguments.empty() || is_help(arguments[0]) ||
+      (arguments.size() == 1 && arguments[0] == "help")) {
     return print(grammar["overview"]);
   }
   const Json& verbs = grammar["verbs"];
@@ -116,7 +170,7 @@ std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
   const Json& options = (*found)["options"];
   for (size_t i = 1; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
-    if (is_help(word) || word == "--") break;   // pages of a model, and what is no option
+    if (is_help(word) || word == "--") break;  // pages of a model, and what is no option
     if (!word.starts_with("--")) {
       if (options.value(word, false)) ++i;
       continue;

@@ -1,5 +1,5 @@
-// What the verbs and their options are called: `genai help --json`, kept beside the program when it is
-// built, so that pages of help and wrong names need no LibTorch.
+// What the verbs and their options are called: `genai help --json`, kept beside the program when it
+// is built, so that pages of help and wrong names need no LibTorch.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -18,13 +18,13 @@ std::string unknown_verb(const std::string& name, const std::vector<std::string>
 std::string unknown_option(const std::string& verb, const std::string& culprit,
                            const std::vector<std::string>& known);
 
-/// On stderr for people; with --json among the arguments as an object on stdout too, where the result
-/// would be. Returns the code.
+/// On stderr for people; with --json among the arguments as an object on stdout too, where the
+/// result would be. Returns the code.
 int report_error(const std::vector<std::string>& arguments, int code, const std::string& message);
 
 /// Prints what the arguments ask for and returns the exit code, if the grammar alone answers it:
-/// {"version", "overview", "verbs": {"train": {"page", "options": {"--out": true, ...}}}}, each option
-/// with whether a value follows.
+/// {"version", "overview", "verbs": {"train": {"page", "options": {"--out": true, ...}}}}, each
+/// option with whether a value follows.
 std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
                                   const std::filesystem::path& grammar);
 

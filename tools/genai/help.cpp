@@ -8,12 +8,11 @@ namespace genai::tool {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
-      {"train", make_train},   {"sample", make_sample},   {"show", make_show},
-      {"edit", make_edit},
-      {"evaluate", make_evaluate}, {"score", make_score}, {"report", make_report},
-      {"check", make_check},   {"inspect", make_inspect}, {"runs", make_runs},
-      {"export", make_export}, {"import", make_import},
-      {"data", make_data},     {"config", make_config},   {"doctor", make_doctor},
+      {"train", make_train},   {"sample", make_sample},     {"show", make_show},
+      {"edit", make_edit},     {"evaluate", make_evaluate}, {"score", make_score},
+      {"report", make_report}, {"check", make_check},       {"inspect", make_inspect},
+      {"runs", make_runs},     {"export", make_export},     {"import", make_import},
+      {"data", make_data},     {"config", make_config},     {"doctor", make_doctor},
       {"help", make_help}};
   return all;
 }
@@ -52,9 +51,8 @@ Json grammar() {
       for (const std::string& name : option->get_snames()) options["-" + name] = valued;
     }
     for (const auto& [name, valued] : command->options_of_any_family()) options[name] = valued;
-    described[verb.name] = {{"about", command->app.get_description()},
-                            {"page", command->help()},
-                            {"options", options}};
+    described[verb.name] = {
+        {"about", command->app.get_description()}, {"page", command->help()}, {"options", options}};
   }
   return {{"version", GENAI_VERSION}, {"overview", overview()}, {"verbs", described}};
 }
@@ -63,10 +61,13 @@ Json grammar() {
 std::string command_page() {
   std::string text =
       "# Command line\n\nMade by `genai help --markdown`; a test checks that it is current.\n\n"
-      "```\n" + overview() + "```\n\n"
+      "```\n" +
+      overview() +
+      "```\n\n"
       "Results go to standard output, progress and messages to standard error. With `--json` the "
       "result is one JSON object. `train` and `sample` show the options of the family `" +
-      families().front().name + "` here; `genai train --model PRESET --help` shows those that "
+      families().front().name +
+      "` here; `genai train --model PRESET --help` shows those that "
       "apply.\n\n";
   for (const Verb& verb : verbs()) text += verb.make({})->markdown();
   return text;

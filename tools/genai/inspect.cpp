@@ -33,7 +33,8 @@ int inspect_picture(const fs::path& path, bool json) {
   for (const PngText& text : png.text) {
     list[text.keyword] = text.text;
     try {
-      list[text.keyword] = parse_json(text.text, text.keyword, ErrorKind::data, {.bytes = kMaxPicture});
+      list[text.keyword] =
+          parse_json(text.text, text.keyword, ErrorKind::data, {.bytes = kMaxPicture});
     } catch (const Error&) {
       // A text that is not JSON is shown as it is.
     }
@@ -58,7 +59,7 @@ int inspect_picture(const fs::path& path, bool json) {
 
 int inspect_run(const RunReference& reference, bool json) {
   const fs::path folder = find_checkpoint(reference.folder, reference.checkpoint);
-  const Checkpoint checkpoint = load_checkpoint(folder, true);   // verifies every hash
+  const Checkpoint checkpoint = load_checkpoint(folder, true);  // verifies every hash
   const Manifest& m = checkpoint.manifest;
   if (!m.kept_sha256.empty()) load_kept(reference.folder, m);
   int64_t parameters = 0;
@@ -107,7 +108,8 @@ int inspect_run(const RunReference& reference, bool json) {
     rows.push_back({"best", concat(m.objective, " ", m.best_value, " at step ", m.best_step)});
   }
   std::cout << table(rows) << "\n";
-  for (const auto& [name, shape] : tensors.items()) std::cout << "  " << name << "  " << shape << "\n";
+  for (const auto& [name, shape] : tensors.items())
+    std::cout << "  " << name << "  " << shape << "\n";
   std::cout << "\nsettings: genai config show " << reference.folder.string() << "\n";
   return 0;
 }

@@ -1,6 +1,6 @@
 // genai VERB [RUN] [options]: sets up the process, then loads the verbs. Loading LibTorch takes a
-// third of a second, so what can be answered without it is: the version, pages of help, an option that
-// no model has. And some settings count only when they are made before it is loaded.
+// third of a second, so what can be answered without it is: the version, pages of help, an option
+// that no model has. And some settings count only when they are made before it is loaded.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -28,9 +28,9 @@ void tune_malloc() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-/// How long threads look in a loop for work before they give the core away. By default libgomp's look
-/// some milliseconds, which is too long beside another busy program: it cannot run, and neither can
-/// the thread that is waited for (measured in docs/results.md).
+/// How long threads look in a loop for work before they give the core away. By default libgomp's
+/// look some milliseconds, which is too long beside another busy program: it cannot run, and
+/// neither can the thread that is waited for (measured in docs/results.md).
 void limit_spinning() {
   if (std::getenv("OMP_WAIT_POLICY")) return;
   setenv("GOMP_SPINCOUNT", "300", /*replace=*/0);
@@ -41,12 +41,13 @@ void limit_spinning() {
 void pin_code_paths() {
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-    fail(ErrorKind::device, "--exact: its code needs a CPU with AVX2 and FMA (x86-64 from 2013 on), ",
+    fail(ErrorKind::device,
+         "--exact: its code needs a CPU with AVX2 and FMA (x86-64 from 2013 on), ",
          "which this one is not; leave --exact out: pixels may then differ by a grey value or two");
   }
 #endif
-  for (const char* setting : {"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX2",
-                              "MKL_CBWR=AVX2"}) {
+  for (const char* setting :
+       {"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX2", "MKL_CBWR=AVX2"}) {
     putenv(const_cast<char*>(setting));
   }
 }

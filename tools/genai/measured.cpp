@@ -58,14 +58,13 @@ std::string metrics_table(const std::vector<Metric>& metrics) {
     const auto optional = [](const std::optional<double>& value) {
       return value ? number_text(*value, 4) : std::string();
     };
-    const std::string value =
-        metric.standard_error > 0 ? measured_text(metric.value, metric.standard_error).first
+    const std::string value = metric.standard_error > 0
+                                  ? measured_text(metric.value, metric.standard_error).first
                                   : number_text(metric.value, 4);
-    std::vector<std::string> row{metric.short_name(), value,
-                                 error_text(metric) +
-                                     (metric.unit.empty() ? "" : " " + metric.unit),
-                                 metric.better == Better::neither
-                                     ? "" : enum_name(kBetterNames, metric.better)};
+    std::vector<std::string> row{
+        metric.short_name(), value,
+        error_text(metric) + (metric.unit.empty() ? "" : " " + metric.unit),
+        metric.better == Better::neither ? "" : enum_name(kBetterNames, metric.better)};
     if (samples) row.insert(row.end(), {optional(metric.floor), optional(metric.real)});
     row.push_back(metric.protocol());
     rows.push_back(row);

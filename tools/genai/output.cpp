@@ -22,7 +22,7 @@ std::string options_name(const Json& options, const Json& defaults) {
 }
 
 std::string request_name(const std::string& words) {
-  constexpr size_t kLongest = 80, kHash = 8;   // sanitize_name cuts there
+  constexpr size_t kLongest = 80, kHash = 8;  // sanitize_name cuts there
   if (words.size() <= kLongest) return sanitize_name(words);
   const std::string start = sanitize_name(words.substr(0, kLongest - kHash - 1));
   return start + "-" + sha256(words).substr(0, kHash);
@@ -35,17 +35,18 @@ fs::path run_output(const fs::path& run, const std::string& name) {
 
 namespace {
 
-/// What the ending of a name promises: "png", "jpg", "text"; empty for endings that promise nothing.
+/// What the ending of a name promises: "png", "jpg", "text"; empty for endings that promise
+/// nothing.
 std::string kind_of(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (ending == ".apng") return "png";   // it is one
+  if (ending == ".apng") return "png";  // it is one
   for (const char* text : {".txt", ".csv", ".json", ".jsonl", ".md", ".html"}) {
     if (ending == text) return "text";
   }
-  for (const char* kind : {".png", ".gif", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".svg",
-                           ".pdf", ".mp4", ".webm", ".zip", ".gz"}) {
+  for (const char* kind : {".png", ".gif", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff",
+                           ".svg", ".pdf", ".mp4", ".webm", ".zip", ".gz"}) {
     if (ending == kind) return ending.substr(1);
   }
   return "";
@@ -56,7 +57,8 @@ std::string kind_of(const fs::path& path) {
 void check_writable(const fs::path& path, const std::string& ending) {
   const std::string promised = kind_of(path);
   if (!promised.empty() && promised != kind_of("x" + ending)) {
-    fail(ErrorKind::usage, "--out: expected a name that ends in ", ending, ", found ", path.string());
+    fail(ErrorKind::usage, "--out: expected a name that ends in ", ending, ", found ",
+         path.string());
   }
   std::error_code error;
   const fs::file_status status = fs::status(path, error);

@@ -12,7 +12,7 @@
 namespace genai::tool {
 namespace {
 
-constexpr int64_t kPadding = 2;   // of a grid
+constexpr int64_t kPadding = 2;  // of a grid
 
 }  // namespace
 
@@ -33,7 +33,7 @@ void Player::show(const std::vector<Image>& row, const std::string& caption, int
   std::string text = half_blocks(grid(row, 1, static_cast<int64_t>(row.size())), moves_) + caption;
   if (moves_) {
     if (lines_ > 0) text = "\x1b[" + std::to_string(lines_) + "A" + text;
-    text += "\x1b[K";   // what is left of a longer caption
+    text += "\x1b[K";  // what is left of a longer caption
   }
   text += "\n";
   lines_ = std::count(text.begin(), text.end(), '\n');

@@ -26,7 +26,7 @@ class Player {
   using Clock = std::chrono::steady_clock;
 
   bool moves_, shows_;
-  int64_t lines_ = 0;   // of the picture that is written over
+  int64_t lines_ = 0;  // of the picture that is written over
   Clock::time_point until_{};
 };
 

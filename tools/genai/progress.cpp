@@ -23,7 +23,7 @@ namespace {
 
 /// Lines of a text that are shown in training.
 constexpr int kShownLines = 8;
-constexpr double kTerminalPause = 0.1, kPlainPause = 10;   // seconds between lines
+constexpr double kTerminalPause = 0.1, kPlainPause = 10;  // seconds between lines
 
 /// A sheet as wide as the images are many.
 Image sheet_of(const std::vector<Image>& images, int64_t columns) {
@@ -78,8 +78,7 @@ void ProgressPrinter::validated(int64_t step, const Json& values, bool best) {
   block_lines_ = 1;
 }
 
-void ProgressPrinter::sampled(int64_t step, const std::vector<Image>& images,
-                              const Json& request) {
+void ProgressPrinter::sampled(int64_t step, const std::vector<Image>& images, const Json& request) {
   save_picture(step, images, request);
   if (!terminal_ || !colour_ || images.empty()) return;
   const int64_t columns = (terminal_columns(STDERR_FILENO) - 2) / (images[0].width + 2);
@@ -117,8 +116,12 @@ void ProgressPrinter::warned(const std::string& text) {
   block_lines_ = 0;
 }
 
-int ProgressPrinter::stop_requested() { return stop_signal(); }
-bool ProgressPrinter::save_requested() { return take_save_request(); }
+int ProgressPrinter::stop_requested() {
+  return stop_signal();
+}
+bool ProgressPrinter::save_requested() {
+  return take_save_request();
+}
 
 void ProgressPrinter::close_line() {
   if (line_open_) std::cerr << "\r\x1b[K" << std::flush;
@@ -169,7 +172,8 @@ void ProgressPrinter::save_picture(int64_t step, const std::vector<Image>& image
   Json maker = maker_, made = request;
   maker["step"] = step;
   made["training"] = true;
-  write_file(run_ / "samples" / name, encode_png(sheet, provenance(maker, made, sheet, Origin::model)));
+  write_file(run_ / "samples" / name,
+             encode_png(sheet, provenance(maker, made, sheet, Origin::model)));
 }
 
 }  // namespace genai::tool

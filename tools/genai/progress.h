@@ -36,9 +36,9 @@ class ProgressPrinter : public TrainObserver {
 
   bool terminal_, colour_, quiet_;
   bool line_open_ = false;
-  int block_lines_ = 0;   // test values and pictures at the end of the screen, to be written over
+  int block_lines_ = 0;  // test values and pictures at the end of the screen, to be written over
   std::filesystem::path run_;
-  std::string unit_;   // "images"
+  std::string unit_;  // "images"
   Json maker_;
   Clock::time_point printed_ = Clock::now(), validated_{};
 };

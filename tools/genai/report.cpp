@@ -60,7 +60,7 @@ int report_verb(const ReportOptions& options) {
     std::cout << out.string() << "\n";
   }
   for (size_t i = 0; i < report.runs.size(); ++i) {
-    if (options.format == "table" && !options.json) continue;   // the table has said it
+    if (options.format == "table" && !options.json) continue;  // the table has said it
     if (!report.measured(i)) {
       say(concat(report.runs[i].name, ": not evaluated yet; genai evaluate ",
                  report.runs[i].reference));

@@ -62,8 +62,8 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
                      const RunReference& reference, const Checkpoint& checkpoint,
                      const ImageRequest& request) {
   const Manifest& manifest = checkpoint.manifest;
-  for (const char* option : {"--class", "--grid", "--scale", "--separate", "--preview",
-                             "--metadata"}) {
+  for (const char* option :
+       {"--class", "--grid", "--scale", "--separate", "--preview", "--metadata"}) {
     if (command.app.count(option) > 0) {
       fail(ErrorKind::usage, option, ": is for pictures; this run writes texts");
     }
@@ -96,20 +96,23 @@ int sample_verb(const Command& command, const SampleOptions& options) {
                        .count = options.count,
                        .label = manifest.data.is_text() ? -1 : options.of_class.find(manifest.data),
                        .options = settings.resolve({{"sampling", family.sampling}})["sampling"]};
-  if (manifest.data.is_text()) return sample_text_verb(command, options, reference, checkpoint, request);
+  if (manifest.data.is_text())
+    return sample_text_verb(command, options, reference, checkpoint, request);
   TextOptions::refuse(command);
   if (options.separate && is_standard_output(options.out)) {
     fail(ErrorKind::usage, "--separate: expected a folder as --out, found standard output");
   }
   const SheetLayout layout = parse_grid(options.grid, options.scale);
   if (command.app.count("-n") == 0 && layout.rows > 0) request.count = layout.rows * layout.columns;
-  if (!options.separate) check_sheet(layout, request.count, manifest.data);   // before all is computed
+  if (!options.separate)
+    check_sheet(layout, request.count, manifest.data);  // before all is computed
   const Json defaults = Settings().resolve({{"sampling", family.sampling}})["sampling"];
   const bool to_stdout = is_standard_output(options.out);
-  const fs::path out = !options.out.empty()
-                           ? fs::path(options.out)
-                           : run_output(reference.folder, (sheet_name(manifest.step, request, layout, defaults) +
-                                  (options.separate ? "" : ".png")));
+  const fs::path out =
+      !options.out.empty()
+          ? fs::path(options.out)
+          : run_output(reference.folder, (sheet_name(manifest.step, request, layout, defaults) +
+                                          (options.separate ? "" : ".png")));
   if (!to_stdout) check_writable(options.separate ? out / "0.png" : out, ".png");
   const at::Device device = options.compute.resolve(manifest.numerics.threads);
   const LoadedModel loaded = load_model(reference, std::move(checkpoint), device);
@@ -143,8 +146,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
     if (first.count < request.count) {
       say(concat("the first ", first.count, " of ", request.count, "; all are in ", out.string()));
     }
-    const auto images =
-        to_images(generate_pixels(*loaded.model, first, info, device));
+    const auto images = to_images(generate_pixels(*loaded.model, first, info, device));
     std::cout << half_blocks(grid(images, (first.count + columns - 1) / columns, columns),
                              colour_allowed(STDOUT_FILENO));
   }
@@ -167,7 +169,8 @@ int sample_verb(const Command& command, const SampleOptions& options) {
 
 std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   auto command = std::make_unique<Command>(
-      "sample", "makes pictures or texts; a sample has one number, its seed, and is the same in any number",
+      "sample",
+      "makes pictures or texts; a sample has one number, its seed, and is the same in any number",
       std::vector<std::string>{"genai sample last -n 64",
                                "genai sample 8 --seed 17 -n 1 --out 17.png",
                                "genai sample 12 --prompt 'ROMEO:' --temperature 0.7"});
@@ -184,15 +187,16 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
       ->type_name("N")
       ->check(CLI::Range(0, 64));
-  app.add_option("--out", options->out, "PNG or text file; - is standard output (RUN/out/..., texts: standard output)")
+  app.add_option("--out", options->out,
+                 "PNG or text file; - is standard output (RUN/out/..., texts: standard output)")
       ->type_name("FILE");
   app.add_flag("--separate", options->separate, "one file per sample, in the folder --out");
   app.add_option("--metadata", options->metadata, "what the PNG tells of its making")
       ->type_name("full|none")
       ->check(CLI::IsMember({"full", "none"}));
   app.add_flag("--preview", options->preview, "shows samples as text even without a terminal");
-  app.add_flag("--exact")
-      ->description("one thread and AVX2 code: equal pixels on any x86-64 machine");
+  app.add_flag("--exact")->description(
+      "one thread and AVX2 code: equal pixels on any x86-64 machine");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->text.add(*command);
   options->compute.add(*command);

@@ -71,8 +71,10 @@ int sample_series(const TextJob& job) {
   const Forecast fan = forecast(*loaded.model, request, past, info);
   write_output(numbers, forecast_csv(fan));
   const Image drawn = draw_forecast(fan);
-  const Json made = {{"forecast", request.length}, {"first", request.first},
-                     {"count", request.count}, {"past_sha256", sha256(request.prompt)},
+  const Json made = {{"forecast", request.length},
+                     {"first", request.first},
+                     {"count", request.count},
+                     {"past_sha256", sha256(request.prompt)},
                      {"options", request.options}};
   write_output(picture, encode_png(drawn, provenance(loaded, made, drawn, Origin::mixed)));
   if (job.json) {

@@ -31,7 +31,9 @@ Json to_json(const TextSample& sample, const DataInfo& info) {
                       {"text", valid_utf8(info.tokenizer->token(sample.tokens[i]))},
                       {"log_probability", sample.log_probabilities[i]}});
   }
-  return {{"number", sample.number}, {"text", valid_utf8(sample.text)}, {"end", sample.end},
+  return {{"number", sample.number},
+          {"text", valid_utf8(sample.text)},
+          {"end", sample.end},
           {"tokens", tokens}};
 }
 
@@ -65,12 +67,11 @@ int converse(const TextJob& job, const LoadedModel& loaded, TextRequest request)
     if (line.ends_with('\r')) line.pop_back();
     request.prompt = request.prompt.empty() ? line : request.prompt + line;
     try {
-      const auto samples = generate_texts(
-          *loaded.model, request, job.manifest.data,
-          [&](const TextSample&, std::string_view piece) {
-            if (!job.json) std::cout << piece << std::flush;
-            return wanted();
-          });
+      const auto samples = generate_texts(*loaded.model, request, job.manifest.data,
+                                          [&](const TextSample&, std::string_view piece) {
+                                            if (!job.json) std::cout << piece << std::flush;
+                                            return wanted();
+                                          });
       for (const TextSample& sample : samples) {
         if (job.json) print_json(to_json(sample, job.manifest.data));
       }
@@ -172,8 +173,8 @@ int sample_texts(const TextJob& job) {
     return terminal ? inert(text, /*keep_lines=*/true) : std::string(text);
   };
   if (stream) std::cout << shown(request.prompt) << std::flush;
-  const auto samples = generate_texts(
-      *loaded.model, request, info, [&](const TextSample&, std::string_view piece) {
+  const auto samples =
+      generate_texts(*loaded.model, request, info, [&](const TextSample&, std::string_view piece) {
         if (stream) std::cout << shown(piece) << std::flush;
         return to_file ? !stop_signal() : wanted();
       });

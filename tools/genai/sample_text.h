@@ -28,9 +28,9 @@ struct TextJob {
   const Manifest& manifest;
   const TextOptions& text;
   const ComputeOption& compute;
-  Json sampling;               ///< the resolved sampling fields
+  Json sampling;  ///< the resolved sampling fields
   int64_t first = 0, count = 1;
-  std::string out;             ///< a file, "" or "-" for standard output
+  std::string out;  ///< a file, "" or "-" for standard output
   bool json = false;
 };
 

@@ -6,8 +6,8 @@
 
 #include "command.h"
 #include "genai/base/error.h"
-#include "genai/base/log.h"
 #include "genai/base/files.h"
+#include "genai/base/log.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
 #include "genai/data/text_file.h"
@@ -66,7 +66,8 @@ ScoredSet load_set(const std::string& source, const ScoreOptions& options,
       labels = source.substr(colon + 1);
     }
   }
-  Dataset data = load_dataset(config, true, nullptr, source.empty() ? &loaded.manifest.data : nullptr);
+  Dataset data =
+      load_dataset(config, true, nullptr, source.empty() ? &loaded.manifest.data : nullptr);
   Split test = data.test;
   if (!labels.empty()) {
     if (!test.labels.defined()) fail(ErrorKind::data, "'", config.source, "' has no labels");
@@ -195,8 +196,7 @@ int score_data(const Command& command, const LoadedModel& loaded, const ScoreOpt
     print_json(json);
     return 0;
   }
-  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture
-            << "\n";
+  std::cout << metrics_table(result.metrics) << "the least usual images: " << picture << "\n";
   return 0;
 }
 
@@ -219,8 +219,10 @@ int score_text(const LoadedModel& loaded, const ScoreOptions& options) {
   for (size_t i = 0; i < lines.size(); ++i) {
     const double bits = scores[i].nats / std::log(2.0);
     const double each = bits / static_cast<double>(count_characters(lines[i]) + 1);
-    results.push_back({{"line", valid_utf8(lines[i])}, {"log_probability", -scores[i].nats},
-                       {"tokens", scores[i].tokens}, {"bits_per_character", each}});
+    results.push_back({{"line", valid_utf8(lines[i])},
+                       {"log_probability", -scores[i].nats},
+                       {"tokens", scores[i].tokens},
+                       {"bits_per_character", each}});
     if (!options.json) {
       std::cout << padded(number_text(-scores[i].nats, 5), 10) << padded(number_text(each, 4), 8)
                 << lines[i] << "\n";
@@ -238,10 +240,11 @@ int score_verb(const Command& command, const ScoreOptions& options) {
   const RunReference reference = options.run.find();
   Checkpoint checkpoint = open_checkpoint(reference);
   const Manifest manifest = checkpoint.manifest;
-  const LoadedModel loaded =
-      load_model(reference, std::move(checkpoint), options.compute.resolve(manifest.numerics.threads));
+  const LoadedModel loaded = load_model(reference, std::move(checkpoint),
+                                        options.compute.resolve(manifest.numerics.threads));
   if (manifest.data.is_series()) {
-    fail(ErrorKind::usage, "score: series have no lines to score; `genai evaluate` measures "
+    fail(ErrorKind::usage,
+         "score: series have no lines to score; `genai evaluate` measures "
          "forecasts");
   }
   if (manifest.data.is_text()) return score_text(loaded, options);

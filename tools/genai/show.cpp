@@ -113,11 +113,10 @@ void check_ending(Format format, const std::string& out) {
   }
   if (out.empty() || out == "-") return;
   const std::string end = fs::path(out).extension().string();
-  const bool fits = format == Format::gif    ? end == ".gif"
-                    : format == Format::apng ? end == ".apng" || end == ".png"
-                    : format == Format::strip
-                        ? end == ".png"
-                        : end != ".gif" && end != ".apng" && end != ".png";
+  const bool fits = format == Format::gif     ? end == ".gif"
+                    : format == Format::apng  ? end == ".apng" || end == ".png"
+                    : format == Format::strip ? end == ".png"
+                                              : end != ".gif" && end != ".apng" && end != ".png";
   if (fits) return;
   fail(ErrorKind::usage, "--out: expected ",
        format == Format::gif     ? "a .gif file"
@@ -217,8 +216,7 @@ int deliver(const Show& show, const LoadedModel& loaded, const fs::path& out, co
     for (size_t i = 0; i < shown.frames.size(); ++i) {
       char name[32];
       std::snprintf(name, sizeof name, "%03zu.png", i);
-      write_output(out / name,
-                 encode_png(shown.frames[i].image, texts(static_cast<int64_t>(i))));
+      write_output(out / name, encode_png(shown.frames[i].image, texts(static_cast<int64_t>(i))));
       files.push_back((out / name).string());
     }
   } else {
@@ -255,11 +253,12 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
   auto options = std::make_shared<ShowOptions>();
   options->run.add(*command);
   CLI::App& app = command->app;
-  app.add_option("WHAT", options->what,
-                 "path: from noise to samples, step by step (diffusion); with --test or --forward "
-                 "from a picture to noise. mix: one sample's styles in coarse layers, another's in "
-                 "fine ones; directions: what changes images most (both: gan, kind style). next: what a "
-                 "text may go on with, at three temperatures");
+  app.add_option(
+      "WHAT", options->what,
+      "path: from noise to samples, step by step (diffusion); with --test or --forward "
+      "from a picture to noise. mix: one sample's styles in coarse layers, another's in "
+      "fine ones; directions: what changes images most (both: gan, kind style). next: what a "
+      "text may go on with, at three temperatures");
   app.add_option("--test", options->test,
                  "path: the way of a test image, by its number among those that the run keeps")
       ->type_name("N")
@@ -315,12 +314,12 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
       ->type_name("full|none")
       ->check(CLI::IsMember({"full", "none"}));
   app.add_flag("--preview", options->preview, "path: plays as text even without a terminal");
-  app.add_flag("--exact")
-      ->description("one thread and AVX2 code: equal pixels on any x86-64 machine");
+  app.add_flag("--exact")->description(
+      "one thread and AVX2 code: equal pixels on any x86-64 machine");
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
   RunOption shown = RunOption::peek_from(arguments, app);
-  if (find_sight(shown.run)) shown.run.clear();   // "show path" is "show last path"
+  if (find_sight(shown.run)) shown.run.clear();  // "show path" is "show last path"
   options->of_class.name_classes(shown);
   command->add_fields({{"sampling", shown_fields(shown, arguments)}});
   command->run = [c = command.get(), options] {

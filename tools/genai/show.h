@@ -33,7 +33,7 @@ struct Show {
   Manifest manifest;
   const Family& family;
   Format format;
-  Json sampling, usual;   ///< sampling options: all of them as asked for, and unless asked for
+  Json sampling, usual;  ///< sampling options: all of them as asked for, and unless asked for
 
   bool given(const std::string& option) const { return command.app.count(option) > 0; }
 
@@ -47,9 +47,9 @@ struct Show {
 
 /// Pictures to be written.
 struct Shown {
-  std::vector<Frame> frames;                  ///< those of an animation, or one picture
-  std::function<Json(int64_t frame)> request; ///< makes a frame again; for -1 all of them
-  Json found = Json::object();                ///< what --json tells beside the request
+  std::vector<Frame> frames;                   ///< those of an animation, or one picture
+  std::function<Json(int64_t frame)> request;  ///< makes a frame again; for -1 all of them
+  Json found = Json::object();                 ///< what --json tells beside the request
   Origin origin = Origin::model;
 };
 

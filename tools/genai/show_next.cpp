@@ -61,8 +61,8 @@ int show_next(const Show& show) {
       for (const auto& candidate : next.candidates) {
         if (candidate.token == longest[i].token) p = candidate.probability;
       }
-      rows.back().push_back(concat(padded(bar(p, kBarWidth), kBarWidth + 1),
-                                   number_text(100 * p, 3), " %"));
+      rows.back().push_back(
+          concat(padded(bar(p, kBarWidth), kBarWidth + 1), number_text(100 * p, 3), " %"));
     }
   }
   std::cout << table(rows);

@@ -26,7 +26,7 @@ PathRequest path_request(const Show& show) {
                      .label = options.label,
                      .options = show.sampling},
           .test = options.test,
-          .moments = options.moments > 0              ? options.moments
+          .moments = options.moments > 0            ? options.moments
                      : show.format == Format::strip ? kStripMoments
                                                     : kMovingMoments};
 }
@@ -79,14 +79,16 @@ class PathPlayer {
 };
 
 /// Fewer moments stay longer.
-int64_t moment_time(int64_t count) { return count > 25 ? 100 : 200; }
+int64_t moment_time(int64_t count) {
+  return count > 25 ? 100 : 200;
+}
 
 std::vector<Frame> frames_of(const std::vector<Image>& pictures) {
-  constexpr int64_t kBegin = 500, kEnd = 2000;   // milliseconds
+  constexpr int64_t kBegin = 500, kEnd = 2000;  // milliseconds
   std::vector<Frame> frames;
   for (const Image& picture : pictures) {
-    frames.push_back({.image = picture,
-                      .milliseconds = moment_time(static_cast<int64_t>(pictures.size()))});
+    frames.push_back(
+        {.image = picture, .milliseconds = moment_time(static_cast<int64_t>(pictures.size()))});
   }
   frames.front().milliseconds = kBegin;
   frames.back().milliseconds = kEnd;

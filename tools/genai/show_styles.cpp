@@ -33,7 +33,7 @@ DirectionsRequest directions_request(const Show& show) {
                                        .options = show.sampling},
                             .directions = options.directions,
                             .strength = options.strength,
-                            .moments = options.moments > 0              ? options.moments
+                            .moments = options.moments > 0            ? options.moments
                                        : show.format == Format::strip ? kStripMoments
                                                                       : kMovingMoments};
   parse_layers(options.layers, request);
@@ -74,14 +74,13 @@ int show_mix(const Show& show) {
   const MixRequest request =
       resolve_request(loaded, MixRequest{.images = images, .from = options.from});
   const int64_t scale = mix_scale(request, options.scale, show.manifest.data);
-  const fs::path out =
-      show.out(concat("-seed-", options.seed, "-n", options.count,
-                      options.from >= 0 ? concat("-from-", options.from) : ""));
+  const fs::path out = show.out(concat("-seed-", options.seed, "-n", options.count,
+                                       options.from >= 0 ? concat("-from-", options.from) : ""));
   show.check_writable(out);
   const Image picture = draw_mix(find_mix(loaded, request), request, scale);
-  return deliver(show, loaded, out,
-                 {.frames = {{.image = picture}},
-                  .request = [&](int64_t) { return mix_json(request, scale); }});
+  return deliver(show, loaded, out, {.frames = {{.image = picture}}, .request = [&](int64_t) {
+                                       return mix_json(request, scale);
+                                     }});
 }
 
 int show_directions(const Show& show) {
@@ -98,12 +97,11 @@ int show_directions(const Show& show) {
   for (Image& picture : draw_directions(found, request, layout)) {
     frames.push_back({.image = std::move(picture), .milliseconds = kMilliseconds});
   }
-  return deliver(
-      show, loaded, out,
-      {.frames = std::move(frames),
-       .request = [&](int64_t frame) { return directions_json(request, layout, frame); },
-       .found = {{"shares", numbers_of(found.shares)},
-                 {"deviations", numbers_of(found.deviations)}}});
+  return deliver(show, loaded, out,
+                 {.frames = std::move(frames),
+                  .request = [&](int64_t frame) { return directions_json(request, layout, frame); },
+                  .found = {{"shares", numbers_of(found.shares)},
+                            {"deviations", numbers_of(found.deviations)}}});
 }
 
 }  // namespace genai::tool

@@ -28,9 +28,9 @@ struct TrainOptions {
 struct Plan {
   const Family* family = nullptr;
   Settings settings;
-  RunReference resumed;     // set when resuming
-  bool resume = false;      // from a checkpoint
-  std::string preset;       // of the run that is resumed or made
+  RunReference resumed;  // set when resuming
+  bool resume = false;   // from a checkpoint
+  std::string preset;    // of the run that is resumed or made
 };
 
 /// The manifest that a resumed run's settings come from: as load_newest_checkpoint, it passes over
@@ -50,8 +50,8 @@ Manifest stored_manifest(const RunReference& run) {
 }
 
 Plan make_plan(const TrainOptions& options, bool resume) {
-  Plan plan{.family = nullptr, .settings = {}, .resumed = {}, .resume = resume,
-            .preset = options.model};
+  Plan plan{
+      .family = nullptr, .settings = {}, .resumed = {}, .resume = resume, .preset = options.model};
   const fs::path runs = runs_folder(options.runs);
   if (resume) {
     if (options.out.empty() && options.resume.empty() && !options.model.empty()) {
@@ -70,8 +70,9 @@ Plan make_plan(const TrainOptions& options, bool resume) {
       // Stopped before its first checkpoint: it starts from the settings it was made with.
       for (const Json& line : read_metrics(plan.resumed.folder).lines) {
         if (line["step"] == 0) continue;
-        fail(ErrorKind::data, plan.resumed.folder.string(), " has no checkpoint left, though it was ",
-             "trained to step ", line["step"].get<int64_t>(), " at least; train a new run with --config ",
+        fail(ErrorKind::data, plan.resumed.folder.string(),
+             " has no checkpoint left, though it was ", "trained to step ",
+             line["step"].get<int64_t>(), " at least; train a new run with --config ",
              (plan.resumed.folder / "config.json").string());
       }
       Json document = read_run_config(plan.resumed.folder);
@@ -89,8 +90,7 @@ Plan make_plan(const TrainOptions& options, bool resume) {
     }
   }
   if (!options.config.empty()) {
-    plan.settings.merge_document(
-read_config(options.config), options.config);
+    plan.settings.merge_document(read_config(options.config), options.config);
   }
   const Json* family = plan.settings.find("model.family");
   if (!family || !family->is_string()) {
@@ -168,8 +168,8 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
                    bool default_runs) {
   const Manifest manifest = read_manifest(find_checkpoint(run, ""));
   const std::string name = default_runs ? "last" : run.string();
-  std::string text = concat("\ntrained ", result.step, " steps in ",
-                            duration_text(result.seconds), "\n");
+  std::string text =
+      concat("\ntrained ", result.step, " steps in ", duration_text(result.seconds), "\n");
   if (result.validation.is_object()) {
     text += "test";
     for (const auto& [key, value] : result.validation.items()) {
@@ -195,11 +195,10 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
           ? concat("sample ", name, data.lines ? " -n 20" : " --length 500")
       : dynamic_cast<Generator*>(model.get()) ? concat("sample ", name, " -n 64")
                                               : concat("score ", name, " picture.png");
-  text += concat("\nnext:\n  genai ", look, "\n  genai evaluate ", name,
-                 "\n  genai train --resume ", name,
-                 by_epochs
-                     ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(), 6))
-                     : concat(" --steps ", 2 * result.step));
+  text += concat(
+      "\nnext:\n  genai ", look, "\n  genai evaluate ", name, "\n  genai train --resume ", name,
+      by_epochs ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(), 6))
+                : concat(" --steps ", 2 * result.step));
   say(text);
 }
 
@@ -278,10 +277,10 @@ int train_verb(const Command& command, const TrainOptions& options) {
                        .resume = std::nullopt,
                        .init = std::nullopt};
   if (resume) {
-    request.resume = plan.resumed.checkpoint.empty()
-                         ? load_newest_checkpoint(request.run, warning)
-                         : load_checkpoint(find_checkpoint(request.run, plan.resumed.checkpoint),
-                                           true);
+    request.resume =
+        plan.resumed.checkpoint.empty()
+            ? load_newest_checkpoint(request.run, warning)
+            : load_checkpoint(find_checkpoint(request.run, plan.resumed.checkpoint), true);
     check_resumable(request.resume->manifest.config, config, sections);
   }
   if (!options.init.empty()) {
@@ -315,8 +314,10 @@ int train_verb(const Command& command, const TrainOptions& options) {
   if (options.dry_run) {
     say(concat("all settings are good: ", planned_steps(training, data.train.size()), " steps on ",
                data.train.size(),
-               !data.info.is_text() ? " images" : data.info.lines ? " lines" : " windows", " of '",
-               data.info.source, "'"));
+               !data.info.is_text() ? " images"
+               : data.info.lines    ? " lines"
+                                    : " windows",
+               " of '", data.info.source, "'"));
     std::cout << config.dump(2) << "\n";
     return 0;
   }

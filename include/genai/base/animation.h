@@ -6,7 +6,7 @@ namespace genai {
 
 struct Frame {
   Image image;
-  int64_t milliseconds = 100;   ///< shown for, 20 to 65,535; GIF: to the nearest 10
+  int64_t milliseconds = 100;  ///< shown for, 20 to 65,535; GIF: to the nearest 10
 };
 
 /// An APNG that plays for ever; programs that know none show its first frame. Equal arguments give

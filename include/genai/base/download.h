@@ -9,9 +9,9 @@
 namespace genai {
 
 struct Download {
-  std::vector<std::string> urls;   ///< mirrors, tried in order: https, http (file: for tests)
-  std::string sha256;              ///< of the right file, lower-case hexadecimal
-  uint64_t max_bytes = 0;          ///< larger is refused while receiving
+  std::vector<std::string> urls;  ///< mirrors, tried in order: https, http (file: for tests)
+  std::string sha256;             ///< of the right file, lower-case hexadecimal
+  uint64_t max_bytes = 0;         ///< larger is refused while receiving
 };
 
 /// Writes DESTINATION.part, verifies, syncs and renames it to DESTINATION; makes missing folders.

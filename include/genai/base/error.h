@@ -8,12 +8,12 @@ namespace genai {
 
 /// What went wrong, as the exit code that the tool returns for it.
 enum class ErrorKind {
-  failure = 1,     ///< failed while running: disk full, a folder that cannot be written
-  usage = 2,       ///< a wrong option or setting
-  data = 3,        ///< missing or damaged input: data set, checkpoint, picture
-  device = 4,      ///< no such device
-  bar = 5,         ///< it ran, but a required bar or a check was missed
-  diverged = 6,    ///< training left the finite numbers
+  failure = 1,   ///< failed while running: disk full, a folder that cannot be written
+  usage = 2,     ///< a wrong option or setting
+  data = 3,      ///< missing or damaged input: data set, checkpoint, picture
+  device = 4,    ///< no such device
+  bar = 5,       ///< it ran, but a required bar or a check was missed
+  diverged = 6,  ///< training left the finite numbers
 };
 
 /// A message of one or two lines: what failed and where, expected and found, what to do next.

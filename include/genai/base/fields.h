@@ -48,9 +48,15 @@ struct Range {
     return (open_min ? x > min : x >= min) && (open_max ? x < max : x <= max);
   }
 };
-inline Range at_least(double min) { return {.min = min}; }
-inline Range above(double min) { return {.min = min, .open_min = true}; }
-inline Range between(double min, double max) { return {.min = min, .max = max}; }
+inline Range at_least(double min) {
+  return {.min = min};
+}
+inline Range above(double min) {
+  return {.min = min, .open_min = true};
+}
+inline Range between(double min, double max) {
+  return {.min = min, .max = max};
+}
 /// min <= x < max
 inline Range from_below(double min, double max) {
   return {.min = min, .max = max, .open_max = true};
@@ -69,8 +75,8 @@ const std::string& enum_name(const EnumNames<E>& names, E value) {
 }
 
 struct Field {
-  std::string name;     ///< JSON path inside its section: "encoder.width"
-  std::string doc;      ///< one sentence, with units
+  std::string name;  ///< JSON path inside its section: "encoder.width"
+  std::string doc;   ///< one sentence, with units
   FieldType type;
   Json default_value{};
   Range range{};                       ///< numbers, and each element of a list

@@ -11,10 +11,10 @@ namespace genai {
 /// What is around the cells of a figure.
 struct Figure {
   int64_t rows = 1, columns = 1;
-  int64_t scale = 1;                       ///< whole-pixel enlargement of the cells
-  std::string title;                       ///< in the corner at the upper left
-  std::vector<std::string> row_names;      ///< to the left of each row; empty: no such margin
-  std::vector<std::string> column_names;   ///< above each column; not drawn where there is no room
+  int64_t scale = 1;                      ///< whole-pixel enlargement of the cells
+  std::string title;                      ///< in the corner at the upper left
+  std::vector<std::string> row_names;     ///< to the left of each row; empty: no such margin
+  std::vector<std::string> column_names;  ///< above each column; not drawn where there is no room
 };
 
 /// @param cells  row by row, all of one size and channel count, at most rows * columns of them

@@ -8,8 +8,8 @@
 
 namespace genai {
 
-/// The whole file. Throws ErrorKind::data when it is missing, unreadable, a folder, a pipe or device
-/// (at once, without waiting for a writer), or larger than `max_bytes`.
+/// The whole file. Throws ErrorKind::data when it is missing, unreadable, a folder, a pipe or
+/// device (at once, without waiting for a writer), or larger than `max_bytes`.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes);
 
 /// As read_file, but pipes are read to their end, and "-" is standard input: for small inputs that
@@ -23,15 +23,15 @@ std::string read_input(const std::filesystem::path& path, uint64_t max_bytes);
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
 /// Writes what the user asked for to where the user said: links are followed to the file they name,
-/// which is replaced as write_file does; devices, pipes and open files of this process (/dev/stdout)
-/// are written to. Throws ErrorKind::failure.
+/// which is replaced as write_file does; devices, pipes and open files of this process
+/// (/dev/stdout) are written to. Throws ErrorKind::failure.
 void write_output(const std::filesystem::path& path, std::string_view bytes);
 
 /// Does the user's "-" or path (/dev/stdout) mean standard output?
 bool is_standard_output(const std::filesystem::path& path);
 
-/// Throws ErrorKind::failure when a folder of ours holds a link at any depth: before writing into it,
-/// so that nothing lands elsewhere.
+/// Throws ErrorKind::failure when a folder of ours holds a link at any depth: before writing into
+/// it, so that nothing lands elsewhere.
 void refuse_links(const std::filesystem::path& folder);
 
 /// Plain write and fsync, for files in a temporary folder that is renamed as a whole later (the
@@ -66,7 +66,7 @@ class FileLock {
   explicit FileLock(int descriptor) : descriptor_(descriptor) {}
   void release() noexcept;
 
-  int descriptor_;   // -1: moved from
+  int descriptor_;  // -1: moved from
   std::filesystem::path path_;
 };
 

@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 struct JsonLimits {
   uint64_t bytes = 1 << 20;
   int depth = 64;
-  bool comments = true;   ///< `//` and `/* */` are allowed
+  bool comments = true;  ///< `//` and `/* */` are allowed
 };
 
 /// Parses one JSON document. Throws Error{kind} with `name` when it is longer than limits.bytes;
@@ -40,13 +40,14 @@ struct CheckedLine {
   bool checked = false;
 };
 /// Throws Error{data} with `name` when the line is damaged.
-CheckedLine read_checked_line(std::string_view line, const std::string& name, JsonLimits limits = {});
+CheckedLine read_checked_line(std::string_view line, const std::string& name,
+                              JsonLimits limits = {});
 
 /// The objects of a file of such lines. One without a checksum is taken when no line has one.
 struct CheckedLines {
   std::vector<Json> lines;
-  std::vector<std::string> damaged;   ///< a message for each line that cannot be used
-  bool torn = false;                  ///< the last one has no end: the process that wrote it was killed
+  std::vector<std::string> damaged;  ///< a message for each line that cannot be used
+  bool torn = false;  ///< the last one has no end: the process that wrote it was killed
 };
 CheckedLines read_checked_lines(std::string_view text, const std::string& name,
                                 JsonLimits limits = {});

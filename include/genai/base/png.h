@@ -10,9 +10,9 @@
 namespace genai {
 
 struct PngText {
-  std::string keyword;           ///< 1 to 79 printable ASCII characters, no space at the ends
-  std::string text;              ///< no NUL; Latin-1, or UTF-8 when international
-  bool international = false;    ///< iTXt (uncompressed) instead of tEXt
+  std::string keyword;         ///< 1 to 79 printable ASCII characters, no space at the ends
+  std::string text;            ///< no NUL; Latin-1, or UTF-8 when international
+  bool international = false;  ///< iTXt (uncompressed) instead of tEXt
 
   bool operator==(const PngText&) const = default;
 };
@@ -22,10 +22,10 @@ enum class Ground { white, black };
 
 struct Png {
   Image image;
-  Image alpha;  ///< 1 channel, 0 for transparent; without pixels when all is opaque
-  std::vector<PngText> text;     ///< in the file's order; compressed or malformed ones are left out
-  int orientation = 1;           ///< 1 to 8, of eXIf; the image is as stored
-  int64_t highest = -1;          ///< of 16 bits: the largest value of a colour, up to 65,535
+  Image alpha;                ///< 1 channel, 0 for transparent; without pixels when all is opaque
+  std::vector<PngText> text;  ///< in the file's order; compressed or malformed ones are left out
+  int orientation = 1;        ///< 1 to 8, of eXIf; the image is as stored
+  int64_t highest = -1;       ///< of 16 bits: the largest value of a colour, up to 65,535
 };
 
 /// Throws ErrorKind::usage unless width and height are 1 to 2^31 - 1, channels 1 or 3 and pixels as

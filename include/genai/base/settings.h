@@ -45,8 +45,8 @@ class Settings {
   Json expected_;
 };
 
-/// The values that differ between two configurations, by path: before and after; null where there is
-/// none.
+/// The values that differ between two configurations, by path: before and after; null where there
+/// is none.
 std::map<std::string, std::pair<Json, Json>> setting_differences(const Json& before,
                                                                  const Json& after);
 /// The same, one line each: "  training.seed: 1 -> 2".

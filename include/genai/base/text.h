@@ -21,8 +21,8 @@ std::pair<std::string, std::string> measured_text(double value, double error);
 /// "1.3 s", "4 min 10 s"
 std::string duration_text(double seconds);
 
-/// Without control characters, which move a terminal's cursor or worse: each is shown as \x1B. Line ends
-/// and tabs stay where `keep_lines` says so. For what comes from files: names, labels, texts.
+/// Without control characters, which move a terminal's cursor or worse: each is shown as \x1B. Line
+/// ends and tabs stay where `keep_lines` says so. For what comes from files: names, labels, texts.
 std::string inert(std::string_view text, bool keep_lines = false);
 
 /// Filled with spaces up to `width` characters (not bytes).

@@ -24,17 +24,17 @@ struct NumericsRequest {
   std::string device = "auto";
   Precision precision = Precision::automatic;
   Layout layout = Layout::automatic;
-  int64_t threads = 0;   ///< 0: all cores
+  int64_t threads = 0;  ///< 0: all cores
 };
 
 /// What it came to; equal Numerics on equal builds give equal bits.
 struct Numerics {
-  std::string device = "cpu";   ///< "cpu", "cuda:0"
+  std::string device = "cpu";  ///< "cpu", "cuda:0"
   Precision precision = Precision::float32;
   Layout layout = Layout::contiguous;
   int64_t threads = 1;
-  std::string cpu;              ///< code paths: "AVX2", "AVX512"
-  std::string libtorch;         ///< version
+  std::string cpu;       ///< code paths: "AVX2", "AVX512"
+  std::string libtorch;  ///< version
 
   at::Device torch_device() const { return at::Device(device); }
 };

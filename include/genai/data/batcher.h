@@ -18,9 +18,9 @@ struct World {
 /// of world.size processes do not divide it.
 void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world = {});
 
-/// Walks through the training images, lines or windows in epochs, each in a new order from (seed, epoch). The walk
-/// is one endless line; a batch that reaches the end of an epoch goes on into the next, so that
-/// every batch is full.
+/// Walks through the training images, lines or windows in epochs, each in a new order from (seed,
+/// epoch). The walk is one endless line; a batch that reaches the end of an epoch goes on into the
+/// next, so that every batch is full.
 class Batcher {
  public:
   /// @param batch_size  images of one update, over all micro-batches and ranks
@@ -42,7 +42,7 @@ class Batcher {
   int64_t batch_size_, accumulate_, repeats_;
   at::Device device_;
   World world_;
-  Tensor images_, labels_;  // on the device
+  Tensor images_, labels_;                                                // on the device
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
 

@@ -15,7 +15,9 @@
 namespace genai {
 
 /// An id as a place in a vector.
-inline size_t to_index(int32_t id) { return static_cast<size_t>(id); }
+inline size_t to_index(int32_t id) {
+  return static_cast<size_t>(id);
+}
 
 /// Calls `use` for one piece of `text` after the other; together they are the text. The pieces are
 /// the matches of GPT-2's pattern
@@ -43,7 +45,7 @@ class Bpe {
 
   /// What a merges file says in one line.
   struct Merge {
-    int32_t left, right, joined;   // ids
+    int32_t left, right, joined;  // ids
   };
 
   /// Learns merges on `text` until the vocabulary has `vocabulary` tokens: ids 0 to 255 are
@@ -112,7 +114,7 @@ class Bpe {
   std::vector<std::string> tokens_;
   std::vector<Merge> merges_;
   std::array<int32_t, 256> byte_ids_{};
-  std::unordered_map<uint64_t, int32_t> ranks_;   // by pair_key of left and right
+  std::unordered_map<uint64_t, int32_t> ranks_;  // by pair_key of left and right
   Specials specials_;
   int32_t end_ = -1;
 };

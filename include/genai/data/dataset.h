@@ -17,9 +17,9 @@ namespace genai {
 /// How grey values become 0 or 1. Likelihoods under different rules are not comparable, so the
 /// rule is part of every metric's name.
 enum class Binarize {
-  none,       ///< grey values stay: x / 255
-  dynamic,    ///< Bernoulli(x / 255), drawn anew each time an image is seen; one fixed draw for test
-  fixed,      ///< Bernoulli(x / 255), drawn once for each image
+  none,     ///< grey values stay: x / 255
+  dynamic,  ///< Bernoulli(x / 255), drawn anew each time an image is seen; one fixed draw for test
+  fixed,    ///< Bernoulli(x / 255), drawn once for each image
   threshold,  ///< x >= 128
 };
 extern const EnumNames<Binarize> kBinarizeNames;
@@ -59,17 +59,17 @@ const FieldTable& data_fields();
 
 /// Stored with the weights, so that sampling needs no data set.
 struct DataInfo {
-  std::string source;                ///< "mnist", "mnist-without-9", or the name of a folder
+  std::string source;  ///< "mnist", "mnist-without-9", or the name of a folder
   int64_t channels = 1, height = 28, width = 28;
   std::vector<std::string> classes;  ///< names by label; empty: no labels
   Binarize binarize = Binarize::none;
   int64_t train_count = 0, test_count = 0;
-  std::string fingerprint;           ///< SHA-256 of what defines the images or the text
+  std::string fingerprint;  ///< SHA-256 of what defines the images or the text
 
   // Of texts; what is above on images does not count then.
-  std::shared_ptr<const Tokenizer> tokenizer;   ///< null: images
-  bool lines = false;                ///< each line is an item of its own
-  int64_t context = 0;               ///< T: tokens of a window; lines are as long at most
+  std::shared_ptr<const Tokenizer> tokenizer;  ///< null: images
+  bool lines = false;                          ///< each line is an item of its own
+  int64_t context = 0;                         ///< T: tokens of a window; lines are as long at most
   Windows windows = Windows::shuffled;
 
   bool is_text() const { return tokenizer != nullptr; }
@@ -95,7 +95,8 @@ struct Split {
   Tensor images{};  ///< uint8 [N, C, H, W]
   Tensor labels{};  ///< int64 [N], or undefined
   Tensor tokens{};  ///< int32 [N], one text or lines each with its end
-  Tensor starts{};  ///< int64 [lines + 1]: line i is tokens starts[i] to starts[i + 1]; else undefined
+  Tensor
+      starts{};  ///< int64 [lines + 1]: line i is tokens starts[i] to starts[i + 1]; else undefined
   Tensor values{};  ///< float64 [lead + N]: of a series (data/series.h), those before the first
                     ///< change and after each
   int64_t context = 0;
@@ -109,7 +110,7 @@ struct Split {
 struct Dataset {
   DataInfo info;
   Split train, test;
-  std::vector<std::string> notes;   ///< what the user should know
+  std::vector<std::string> notes;  ///< what the user should know
 };
 
 /// Finds, reads and checks the set that config names: a built-in or known set, a folder of images

@@ -12,9 +12,9 @@
 namespace genai {
 
 struct FolderOptions {
-  Extent size{};             ///< in pixels; not given: a square, see below
-  int64_t channels = 0;      ///< 1 or 3; 0: 1 if all pictures are grey, else 3
-  double test_share = 0.1;   ///< about this share goes to the test split, 0 < share < 1
+  Extent size{};                       ///< in pixels; not given: a square, see below
+  int64_t channels = 0;                ///< 1 or 3; 0: 1 if all pictures are grey, else 3
+  double test_share = 0.1;             ///< about this share goes to the test split, 0 < share < 1
   Ground ground = Ground::white;       ///< behind what is transparent
   std::vector<std::string> classes{};  ///< an order that the same classes are to have
 };
@@ -38,13 +38,13 @@ ImageSet read_image_folder(const std::filesystem::path& folder, const FolderOpti
 /// What a picture must be to be measured beside a data set.
 struct SampleShape {
   int64_t channels, height, width;
-  std::vector<std::string> classes;   ///< names that sub-folders may have
+  std::vector<std::string> classes;  ///< names that sub-folders may have
 };
 
-/// Generated pictures: every one below `folder`, in bytewise order of relative paths, pixels as they
-/// are. Nothing is resized or left out, because that would change what is measured. Labels: the
-/// class named by the first sub-folder, if there are any. A colour file with r = g = b counts as
-/// grey. Throws Error{data} naming the first picture of another size, of colour where grey is
+/// Generated pictures: every one below `folder`, in bytewise order of relative paths, pixels as
+/// they are. Nothing is resized or left out, because that would change what is measured. Labels:
+/// the class named by the first sub-folder, if there are any. A colour file with r = g = b counts
+/// as grey. Throws Error{data} naming the first picture of another size, of colour where grey is
 /// expected (or the reverse), in a sub-folder that is no class, or that cannot be read.
 LabelledImages read_sample_folder(const std::filesystem::path& folder, const SampleShape& shape);
 

@@ -9,16 +9,16 @@ namespace genai {
 /// The pictures of one split, all of one size.
 struct LabelledImages {
   int64_t count = 0, channels = 1, height = 0, width = 0;
-  std::vector<uint8_t> pixels;   ///< [count, channels, height, width]: colour in planes, not RGBRGB
-  std::vector<int64_t> labels;   ///< [count], or empty when the set has no labels
+  std::vector<uint8_t> pixels;  ///< [count, channels, height, width]: colour in planes, not RGBRGB
+  std::vector<int64_t> labels;  ///< [count], or empty when the set has no labels
 };
 
 struct ImageSet {
-  std::string name;                   ///< "mnist"
-  std::vector<std::string> classes;   ///< names by label; empty = no labels
+  std::string name;                  ///< "mnist"
+  std::vector<std::string> classes;  ///< names by label; empty = no labels
   LabelledImages train, test;
-  std::string fingerprint;            ///< SHA-256 over what defines the set: equal = the same data
-  std::vector<std::string> notes;     ///< what the user should know: "only 57 pictures: ..."
+  std::string fingerprint;         ///< SHA-256 over what defines the set: equal = the same data
+  std::vector<std::string> notes;  ///< what the user should know: "only 57 pictures: ..."
 };
 
 }  // namespace genai

@@ -14,25 +14,25 @@ namespace genai {
 /// One file of a set. What counts is the SHA-256 of the unpacked content; how it was packed does
 /// not matter, except for a download.
 struct IdxFile {
-  std::string name;          ///< "train-images-idx3-ubyte", without .gz
-  uint64_t bytes = 0;        ///< of the unpacked content
-  std::string sha256;        ///< of the unpacked content
+  std::string name;    ///< "train-images-idx3-ubyte", without .gz
+  uint64_t bytes = 0;  ///< of the unpacked content
+  std::string sha256;  ///< of the unpacked content
   uint64_t packed_bytes = 0;
-  std::string packed_sha256; ///< of NAME.gz as the mirrors have it
+  std::string packed_sha256;  ///< of NAME.gz as the mirrors have it
 };
 
 struct IdxSource {
-  std::string name;                        ///< "mnist": its folder below the data folder
+  std::string name;  ///< "mnist": its folder below the data folder
   std::vector<std::string> classes;
-  std::vector<std::string> mirrors;        ///< base URLs, ending in "/"
+  std::vector<std::string> mirrors;  ///< base URLs, ending in "/"
   std::vector<std::filesystem::path>
       other_folders;  ///< also looked in; relative: to the data folder
   IdxFile train_images, train_labels, test_images, test_labels;
-  std::string advice;                      ///< what to do without files and without network
+  std::string advice;  ///< what to do without files and without network
 };
 
 struct FetchOptions {
-  bool download = true;                    ///< may fetch missing files
+  bool download = true;  ///< may fetch missing files
   /// Told about a running download: file, bytes done, bytes in all.
   std::function<void(const std::string& file, uint64_t done, uint64_t total)> progress;
 };

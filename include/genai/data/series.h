@@ -53,11 +53,11 @@ class Changes : public Tokenizer {
   static constexpr int64_t kLongestSeason = 100'000;
 
   struct Levels {
-    TokenizerKind kind;             ///< differences: y[t] - y[t-1]; returns: log(y[t] / y[t-1])
-    int64_t season;                 ///< s; 0: none
-    std::string column;             ///< as in read_column, of texts to come
-    std::vector<double> edges;      ///< ascending: token i has changes in [edges[i-1], edges[i])
-    std::vector<double> changes;    ///< ascending, one more: what the tokens stand for
+    TokenizerKind kind;           ///< differences: y[t] - y[t-1]; returns: log(y[t] / y[t-1])
+    int64_t season;               ///< s; 0: none
+    std::string column;           ///< as in read_column, of texts to come
+    std::vector<double> edges;    ///< ascending: token i has changes in [edges[i-1], edges[i])
+    std::vector<double> changes;  ///< ascending, one more: what the tokens stand for
   };
   explicit Changes(Levels levels) : levels_(std::move(levels)) {}
 

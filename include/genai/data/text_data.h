@@ -14,28 +14,28 @@
 namespace genai {
 
 struct TextOptions {
-  std::string source = "shakespeare";   ///< "shakespeare", "sums", or the path of a text file or
-                                        ///< of a folder of them
-  std::string validation;               ///< path of the validation text; empty: a part of source
-  bool lines = false;                   ///< each line is an item of its own (names, say)
-  double validation_share = 0.1;        ///< of the bytes or items, 0 < share < 1
-  uint64_t seed = 0;                    ///< of the items' order
-  bool series = false;                  ///< numbers in a column (data/series.h)
-  std::string column;                   ///< which one; empty: the last
-  int64_t season = 0;                   ///< values of a season; 0: none
-  Missing missing = Missing::fill;      ///< values of a series
-  bool raw = false;                     ///< bytes as they are in the files (data/text_file.h)
+  std::string source = "shakespeare";  ///< "shakespeare", "sums", or the path of a text file or
+                                       ///< of a folder of them
+  std::string validation;              ///< path of the validation text; empty: a part of source
+  bool lines = false;                  ///< each line is an item of its own (names, say)
+  double validation_share = 0.1;       ///< of the bytes or items, 0 < share < 1
+  uint64_t seed = 0;                   ///< of the items' order
+  bool series = false;                 ///< numbers in a column (data/series.h)
+  std::string column;                  ///< which one; empty: the last
+  int64_t season = 0;                  ///< values of a season; 0: none
+  Missing missing = Missing::fill;     ///< values of a series
+  bool raw = false;                    ///< bytes as they are in the files (data/text_file.h)
 };
 
 struct TextData {
   std::string source;  ///< "shakespeare", "sums", or the name of file or folder without ending
-  std::string train, validation;     ///< of items: each with '\n' behind it
-  bool items = false;                ///< lines are items of their own; else running text
-  bool series = false;               ///< a number a line
-  std::string column;                ///< of a series, as it was asked for
-  int64_t season = 0;                ///< of a series
-  std::string fingerprint;           ///< SHA-256 over what defines the two texts and `items`
-  std::vector<std::string> notes;    ///< what the user should know
+  std::string train, validation;   ///< of items: each with '\n' behind it
+  bool items = false;              ///< lines are items of their own; else running text
+  bool series = false;             ///< a number a line
+  std::string column;              ///< of a series, as it was asked for
+  int64_t season = 0;              ///< of a series
+  std::string fingerprint;         ///< SHA-256 over what defines the two texts and `items`
+  std::vector<std::string> notes;  ///< what the user should know
 };
 
 /// Running text is cut once, as in nanoGPT: the first floor((1 - share) bytes) are for training
@@ -63,12 +63,12 @@ std::vector<std::string> known_texts();
 
 /// A text that is known by its hash.
 struct KnownText {
-  std::string name;                  ///< "shakespeare"
-  std::vector<std::string> paths;    ///< below the data folder; a download goes to the first one
+  std::string name;                ///< "shakespeare"
+  std::vector<std::string> paths;  ///< below the data folder; a download goes to the first one
   std::vector<std::string> urls;
   uint64_t bytes = 0;
   std::string sha256;
-  std::string advice;                ///< what to do without file and network
+  std::string advice;  ///< what to do without file and network
 };
 /// tinyshakespeare (A. Karpathy, char-rnn, 2015): 1,115,394 bytes of Shakespeare's plays, ASCII.
 const KnownText& shakespeare();
@@ -84,7 +84,8 @@ std::string sums_text();
 /// Is it a sum of two numbers without leading zeros, below 10^18 each, and right? "12+7=19" is.
 bool is_right_sum(std::string_view text);
 
-/// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or a
+/// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or
+/// a
 ///                   folder with GPT-2's vocab.json and merges.txt
 /// @param vocabulary as in make_tokenizer; 0 for a folder
 /// Characters come from both parts, as in nanoGPT, so that validation has none that is new; merges

@@ -14,13 +14,13 @@
 namespace genai {
 
 enum class TokenizerKind {
-  characters,  ///< the code points of a text, in their order: of tinyshakespeare nanoGPT's 65 ids
-  bytes,       ///< id = byte: 256 tokens, any bytes
-  bpe,         ///< byte pair encoding (data/bpe.h), any bytes
-  words,       ///< the 256 bytes, then the pieces of split_pieces, most frequent first; a piece
-               ///< that is no token is spelled in bytes, so any bytes make the round trip
-  differences, ///< of a series of numbers (data/series.h): y[t] - y[t-1] in levels
-  returns,     ///< of a series of positive numbers: log(y[t] / y[t-1]) in levels
+  characters,   ///< the code points of a text, in their order: of tinyshakespeare nanoGPT's 65 ids
+  bytes,        ///< id = byte: 256 tokens, any bytes
+  bpe,          ///< byte pair encoding (data/bpe.h), any bytes
+  words,        ///< the 256 bytes, then the pieces of split_pieces, most frequent first; a piece
+                ///< that is no token is spelled in bytes, so any bytes make the round trip
+  differences,  ///< of a series of numbers (data/series.h): y[t] - y[t-1] in levels
+  returns,      ///< of a series of positive numbers: log(y[t] / y[t-1]) in levels
 };
 extern const EnumNames<TokenizerKind> kTokenizerNames;
 

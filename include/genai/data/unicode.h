@@ -8,8 +8,8 @@ namespace genai {
 
 /// One code point as it stands in a text.
 struct Character {
-  int32_t code_point = -1;   ///< -1: a byte that is no part of valid UTF-8
-  size_t bytes = 1;          ///< 1 to 4
+  int32_t code_point = -1;  ///< -1: a byte that is no part of valid UTF-8
+  size_t bytes = 1;         ///< 1 to 4
 };
 
 /// The character at byte `at` < text.size(). Strict: no overlong forms, no surrogates, nothing

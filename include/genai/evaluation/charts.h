@@ -15,9 +15,9 @@ std::string colour_class(int colour);
 std::vector<double> log_ticks(double lo, double hi);
 
 struct Curve {
-  std::vector<std::pair<double, double>> points;   ///< by rising x; a y that is not finite is a gap
+  std::vector<std::pair<double, double>> points;  ///< by rising x; a y that is not finite is a gap
   int colour = 0;
-  bool strong = false;   ///< thick, with its points
+  bool strong = false;  ///< thick, with its points
 };
 
 /// What of the values is shown. The first twentieth of the way is left out ("cut") when it would
@@ -38,9 +38,9 @@ std::string curve_chart(const std::vector<Curve>& curves, const std::string& alt
 /// One value with what it is measured against.
 struct Mark {
   std::string label;
-  std::string text;                 ///< the value as it is to be read
+  std::string text;  ///< the value as it is to be read
   int colour = 0;
-  double value = 0, error = 0;      ///< half the length of the bar
+  double value = 0, error = 0;  ///< half the length of the bar
   std::optional<double> floor, real;
 };
 /// A line of text and a strip for each mark, above a common axis.

@@ -1,7 +1,7 @@
 // What images are turned into before sets of them are compared. Inception features mean nothing on
 // digits, so each data set has a classifier of its own, trained here by a fixed recipe; its hash is
-// part of every metric's name, so that values of different classifiers are never compared. Beside it
-// stands a view that knows no classes: principal components of the pixels.
+// part of every metric's name, so that values of different classifiers are never compared. Beside
+// it stands a view that knows no classes: principal components of the pixels.
 #pragma once
 #include <filesystem>
 
@@ -19,13 +19,13 @@ class Extractor {
   /// @param data   what it was trained on: fixes the unit of the features
   Extractor(LoadedModel loaded, const Dataset& data);
 
-  const std::string& name() const { return name_; }        ///< "cnn-1a2b3c4d", from the weights' hash
-  double test_accuracy() const;                            ///< on its own test images
+  const std::string& name() const { return name_; }  ///< "cnn-1a2b3c4d", from the weights' hash
+  double test_accuracy() const;                      ///< on its own test images
   int64_t class_count() const { return loaded_.manifest.data.class_count(); }
 
   struct Judged {
-    Tensor features;   ///< float32 [N, F], on the CPU; their mean square over training images is 1
-    Tensor classes;    ///< int64 [N]: the most likely class
+    Tensor features;  ///< float32 [N, F], on the CPU; their mean square over training images is 1
+    Tensor classes;   ///< int64 [N]: the most likely class
   };
   /// @param pixels   uint8 [N, C, H, W]
   Judged judge(const Tensor& pixels) const;
@@ -39,8 +39,8 @@ class Extractor {
 /// $GENAI_CACHE, $XDG_CACHE_HOME/genai or $HOME/.cache/genai. Throws Error{usage} when none is set.
 std::filesystem::path cache_folder();
 
-/// {"model": ..., "training": ...}: the preset `classifier` on two threads of a CPU in float32, so that
-/// machines with equal code paths make equal weights.
+/// {"model": ..., "training": ...}: the preset `classifier` on two threads of a CPU in float32, so
+/// that machines with equal code paths make equal weights.
 Json extractor_recipe();
 
 /// The configuration of a classifier of `data` by a recipe.
@@ -64,9 +64,9 @@ Extractor load_extractor(const Dataset& whole, TrainObserver& observer,
 
 /// The first principal components of training images, pixels in 0..1.
 struct PcaView {
-  std::string name;    ///< "pca64-9f8e7d6c", from the data set's fingerprint
-  Tensor mean;         ///< float64 [D]
-  Tensor directions;   ///< float64 [D, F], orthonormal
+  std::string name;   ///< "pca64-9f8e7d6c", from the data set's fingerprint
+  Tensor mean;        ///< float64 [D]
+  Tensor directions;  ///< float64 [D, F], orthonormal
 
   /// @param pixels   uint8 [N, C, H, W]; returns float32 [N, F]
   Tensor features(const Tensor& pixels) const;

@@ -19,8 +19,8 @@ struct KnownItems {
 KnownItems known_items(const LoadedModel& loaded, const Split& items, const DataInfo& info);
 
 struct LikelihoodRequest {
-  int64_t samples = 100;   ///< draws per image (Likelihood::estimator)
-  int64_t images = 0;      ///< the first N of the split; 0: all
+  int64_t samples = 100;  ///< draws per image (Likelihood::estimator)
+  int64_t images = 0;     ///< the first N of the split; 0: all
   /// Told the share done, 0 to 1.
   std::function<void(double)> progress;
 };

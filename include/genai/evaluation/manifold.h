@@ -7,10 +7,10 @@ namespace genai {
 
 /// Per item, float64; the metrics are the means.
 struct ManifoldScores {
-  Tensor precision;   ///< [n] 1 where a sample lies in the ball of some real image, else 0
-  Tensor density;     ///< [n] balls of real images that hold the sample, divided by k
-  Tensor recall;      ///< [m] 1 where a real image lies in the ball of some sample
-  Tensor coverage;    ///< [m] 1 where the ball of a real image holds some sample
+  Tensor precision;  ///< [n] 1 where a sample lies in the ball of some real image, else 0
+  Tensor density;    ///< [n] balls of real images that hold the sample, divided by k
+  Tensor recall;     ///< [m] 1 where a real image lies in the ball of some sample
+  Tensor coverage;   ///< [m] 1 where the ball of a real image holds some sample
 };
 
 /// Balls reach from an item to its k-th nearest neighbour in its own set (itself not counted);

@@ -6,8 +6,8 @@
 namespace genai {
 
 struct Neighbours {
-  Tensor distance;   ///< [n, k] Euclidean, float64, nearest first
-  Tensor index;      ///< [n, k] int64, row in `among`
+  Tensor distance;  ///< [n, k] Euclidean, float64, nearest first
+  Tensor index;     ///< [n, k] int64, row in `among`
 };
 
 /// The k nearest rows of `among` [m, d] to each row of `queries` [n, d]; any number type. The

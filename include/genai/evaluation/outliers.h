@@ -7,21 +7,21 @@ namespace genai {
 
 /// Images to be scored: test images of a data set, of some of its classes, or the user's pictures.
 struct ScoredSet {
-  std::string name;    ///< "mnist-test10000", "mnist:9-test1009"
+  std::string name;  ///< "mnist-test10000", "mnist:9-test1009"
   Split images;
-  DataInfo info;       ///< binarization as the model's
+  DataInfo info;  ///< binarization as the model's
 };
 
-/// p(y|x), float64 [N, classes]. Throws Error{usage} when the model is no Classifier, Error{data} for
-/// images of another shape.
+/// p(y|x), float64 [N, classes]. Throws Error{usage} when the model is no Classifier, Error{data}
+/// for images of another shape.
 Tensor class_probabilities(const LoadedModel& loaded, const ScoredSet& set,
                            const StageProgress& progress = {});
 
 /// One number an image, higher for usual ones.
 struct Score {
-  std::string name;     ///< "log_likelihood_iw10", "complexity_corrected_iw10", "confidence"
+  std::string name;  ///< "log_likelihood_iw10", "complexity_corrected_iw10", "confidence"
   std::string unit;
-  Tensor values;        ///< [N] float64
+  Tensor values;  ///< [N] float64
 };
 
 /// Of a Likelihood: log_likelihood_iwK, the bound of log p(x) in nats; and

@@ -21,8 +21,7 @@ std::string scrolling(const std::string& label, const std::string& table);
 std::string row_head(const std::string& content);
 std::string column_head(const std::string& content);
 std::string number_cell(const std::string& content);
-std::string figure(const std::string& title, const std::string& remark,
-                   const std::string& content);
+std::string figure(const std::string& title, const std::string& remark, const std::string& content);
 std::string grid_of(const std::string& kind, size_t count, const std::string& content);
 
 // Words.

@@ -24,13 +24,13 @@ extern const EnumNames<Better> kBetterNames;
 struct Metric {
   std::string name;
   double value = 0;
-  double standard_error = 0;     ///< over items; 0: unknown
-  double spread = 0;             ///< standard deviation over subsets, where that is customary (KID)
-  int64_t count = 0;             ///< items
-  std::string unit;              ///< "nats", "bits/dim"
+  double standard_error = 0;  ///< over items; 0: unknown
+  double spread = 0;          ///< standard deviation over subsets, where that is customary (KID)
+  int64_t count = 0;          ///< items
+  std::string unit;           ///< "nats", "bits/dim"
   Better better = Better::lower;
-  std::optional<double> floor;   ///< what a perfect model is expected to get with as many samples
-  std::optional<double> real;    ///< what real training images get in the place of samples
+  std::optional<double> floor;  ///< what a perfect model is expected to get with as many samples
+  std::optional<double> real;   ///< what real training images get in the place of samples
   /// One number an item, [count]: their standard deviation / sqrt(count) is the standard error, and
   /// for the same items and draws two models' may be subtracted in pairs. May be undefined.
   Tensor items{};
@@ -51,22 +51,22 @@ Json to_json(const Metric& metric);
 struct Evaluation {
   int64_t step = 0;
   std::string weights_sha256;
-  Json sampling;                           ///< {"first": 0, "count": 10000, "options": {...}}, or null
+  Json sampling;  ///< {"first": 0, "count": 10000, "options": {...}}, or null
   std::vector<Metric> metrics;
-  Json details = Json::object();           ///< tables: {"class_shares": {...}, "confusion": [[...]]}
-  std::vector<std::string> notes;          ///< what the reader must know: fallbacks, warnings
-  std::map<std::string, std::string> pictures;   ///< by name ("samples"); PNG bytes when keeping,
-                                                 ///< file names inside RUN when read
+  Json details = Json::object();   ///< tables: {"class_shares": {...}, "confusion": [[...]]}
+  std::vector<std::string> notes;  ///< what the reader must know: fallbacks, warnings
+  std::map<std::string, std::string> pictures;  ///< by name ("samples"); PNG bytes when keeping,
+                                                ///< file names inside RUN when read
 };
 Json to_json(const Evaluation& evaluation);
 
-/// Writes items and pictures, then adds the line to RUN/evaluations.jsonl; each file atomically, one
-/// process at a time. Returns it as it would be read: pictures are file names now.
-/// Throws Error{failure} for a metric that is not a finite number: nothing is kept then.
+/// Writes items and pictures, then adds the line to RUN/evaluations.jsonl; each file atomically,
+/// one process at a time. Returns it as it would be read: pictures are file names now. Throws
+/// Error{failure} for a metric that is not a finite number: nothing is kept then.
 Evaluation keep_evaluation(const std::filesystem::path& run, const Evaluation& evaluation);
 
-/// All lines of RUN/evaluations.jsonl, oldest first, without items; no file: none. Throws Error{data}
-/// with the line number for a line that is not one of ours.
+/// All lines of RUN/evaluations.jsonl, oldest first, without items; no file: none. Throws
+/// Error{data} with the line number for a line that is not one of ours.
 std::vector<Evaluation> read_evaluations(const std::filesystem::path& run);
 
 /// The items behind evaluation number `index` (from 0) of a run, by the metrics' names; empty when
@@ -97,8 +97,8 @@ Requirement parse_requirement(const std::string& text);
 /// @param names  short names; one that ends in "_" goes on with an estimator: "nll_"
 void check_requirement(const Requirement& requirement, const std::vector<std::string>& names);
 
-/// The metric whose name, short name, or short name without its estimator ("nll" of "nll_iw100") is the
-/// requirement's; throws Error{usage} naming those measured when none or several are.
+/// The metric whose name, short name, or short name without its estimator ("nll" of "nll_iw100") is
+/// the requirement's; throws Error{usage} naming those measured when none or several are.
 const Metric& required_metric(const Requirement& requirement, const std::vector<Metric>& metrics);
 
 }  // namespace genai

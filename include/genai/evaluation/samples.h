@@ -9,8 +9,8 @@
 namespace genai {
 
 struct Samples {
-  Tensor pixels;   ///< uint8 [N, C, H, W]
-  Tensor labels;   ///< int64 [N]: the class each was asked to show; or undefined
+  Tensor pixels;  ///< uint8 [N, C, H, W]
+  Tensor labels;  ///< int64 [N]: the class each was asked to show; or undefined
 };
 
 /// Samples number `first` to `first + count - 1` of a model, as `sample` makes them.
@@ -21,8 +21,8 @@ Samples generate_samples(const LoadedModel& loaded, int64_t first, int64_t count
 
 /// What samples are measured against.
 struct Reference {
-  const Dataset& data;                        ///< test images; training images for memorization
-  const Extractor* extractor = nullptr;       ///< none: classifier-free metrics only
+  const Dataset& data;                   ///< test images; training images for memorization
+  const Extractor* extractor = nullptr;  ///< none: classifier-free metrics only
   const PcaView& pca;
 };
 

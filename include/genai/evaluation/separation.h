@@ -5,8 +5,8 @@
 namespace genai {
 
 struct Auroc {
-  double value = 0;            ///< probability that an inlier scores above an outlier, ties half
-  double standard_error = 0;   ///< E. DeLong et al., "Comparing the areas ...", 1988
+  double value = 0;           ///< probability that an inlier scores above an outlier, ties half
+  double standard_error = 0;  ///< E. DeLong et al., "Comparing the areas ...", 1988
 };
 
 /// Of scores that should be higher on `inliers` [n] than on `outliers` [m]. Throws Error{data} when

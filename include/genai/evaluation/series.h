@@ -11,7 +11,8 @@ namespace genai {
 /// test part, each from all that came before it:
 ///   mae                  |median - truth|, mean over the steps
 ///   crps                 continuous ranked probability score (T. Gneiting, A. Raftery, "Strictly
-///                        proper scoring rules", 2007, equation 21); of one path alone it is the mae
+///                        proper scoring rules", 2007, equation 21); of one path alone it is the
+///                        mae
 ///   coverage_80          share of the truth between the 10 % and the 90 % quantile
 ///   mae_last             of the last value, as a forecast
 ///   mae_seasonal         of the value of the same season, one season ago
@@ -28,7 +29,6 @@ double crps(std::vector<double> draws, double truth);
 
 /// The baselines' forecasts, `steps` of them; the past has at least a season and one value more.
 std::vector<double> last_value(std::span<const double> past, size_t steps);
-std::vector<double> seasonal(std::span<const double> past, size_t season, size_t steps,
-                             bool drift);
+std::vector<double> seasonal(std::span<const double> past, size_t season, size_t steps, bool drift);
 
 }  // namespace genai

@@ -21,8 +21,9 @@ void measure_language(const LoadedModel& loaded, const Dataset& data,
 /// the share of lines that are lines of it (of running text lines of kLongLine bytes or more), each
 /// beside what the test text gets.
 /// @param samples  texts to write; 0: as many as make about 10,000 tokens
-void measure_copies(const LoadedModel& loaded, const Dataset& data, const EvaluationRequest& request,
-                    Evaluation& into, const StageProgress& progress = {});
+void measure_copies(const LoadedModel& loaded, const Dataset& data,
+                    const EvaluationRequest& request, Evaluation& into,
+                    const StageProgress& progress = {});
 inline constexpr size_t kLongLine = 20;
 
 /// The share of sums "a+b=" that are continued right by the most likely tokens.

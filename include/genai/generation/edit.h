@@ -5,18 +5,18 @@
 namespace genai {
 
 enum class Edit {
-  inpaint,   ///< fills what a mask covers
-  upscale,   ///< finds a picture of the model's size whose reduction the given one is
-  vary,      ///< makes pictures like the given one
-  blend,     ///< goes from one picture to another
+  inpaint,  ///< fills what a mask covers
+  upscale,  ///< finds a picture of the model's size whose reduction the given one is
+  vary,     ///< makes pictures like the given one
+  blend,    ///< goes from one picture to another
 };
 extern const EnumNames<Edit> kEditNames;
 
 struct EditRequest {
   Edit edit = Edit::vary;
-  int64_t first = 0;       ///< number of the first version ("seed")
-  int64_t label = -1;      ///< class; -1: none, also with a conditional model
-  double strength = 0.5;   ///< vary: share of the path from noise to image that is gone again
+  int64_t first = 0;      ///< number of the first version ("seed")
+  int64_t label = -1;     ///< class; -1: none, also with a conditional model
+  double strength = 0.5;  ///< vary: share of the path from noise to image that is gone again
   Json options = Json::object();  ///< those of the family's sampling fields that are not to be
                                   ///< chosen for the edit (steps, levels)
 };

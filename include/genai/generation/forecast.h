@@ -8,8 +8,8 @@
 namespace genai {
 
 struct Forecast {
-  std::vector<double> past;                 ///< the values it goes on from
-  std::vector<std::vector<double>> paths;   ///< [samples][steps]: draws from the model
+  std::vector<double> past;                ///< the values it goes on from
+  std::vector<std::vector<double>> paths;  ///< [samples][steps]: draws from the model
 
   size_t steps() const { return paths.at(0).size(); }
   /// Of the paths at each step, q from 0 to 1, by linear interpolation between neighbours.

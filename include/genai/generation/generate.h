@@ -16,10 +16,10 @@ inline constexpr int64_t kMaxScale = 8;
 
 /// Every sample has one number; its noise depends on that number alone.
 struct ImageRequest {
-  int64_t first = 0;       ///< number of the first sample ("seed")
+  int64_t first = 0;  ///< number of the first sample ("seed")
   int64_t count = 16;
-  int64_t label = -1;      ///< class of all samples; -1: number modulo classes, if conditional
-  Json options = Json::object();   ///< the family's sampling fields
+  int64_t label = -1;  ///< class of all samples; -1: number modulo classes, if conditional
+  Json options = Json::object();  ///< the family's sampling fields
 
   bool operator==(const ImageRequest&) const = default;
 };
@@ -58,8 +58,8 @@ Tensor from_images(const std::vector<Image>& images, int64_t channels);
 
 /// How pictures become one file.
 struct SheetLayout {
-  int64_t rows = 0, columns = 0;   ///< 0: as square as can be
-  int64_t scale = 0;               ///< whole-pixel enlargement; 0: so that small pictures are seen
+  int64_t rows = 0, columns = 0;  ///< 0: as square as can be
+  int64_t scale = 0;              ///< whole-pixel enlargement; 0: so that small pictures are seen
 };
 
 /// Rows, columns and scale filled in for `count` pictures of this size.
@@ -72,8 +72,7 @@ enum class Metadata { full, none };
 
 /// The sheet itself, and as a PNG that says how it was made (docs/cli.md, `inspect`).
 /// @param layout   of draw_sheet: resolved
-Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
-                 const SheetLayout& layout);
+Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request, const SheetLayout& layout);
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, Metadata metadata);
 
@@ -84,8 +83,8 @@ void render_separate(const LoadedModel& loaded, const ImageRequest& request, int
 
 /// Where the pixels of a picture come from.
 enum class Origin {
-  model,   ///< all of them from a trained model
-  mixed,   ///< from the user's picture and a model
+  model,  ///< all of them from a trained model
+  mixed,  ///< from the user's picture and a model
 };
 
 /// The texts of a PNG of ours.

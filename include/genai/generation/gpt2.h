@@ -24,7 +24,7 @@ void export_gpt2(const Checkpoint& checkpoint, const std::filesystem::path& fold
 
 /// What a run is made from.
 struct ImportedModel {
-  Json config;   ///< resolved, as Manifest has it
+  Json config;  ///< resolved, as Manifest has it
   DataInfo data;
   Tensors weights;
 };

@@ -8,8 +8,8 @@ namespace genai {
 
 /// Which half of a moment is drawn.
 enum class PathView {
-  noisy,   ///< the mixture of image and noise
-  clean,   ///< the image that the model predicts behind it
+  noisy,  ///< the mixture of image and noise
+  clean,  ///< the image that the model predicts behind it
   both,
 };
 extern const EnumNames<PathView> kPathViewNames;
@@ -32,8 +32,8 @@ void take_test_pictures(const LoadedModel& loaded, PathRequest& request);
 /// Images on their way, at one level of noise.
 struct Moment {
   NoiseLevel level;
-  Tensor noisy;   ///< uint8 [N, C, H, W]: x / sqrt(alpha^2 + sigma^2)
-  Tensor clean;   ///< uint8 [N, C, H, W]: the prediction of x0
+  Tensor noisy;  ///< uint8 [N, C, H, W]: x / sqrt(alpha^2 + sigma^2)
+  Tensor clean;  ///< uint8 [N, C, H, W]: the prediction of x0
 };
 
 /// sigma / (alpha + sigma), 0 to 1.
@@ -52,8 +52,8 @@ std::vector<Moment> find_path(const LoadedModel& loaded, const PathRequest& requ
 /// How a path is drawn.
 struct PathLayout {
   PathView view = PathView::both;
-  bool strip = true;   ///< one picture with a column for each moment; else a picture a moment
-  int64_t scale = 0;   ///< whole-pixel enlargement; 0: so that small pictures are seen
+  bool strip = true;  ///< one picture with a column for each moment; else a picture a moment
+  int64_t scale = 0;  ///< whole-pixel enlargement; 0: so that small pictures are seen
 };
 
 /// The scale filled in for so many images of this size and moments.

@@ -5,7 +5,7 @@
 namespace genai {
 
 struct Recreation {
-  std::string impossible; ///< why it cannot be made again; else empty
+  std::string impossible;  ///< why it cannot be made again; else empty
   bool same = false;
   double worst = 0;       ///< largest difference of a pixel, of 255
   int64_t differing = 0;  ///< numbers (pixels times channels) that differ

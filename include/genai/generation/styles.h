@@ -10,14 +10,14 @@ namespace genai {
 
 /// Of `images.count` samples A and as many samples B, whose numbers follow.
 struct MixRequest {
-  ImageRequest images;   ///< at most 64 of each
-  int64_t from = -1;     ///< the layer from which B rules: 0 (everywhere) to the number of layers
-                         ///< (nowhere); -1: half of them are A's, one at least
+  ImageRequest images;  ///< at most 64 of each
+  int64_t from = -1;    ///< the layer from which B rules: 0 (everywhere) to the number of layers
+                        ///< (nowhere); -1: half of them are A's, one at least
 };
 
 struct Mix {
-  Tensor rows, columns;   ///< uint8 [N, C, H, W]: the samples A and B, as of generate_pixels
-  Tensor cells;           ///< uint8 [N, N, C, H, W]: A's noise, its styles below `from`, B's above
+  Tensor rows, columns;  ///< uint8 [N, C, H, W]: the samples A and B, as of generate_pixels
+  Tensor cells;          ///< uint8 [N, N, C, H, W]: A's noise, its styles below `from`, B's above
 };
 
 /// -1 filled in. Throws Error{usage} when the model has no styles (saying which have), or for a
@@ -38,8 +38,8 @@ int64_t mix_scale(const MixRequest& request, int64_t scale, const DataInfo& info
 
 /// Directions of a space of styles, the one that changes most first.
 struct Factorization {
-  Tensor directions;    ///< double [width, width]: orthonormal rows, their largest numbers positive
-  Tensor eigenvalues;   ///< double [width], falling: how much a step changes, squared
+  Tensor directions;   ///< double [width, width]: orthonormal rows, their largest numbers positive
+  Tensor eigenvalues;  ///< double [width], falling: how much a step changes, squared
 };
 
 /// The eigenvectors of A^T A, A = `matrix` [channels, width].
@@ -47,18 +47,18 @@ Factorization factorize(const Tensor& matrix);
 
 /// One sample, moved along the first directions.
 struct DirectionsRequest {
-  ImageRequest images;           ///< count 1
-  int64_t directions = 5;        ///< 1 to the numbers of a style
-  double strength = 3;           ///< the farthest, in standard deviations of the styles (without
-                                 ///< sampling options, of the sample's class) along the direction
-  int64_t moments = 7;           ///< odd: from -strength over the sample itself to +strength
-  int64_t first_layer = 0, last_layer = -1;   ///< that are factorized and moved; -1: the last
+  ImageRequest images;     ///< count 1
+  int64_t directions = 5;  ///< 1 to the numbers of a style
+  double strength = 3;     ///< the farthest, in standard deviations of the styles (without
+                           ///< sampling options, of the sample's class) along the direction
+  int64_t moments = 7;     ///< odd: from -strength over the sample itself to +strength
+  int64_t first_layer = 0, last_layer = -1;  ///< that are factorized and moved; -1: the last
 };
 
 struct Directions {
-  Tensor pictures;     ///< uint8 [directions, moments, C, H, W]
-  Tensor shares;       ///< double [directions]: of the sum of all eigenvalues
-  Tensor deviations;   ///< float [directions]: the standard deviations that are the unit
+  Tensor pictures;    ///< uint8 [directions, moments, C, H, W]
+  Tensor shares;      ///< double [directions]: of the sum of all eigenvalues
+  Tensor deviations;  ///< float [directions]: the standard deviations that are the unit
 };
 
 /// The last layer filled in. Throws as for mixing.
@@ -69,9 +69,9 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& r
 
 /// How directions are drawn.
 struct DirectionsLayout {
-  bool strip = true;   ///< one picture: a row for each direction; else pictures of all of them that
-                       ///< move from -strength to +strength and back, 2 moments - 2 in all
-  int64_t scale = 0;   ///< whole-pixel enlargement; 0: so that small pictures are seen
+  bool strip = true;  ///< one picture: a row for each direction; else pictures of all of them that
+                      ///< move from -strength to +strength and back, 2 moments - 2 in all
+  int64_t scale = 0;  ///< whole-pixel enlargement; 0: so that small pictures are seen
 };
 
 /// The scale filled in.

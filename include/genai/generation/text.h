@@ -13,21 +13,21 @@ namespace genai {
 
 /// Token i of sample k depends on the weights, the prompt and the random number (k, i) alone.
 struct TextRequest {
-  int64_t first = 0;                ///< number of the first sample ("seed")
+  int64_t first = 0;  ///< number of the first sample ("seed")
   int64_t count = 1;
-  std::string prompt;  ///< what the texts go on from; empty: the beginning of a line, or
-                       ///< of a text where the tokenizer has an end of texts
-  int64_t length = 500;             ///< tokens written, at most
-  std::vector<std::string> stops;   ///< a text ends before what comes first of these
+  std::string prompt;    ///< what the texts go on from; empty: the beginning of a line, or
+                         ///< of a text where the tokenizer has an end of texts
+  int64_t length = 500;  ///< tokens written, at most
+  std::vector<std::string> stops;  ///< a text ends before what comes first of these
   WeightFormat weights = WeightFormat::float32;
-  Json options = Json::object();    ///< fields of token_sampling_fields()
+  Json options = Json::object();  ///< fields of token_sampling_fields()
 };
 
 struct TextSample {
   int64_t number = 0;
-  std::string text;                        ///< without the prompt
-  std::vector<int32_t> tokens;             ///< of the text and, where it ended so, of its end
-  std::vector<float> log_probabilities;    ///< of each, by the model alone, before any filter
+  std::string text;                      ///< without the prompt
+  std::vector<int32_t> tokens;           ///< of the text and, where it ended so, of its end
+  std::vector<float> log_probabilities;  ///< of each, by the model alone, before any filter
   std::string end;  ///< why: "length", "stop", "line", or "end" (the tokenizer's)
 };
 

@@ -12,15 +12,16 @@ namespace genai {
 enum class DataKind { images, text };
 
 struct Family {
-  std::string name;      ///< "vae"
-  std::string summary;   ///< one line for help
+  std::string name;     ///< "vae"
+  std::string summary;  ///< one line for help
   DataKind data = DataKind::images;
-  FieldTable settings;   ///< model.*
-  FieldTable sampling;   ///< options of `sample`
-  /// @param settings  {"latent": 20, ...}, checked. Throws Error{usage} for settings that do not fit
+  FieldTable settings;  ///< model.*
+  FieldTable sampling;  ///< options of `sample`
+  /// @param settings  {"latent": 20, ...}, checked. Throws Error{usage} for settings that do not
+  /// fit
   ///                  the data or each other.
   std::function<std::unique_ptr<Model>(const Json& settings, const DataInfo& info)> make;
-  Json tiny;             ///< smallest sensible settings, for the tests that every family passes
+  Json tiny;  ///< smallest sensible settings, for the tests that every family passes
   /// Settings that are "auto" become what they mean for this data; null: the family has none.
   std::function<void(Json& settings, const DataInfo& info)> decide = nullptr;
 };

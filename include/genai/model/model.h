@@ -17,7 +17,7 @@ class Module;
 
 namespace genai {
 
-class Decoder;              // nn/decoder.h
+class Decoder;  // nn/decoder.h
 enum class WeightFormat;
 
 /// All that a loss may depend on: device tensors of fixed shape, no host number that changes.
@@ -37,18 +37,17 @@ struct Loss {
 /// Parameters with one optimizer. The sets of a model are disjoint and hold every parameter.
 struct ParameterSet {
   std::string name;
-  std::vector<std::string> parameters;  ///< names of Module::named_parameters
-  bool ema = true;                      ///< averaged when the run asks for an average
-  double rate = 1;                      ///< its learning rate as a multiple of the run's
-  std::vector<std::string> matrices = {};   ///< those of them that Muon updates when the run asks
-                                            ///< for it: hidden matrices
+  std::vector<std::string> parameters;     ///< names of Module::named_parameters
+  bool ema = true;                         ///< averaged when the run asks for an average
+  double rate = 1;                         ///< its learning rate as a multiple of the run's
+  std::vector<std::string> matrices = {};  ///< those of them that Muon updates when the run asks
+                                           ///< for it: hidden matrices
 };
 
 /// One set of them all, for models with one optimizer.
 /// @param matrices  Is a parameter of two dimensions a hidden matrix?
-ParameterSet all_parameters(
-    const torch::nn::Module& module,
-    const std::function<bool(const std::string& name)>& matrices = nullptr);
+ParameterSet all_parameters(const torch::nn::Module& module,
+                            const std::function<bool(const std::string& name)>& matrices = nullptr);
 
 /// One kind of update within a step.
 struct Phase {
@@ -71,7 +70,8 @@ class Model {
   virtual torch::nn::Module& module() = 0;
   virtual std::vector<ParameterSet> parameter_sets() = 0;
   virtual std::vector<Phase> phases() = 0;
-  /// One number for each item of the batch, [B], in evaluation mode (of texts: means over tokens); objective() is among them.
+  /// One number for each item of the batch, [B], in evaluation mode (of texts: means over tokens);
+  /// objective() is among them.
   virtual Tensors validate(const Batch& batch, Draw& draw) = 0;
   /// The entry of validate() whose mean tells a better checkpoint; lower is better.
   virtual std::string objective() const = 0;
@@ -80,8 +80,8 @@ class Model {
   /// One line on what tends to go wrong with this family, measured on some images: "17 of 20 latent
   /// dimensions are in use". Empty when there is nothing to say.
   virtual std::string health(const Batch&) { return ""; }
-  /// What is going wrong by the means of the losses' logs since the last report, and what to change;
-  /// empty while all is well. The trainer passes on the first one.
+  /// What is going wrong by the means of the losses' logs since the last report, and what to
+  /// change; empty while all is well. The trainer passes on the first one.
   virtual std::string warning(const Progress&, const Json& /*means*/) const { return ""; }
   /// State of training that is neither parameter nor buffer, for the checkpoint.
   virtual Tensors training_state() { return {}; }
@@ -131,9 +131,9 @@ struct Denoiser {
   virtual ~Denoiser() = default;
   /// From noise to images.
   struct Course {
-    std::vector<NoiseLevel> levels;   ///< most noise first, none last
-    Denoise denoise;                  ///< told the class, guided and held to the range as asked;
-                                      ///< for one path: it may look at what it predicted before
+    std::vector<NoiseLevel> levels;  ///< most noise first, none last
+    Denoise denoise;                 ///< told the class, guided and held to the range as asked;
+                                     ///< for one path: it may look at what it predicted before
     SolverOptions solver;
   };
   /// @param labels   int64 [B]; undefined unless class_conditional()
@@ -150,8 +150,8 @@ struct Denoiser {
 struct Classifier {
   virtual ~Classifier() = default;
   struct Judgement {
-    Tensor logits;     ///< [B, classes]: log-probabilities before normalization
-    Tensor features;   ///< [B, F]: what the last layer sees
+    Tensor logits;    ///< [B, classes]: log-probabilities before normalization
+    Tensor features;  ///< [B, F]: what the last layer sees
   };
   virtual Judgement classify(const Tensor& images) = 0;
 };
@@ -169,8 +169,8 @@ struct NextToken {
 struct Likelihood {
   virtual ~Likelihood() = default;
   /// An unbiased-in-expectation bound of log p(x) in nats for each image, [B], by `samples` draws:
-  /// the evidence lower bound for 1, tighter for more. A class-conditional model takes images without
-  /// labels too.
+  /// the evidence lower bound for 1, tighter for more. A class-conditional model takes images
+  /// without labels too.
   virtual Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) = 0;
   /// The estimate by so many draws, for the name of a metric: "iw100".
   virtual std::string estimator(int64_t samples) const = 0;

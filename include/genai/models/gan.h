@@ -9,19 +9,19 @@ namespace genai {
 
 /// What the two play for; D is the discriminator's score, x real, y made.
 enum class AdversarialLoss {
-  non_saturating,   ///< Goodfellow et al. 2014, section 3
-  hinge,            ///< J. Lim, J. Ye, "Geometric GAN", 2017
-  least_squares,    ///< X. Mao et al., "Least squares GANs", 2017, equation 9
-  wasserstein,      ///< M. Arjovsky et al., "Wasserstein GAN", 2017, equation 2
-  relativistic,     ///< A. Jolicoeur-Martineau 2019; N. Huang et al., "R3GAN", 2024, equation 2
+  non_saturating,  ///< Goodfellow et al. 2014, section 3
+  hinge,           ///< J. Lim, J. Ye, "Geometric GAN", 2017
+  least_squares,   ///< X. Mao et al., "Least squares GANs", 2017, equation 9
+  wasserstein,     ///< M. Arjovsky et al., "Wasserstein GAN", 2017, equation 2
+  relativistic,    ///< A. Jolicoeur-Martineau 2019; N. Huang et al., "R3GAN", 2024, equation 2
 };
 
 /// What holds the discriminator's slope.
 enum class Penalty {
   none,
-  r1,         ///< |grad D(x)|^2 on real images: L. Mescheder et al. 2018, equation 9
-  r1_r2,      ///< and on made ones: R3GAN, section 3.2
-  gradient,   ///< (|grad D| - 1)^2 between the two: I. Gulrajani et al. (WGAN-GP) 2017, equation 3
+  r1,        ///< |grad D(x)|^2 on real images: L. Mescheder et al. 2018, equation 9
+  r1_r2,     ///< and on made ones: R3GAN, section 3.2
+  gradient,  ///< (|grad D| - 1)^2 between the two: I. Gulrajani et al. (WGAN-GP) 2017, equation 3
 };
 
 struct GanConfig {

@@ -13,7 +13,7 @@ namespace genai {
 enum class PixelModel {
   bernoulli,  ///< of 0/1 pixels (or, not a likelihood, cross-entropy with grey ones)
   gaussian,   ///< of (255 x + u) / 256, u ~ U[0, 1): a bound of the 8-bit image's log-probability
-              ///< (L. Theis et al., "A note on the evaluation of generative models", 2016, sec. 3.1)
+             ///< (L. Theis et al., "A note on the evaluation of generative models", 2016, sec. 3.1)
 };
 
 struct VaeConfig {

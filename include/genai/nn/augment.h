@@ -12,9 +12,9 @@ at::Tensor shift_images(const at::Tensor& images, const at::Tensor& offsets, int
 /// How strongly images are changed before a discriminator sees them: S. Zhao et al.,
 /// "Differentiable augmentation for data-efficient GAN training", 2020, section 3.2. Zero: not.
 struct AugmentConfig {
-  double translation = 0;   // largest shift, as a share of a side (paper: 0.125)
-  double cutout = 0;        // side of a square that is hidden, as a share (paper: 0.5)
-  double color = 0;         // of brightness, saturation, contrast (paper: 1)
+  double translation = 0;  // largest shift, as a share of a side (paper: 0.125)
+  double cutout = 0;       // side of a square that is hidden, as a share (paper: 0.5)
+  double color = 0;        // of brightness, saturation, contrast (paper: 1)
 
   bool any() const { return translation > 0 || cutout > 0 || color > 0; }
 };

@@ -17,16 +17,18 @@
 
 namespace genai::decode {
 
-constexpr int64_t kPad = 32;      // floats of a row, and numbers that share a scale in int8
-constexpr int64_t kPanel = 16;    // outputs of a product that lie side by side in memory
+constexpr int64_t kPad = 32;    // floats of a row, and numbers that share a scale in int8
+constexpr int64_t kPanel = 16;  // outputs of a product that lie side by side in memory
 /// The instruction for products of 8-bit integers takes one factor without a sign, the weights plus
 /// this; and adds two products in 16 bits, which 2 x 255 x 63 fit.
 constexpr int32_t kZero = 128, kMostInput = 63;
-constexpr int64_t kBlock = 32;    // places whose keys lie side by side
-constexpr int64_t kHeadPad = 16;  // numbers of a row of values
-constexpr int64_t kMostRows = 32; // that a decoder computes at once
+constexpr int64_t kBlock = 32;     // places whose keys lie side by side
+constexpr int64_t kHeadPad = 16;   // numbers of a row of values
+constexpr int64_t kMostRows = 32;  // that a decoder computes at once
 
-inline int64_t padded(int64_t n, int64_t to = kPad) { return (n + to - 1) / to * to; }
+inline int64_t padded(int64_t n, int64_t to = kPad) {
+  return (n + to - 1) / to * to;
+}
 
 /// Zeros in memory of its own, aligned to a cache line. Pages that are never written cost nothing.
 template <class T>
@@ -69,11 +71,11 @@ constexpr int64_t kGroupBytes = kPanel * (kPad + static_cast<int64_t>(sizeof(uin
 
 /// Inputs of a product.
 struct Operand {
-  const float* x;              // of a float32 matrix: [rows, x_stride]
+  const float* x;  // of a float32 matrix: [rows, x_stride]
   int64_t x_stride;
-  const int8_t* quantized;     // of an int8 matrix: [rows, padded(in)]
-  const float* scales;         //                    [rows, padded(in) / 32]
-  const int32_t* offsets;      // - kZero times the sum of each 32 integers
+  const int8_t* quantized;  // of an int8 matrix: [rows, padded(in)]
+  const float* scales;      //                    [rows, padded(in) / 32]
+  const int32_t* offsets;   // - kZero times the sum of each 32 integers
   int64_t rows;
 };
 
@@ -81,7 +83,7 @@ struct Operand {
 struct Product {
   const Matrix* matrix;
   Operand x;
-  const float* bias;           // padded to kPanel; null: none
+  const float* bias;  // padded to kPanel; null: none
   float* out;
   int64_t out_stride;
   bool add;
@@ -91,24 +93,24 @@ struct Product {
 /// error is less than theirs, and of which each 16 lie as 8 pairs of numbers i and i + 8.
 struct Memory {
   WeightFormat format;
-  void* keys;            // [places / kBlock, head, kBlock]
-  void* values;          // [places, padded(head, kHeadPad)]
+  void* keys;    // [places / kBlock, head, kBlock]
+  void* values;  // [places, padded(head, kHeadPad)]
 };
 
 /// A query of one head against the keys and values of places 0 .. count - 1.
 struct Attention {
-  const float* q;        // [head]
+  const float* q;  // [head]
   Memory memory;
   int64_t head, count;
-  float* scores;         // padded(count, kBlock) numbers to work with
-  float* out;            // [head]
+  float* scores;  // padded(count, kBlock) numbers to work with
+  float* out;     // [head]
 };
 
 /// The gates of a cell as PyTorch orders them: input [G, width] from x, state [G, width] from h.
 struct Gates {
   const float *input, *state;
   int64_t width;
-  float *h, *c;          // c: LSTM alone
+  float *h, *c;  // c: LSTM alone
 };
 
 /// All loops, for one kind of CPU. exp is right to 2 units in the last place; tanh, sigmoid and erf
@@ -165,8 +167,7 @@ class Multiplier {
   /// The rows x [rows, stride].
   Operand take(Worker& worker, int64_t rows, int64_t width, const float* x, int64_t stride) {
     if (format_ == WeightFormat::float32) return {.x = x, .x_stride = stride, .rows = rows};
-    return prepare(worker, rows, width,
-                   [&](int64_t row, float*) { return x + row * stride; });
+    return prepare(worker, rows, width, [&](int64_t row, float*) { return x + row * stride; });
   }
   /// This worker's slice of the panels of x w^T + bias (null: none), or added to what is there;
   /// out [rows, out_stride].
@@ -205,7 +206,7 @@ class Multiplier {
   };
   const Kernels& kernels_;
   WeightFormat format_;
-  std::vector<Scratch> scratch_;   // of each worker
+  std::vector<Scratch> scratch_;  // of each worker
 };
 
 }  // namespace genai::decode

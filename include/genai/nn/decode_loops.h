@@ -6,8 +6,9 @@
 //   dot_group     the integer products of one group of inputs
 //   narrow        int32 -> int8
 
+// The products are made of the vectors: in this order.
 #include "genai/nn/decode_vectors.h"
-
+//
 #include "genai/nn/decode_products.h"
 
 // Rows. -------------------------------------------------------------------------------------------
@@ -28,7 +29,7 @@ void layer_norm(const float* x, const float* weight, const float* bias, int64_t 
   float square = sum_of(squares);
   for (int64_t i = whole; i < width; ++i) square += (x[i] - mean) * (x[i] - mean);
   const float scale = 1 / std::sqrt(square / static_cast<float>(width) + epsilon);
-  for (int64_t i = 0; i < width; i += kLanes) {   // weights behind the end are 0
+  for (int64_t i = 0; i < width; i += kLanes) {  // weights behind the end are 0
     const Lanes unit = (load(x + i) - mean) * scale;
     store(unit * load(weight + i) + (bias ? load(bias + i) : Lanes{}), y + i);
   }
@@ -79,8 +80,7 @@ GENAI_INLINE void remember_as(const Memory& m, int64_t head, int64_t place, cons
   }
 }
 
-void remember(const Memory& m, int64_t head, int64_t place, const float* key,
-              const float* value) {
+void remember(const Memory& m, int64_t head, int64_t place, const float* key, const float* value) {
   if (m.format == WeightFormat::float32) return remember_as<float>(m, head, place, key, value);
   remember_as<uint16_t>(m, head, place, key, value);
 }
@@ -193,7 +193,9 @@ GENAI_INLINE void map(const float* x, int64_t width, float* y) {
   for (int64_t i = 0; i < width; i += kLanes) store(function(load(x + i)), y + i);
 }
 
-GENAI_INLINE Lanes squared_relu(const Lanes& x) { return x > 0.f ? x * x : Lanes{}; }
+GENAI_INLINE Lanes squared_relu(const Lanes& x) {
+  return x > 0.f ? x * x : Lanes{};
+}
 
 void activate(MlpKind kind, const float* gate, const float* up, int64_t width, float* y) {
   switch (kind) {
@@ -234,8 +236,8 @@ void cell(Cell kind, const Gates& g) {
         break;
       case Cell::gru: {
         const Lanes reset = sigmoid(sum(g, i)), keep = sigmoid(sum(g, n + i));
-        const Lanes fresh = hyperbolic_tangent(load(g.input + 2 * n + i) +
-                                               reset * load(g.state + 2 * n + i));
+        const Lanes fresh =
+            hyperbolic_tangent(load(g.input + 2 * n + i) + reset * load(g.state + 2 * n + i));
         store((1.f - keep) * fresh + keep * load(g.h + i), g.h + i);
         break;
       }
@@ -259,5 +261,5 @@ void soft_cap(float* x, int64_t width, float cap) {
   }
 }
 
-constexpr Kernels kTable = {kName,  multiply, quantize, layer_norm, rms_norm, rotate,
-                            remember, attend, activate, cell,       soft_cap};
+constexpr Kernels kTable = {kName,    multiply, quantize, layer_norm, rms_norm, rotate,
+                            remember, attend,   activate, cell,       soft_cap};

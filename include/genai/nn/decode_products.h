@@ -120,7 +120,7 @@ void multiply_up_to(int64_t rows, const Product& p, int64_t row, int64_t first, 
       constexpr int kPanels = Rows == 1 ? 4 : Rows < 4 ? 2 : 1;
       return multiply_columns<WeightFormat::float32, Rows, kPanels>(p, row, first, last);
     }
-    return multiply_columns<WeightFormat::int8, Rows, Rows == 1 ? 2 : 1>(p, row, first, last);
+    return multiply_columns < WeightFormat::int8, Rows, Rows == 1 ? 2 : 1 > (p, row, first, last);
   }
   if constexpr (Rows > 1) multiply_up_to<Rows - 1>(rows, p, row, first, last);
 }
@@ -139,8 +139,7 @@ void multiply(const Product& p, int64_t first, int64_t last) {
   }
 }
 
-void quantize(const float* x, int64_t width, int8_t* quantized, float* scales,
-              int32_t* offsets) {
+void quantize(const float* x, int64_t width, int8_t* quantized, float* scales, int32_t* offsets) {
   for (int64_t k = 0; k < width; k += kPad, x += kPad, quantized += kPad) {
     Lanes most{};
 #pragma GCC unroll 8
@@ -153,7 +152,7 @@ void quantize(const float* x, int64_t width, int8_t* quantized, float* scales,
     for (int i = 0; i < kLanes; ++i) largest = std::max(largest, most[i]);
     const float inverse = largest > 0 ? kMostInput / largest : 0.f;
     *scales++ = largest / kMostInput;
-    constexpr float kRound = 12582912.f;   // leaves the nearest integer in the low bits
+    constexpr float kRound = 12582912.f;  // leaves the nearest integer in the low bits
     Ints whole[kPad / kLanes], sums{};
 #pragma GCC unroll 8
     for (int64_t i = 0; i < kPad / kLanes; ++i) {

@@ -20,7 +20,8 @@ class Team {
   /// multiplications between two barriers.
   template <class Work>
   void run(int64_t cost, const Work& work) {
-    run(cost, [](const void* self, Worker& w) { (*static_cast<const Work*>(self))(w); }, &work);
+    run(
+        cost, [](const void* self, Worker& w) { (*static_cast<const Work*>(self))(w); }, &work);
   }
 
  private:
@@ -28,7 +29,7 @@ class Team {
   void run(int64_t cost, void (*work)(const void* self, Worker& worker), const void* self);
 
   int threads_;
-  alignas(64) std::atomic<int32_t> arrived_ = 0;   // at all barriers of the run
+  alignas(64) std::atomic<int32_t> arrived_ = 0;  // at all barriers of the run
 };
 
 /// One of the threads of a run.
@@ -48,11 +49,10 @@ class Worker {
 
  private:
   friend class Team;
-  Worker(Team& team, int number, int workers)
-      : team_(team), number_(number), workers_(workers) {}
+  Worker(Team& team, int number, int workers) : team_(team), number_(number), workers_(workers) {}
   Team& team_;
   int number_, workers_;
-  int32_t expected_ = 0;   // arrivals at the barriers so far
+  int32_t expected_ = 0;  // arrivals at the barriers so far
 };
 
 }  // namespace genai::decode

@@ -1,9 +1,15 @@
 // What the loops of nn/decode_kernels.cpp do to a vector, for one kind of CPU: to be included by
 // nn/decode_loops.h, which tells what is defined there. Hence no #pragma once.
 
-GENAI_INLINE Lanes load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
-GENAI_INLINE void store(const Lanes& from, float* to) { *reinterpret_cast<Loose*>(to) = from; }
-GENAI_INLINE Lanes all(float x) { return x - Lanes{}; }
+GENAI_INLINE Lanes load(const float* from) {
+  return *reinterpret_cast<const Loose*>(from);
+}
+GENAI_INLINE void store(const Lanes& from, float* to) {
+  *reinterpret_cast<Loose*>(to) = from;
+}
+GENAI_INLINE Lanes all(float x) {
+  return x - Lanes{};
+}
 
 GENAI_INLINE float sum_of(const Lanes& x) {
   float sum = 0;
@@ -20,7 +26,7 @@ GENAI_INLINE Lanes exponential(Lanes x) {
   constexpr float kRound = 12582912.f;
   const Lanes shifted = x * 1.44269504f + kRound;
   const Lanes k = shifted - kRound;
-  const Lanes r = (x - k * 0.693359375f) + k * 2.12194440e-4f;   // log(2) in two parts
+  const Lanes r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // log(2) in two parts
   Lanes p = all(1.f / 5040);
   p = p * r + 1.f / 720;
   p = p * r + 1.f / 120;
@@ -32,7 +38,9 @@ GENAI_INLINE Lanes exponential(Lanes x) {
   return p * (Lanes)(((Ints)shifted << 23) + 0x3f800000);
 }
 
-GENAI_INLINE Lanes sigmoid(const Lanes& x) { return 1.f / (1.f + exponential(-x)); }
+GENAI_INLINE Lanes sigmoid(const Lanes& x) {
+  return 1.f / (1.f + exponential(-x));
+}
 /// Near 0 a polynomial of Cephes, where the difference below would lose digits.
 GENAI_INLINE Lanes hyperbolic_tangent(const Lanes& x) {
   const Lanes square = x * x;
@@ -53,7 +61,7 @@ GENAI_INLINE Lanes gelu(const Lanes& x) {
   p = p * t + 1.421413741f;
   p = p * t - 0.284496736f;
   p = p * t + 0.254829592f;
-  const Lanes tail = 0.5f * p * t * exponential(-z * z);   // Phi(-|x|)
+  const Lanes tail = 0.5f * p * t * exponential(-z * z);  // Phi(-|x|)
   return x * (x < 0.f ? tail : 1.f - tail);
 }
 
@@ -62,20 +70,24 @@ GENAI_INLINE Lanes gelu_tanh(const Lanes& x) {
   return x * sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
 }
 
-constexpr int kParts = kHeadPad / kLanes;   // vectors of 16 numbers in memory
+constexpr int kParts = kHeadPad / kLanes;  // vectors of 16 numbers in memory
 
 /// Vector v of them.
-GENAI_INLINE Lanes part(const float* from, int v) { return load(from + v * kLanes); }
+GENAI_INLINE Lanes part(const float* from, int v) {
+  return load(from + v * kLanes);
+}
 GENAI_INLINE Lanes part(const uint16_t* from, int v) {
-  constexpr int kHalf = kParts / 2;   // a vector of pairs holds two vectors of numbers
+  constexpr int kHalf = kParts / 2;  // a vector of pairs holds two vectors of numbers
   const Ints pairs = *reinterpret_cast<const LooseInts*>(from + v % kHalf * 2 * kLanes);
   return (Lanes)(v < kHalf ? pairs << 16 : pairs & ~0xffff);
 }
 
-GENAI_INLINE void put(float x, float* to, int64_t i) { to[i] = x; }
+GENAI_INLINE void put(float x, float* to, int64_t i) {
+  to[i] = x;
+}
 GENAI_INLINE void put(float x, uint16_t* to, int64_t i) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof(bits));
-  bits += 0x7fff + (bits >> 16 & 1);   // to the nearest, or of two the even one
+  bits += 0x7fff + (bits >> 16 & 1);  // to the nearest, or of two the even one
   to[i / 16 * 16 + i % 8 * 2 + i / 8 % 2] = static_cast<uint16_t>(bits >> 16);
 }

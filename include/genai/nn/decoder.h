@@ -13,8 +13,8 @@ namespace genai {
 
 enum class WeightFormat {
   float32,
-  int8,   ///< products by integers, weights in 8 bits, inputs in 7, a scale for each 32; keys and
-          ///< values in bfloat16; vectors of tokens stay float
+  int8,  ///< products by integers, weights in 8 bits, inputs in 7, a scale for each 32; keys and
+         ///< values in bfloat16; vectors of tokens stay float
 };
 
 /// The weights of that name, row-major as in the checkpoint; read only while a decoder is made.

@@ -22,9 +22,9 @@ struct GeneratorConfig {
   int64_t blocks = 1;
   int64_t patch = 2;
   Normalization norm = Normalization::none;
-  int64_t style = 64;            // style generator: numbers of a style
-  int64_t mapping = 4;           // style generator: layers of the mapping network
-  double mixing = 0.9;           // style generator: share of images of two styles in training
+  int64_t style = 64;   // style generator: numbers of a style
+  int64_t mapping = 4;  // style generator: layers of the mapping network
+  double mixing = 0.9;  // style generator: share of images of two styles in training
 };
 
 struct DiscriminatorConfig {
@@ -33,7 +33,7 @@ struct DiscriminatorConfig {
   int64_t levels = 1;
   int64_t blocks = 1;
   int64_t patch = 2;
-  int64_t head = 256;            // residual: features before the score; 0: the maps themselves
+  int64_t head = 256;  // residual: features before the score; 0: the maps themselves
   Normalization norm = Normalization::none;
   bool spectral = false;
 };
@@ -58,7 +58,7 @@ torch::nn::Linear he_linear(int64_t in, int64_t out);
 /// nn/winograd's way. Initialized after K. He et al. 2015 for leaky().
 struct ConvolutionImpl : torch::nn::Module {
   ConvolutionImpl(int64_t in, int64_t out, int64_t side, bool spectral = false);
-  at::Tensor forward(const at::Tensor& x);   // [B, in, H, W] -> [B, out, H, W]
+  at::Tensor forward(const at::Tensor& x);  // [B, in, H, W] -> [B, out, H, W]
   at::Tensor weight, bias;
 
  private:
@@ -107,11 +107,11 @@ struct DiscriminatorImpl : torch::nn::Module {
   at::Tensor forward(const at::Tensor& images, const at::Tensor& labels);
 
  private:
-  at::Tensor features(const at::Tensor& images);   // [B, F]
+  at::Tensor features(const at::Tensor& images);  // [B, F]
 
   DiscriminatorConfig config_;
-  torch::nn::ModuleList layers_{nullptr}, norms_{nullptr}, spectral_{nullptr};   // dcgan
-  Convolution in_{nullptr};                                                      // residual
+  torch::nn::ModuleList layers_{nullptr}, norms_{nullptr}, spectral_{nullptr};  // dcgan
+  Convolution in_{nullptr};                                                     // residual
   torch::nn::ModuleList blocks_{nullptr}, widen_{nullptr};
   torch::nn::Linear head_{nullptr}, score_{nullptr};
   torch::nn::Embedding classes_{nullptr};

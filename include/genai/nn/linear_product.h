@@ -1,5 +1,6 @@
 // x W^T + b by a product kernel of our own. In training a matrix is small and changes with each
-// step: LibTorch's products spend a fifth of their time on laying numbers out anew (docs/results.md).
+// step: LibTorch's products spend a fifth of their time on laying numbers out anew
+// (docs/results.md).
 #pragma once
 #include <ATen/core/Tensor.h>
 

@@ -8,7 +8,7 @@
 namespace genai::product {
 
 constexpr int64_t kRows = 6, kPanel = 16;
-constexpr int64_t kLanes = 8;   // computed at once, whatever the registers of the CPU
+constexpr int64_t kLanes = 8;  // computed at once, whatever the registers of the CPU
 
 typedef float Lanes __attribute__((vector_size(32)));
 typedef float Unaligned __attribute__((vector_size(32), aligned(4), may_alias));
@@ -16,18 +16,20 @@ typedef float Unaligned __attribute__((vector_size(32), aligned(4), may_alias));
 GENAI_INLINE void load(const float* from, Lanes& to) {
   to = *reinterpret_cast<const Unaligned*>(from);
 }
-GENAI_INLINE void store(const Lanes& from, float* to) { *reinterpret_cast<Unaligned*>(to) = from; }
+GENAI_INLINE void store(const Lanes& from, float* to) {
+  *reinterpret_cast<Unaligned*>(to) = from;
+}
 
 /// out[r][j] (+)= sum over k of a[r][k] b[k][j], j < 16. Each sum goes through k one by one, so a
 /// number does not depend on the tile that it is in.
 struct Tile {
   const float* a;
-  int64_t row, step;   ///< a[r][k] lies at r * row + k * step
-  const float* b;      ///< [depth, 16]
+  int64_t row, step;  ///< a[r][k] lies at r * row + k * step
+  const float* b;     ///< [depth, 16]
   int64_t depth;
   float* out;
-  int64_t out_row;     ///< from a row of the result to the next
-  bool add;            ///< to what is there
+  int64_t out_row;  ///< from a row of the result to the next
+  bool add;         ///< to what is there
 };
 
 template <int64_t Rows>

@@ -15,7 +15,7 @@ struct SpectralNormImpl : torch::nn::Module {
   at::Tensor forward(const at::Tensor& weight);
 
  private:
-  at::Tensor u_;   // [out]
+  at::Tensor u_;  // [out]
 };
 TORCH_MODULE(SpectralNorm);
 

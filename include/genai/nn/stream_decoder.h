@@ -49,8 +49,8 @@ class StreamDecoder : public Decoder {
   StreamDecoder(int64_t vocabulary, int64_t context, int64_t streams, int threads);
   /// Where the logits after a row go; null: nowhere.
   using Places = std::span<float* const>;
-  /// At most kMostRows rows; places[i]: the number of tokens before row i. Called in one thread, and
-  /// then advance by all workers.
+  /// At most kMostRows rows; places[i]: the number of tokens before row i. Called in one thread,
+  /// and then advance by all workers.
   virtual void begin(std::span<const Row> rows, std::span<const int64_t> places) = 0;
   virtual void advance(Worker& worker, std::span<const Row> rows, std::span<const int64_t> places,
                        Places logits) = 0;
@@ -64,7 +64,7 @@ class StreamDecoder : public Decoder {
  private:
   struct Stream {
     int64_t length = 0;
-    int64_t coming = 0, last = 0, slot = -1;   // of the call: its rows, the last, its logits
+    int64_t coming = 0, last = 0, slot = -1;  // of the call: its rows, the last, its logits
   };
   Stream& stream(int64_t number);
   /// The number of streams in rows.

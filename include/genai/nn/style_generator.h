@@ -12,7 +12,7 @@ struct StyledConvolutionImpl : torch::nn::Module {
   StyledConvolutionImpl(int64_t in, int64_t out, int64_t style);
   /// x [B, in, h, w], style [B, style], noise [B, 1, h, w] -> [B, out, h, w]
   at::Tensor forward(const at::Tensor& x, const at::Tensor& style, const at::Tensor& noise);
-  torch::nn::Linear affine{nullptr};   // style -> scales of the input channels
+  torch::nn::Linear affine{nullptr};  // style -> scales of the input channels
   at::Tensor weight, bias, noise_strength;
 };
 TORCH_MODULE(StyledConvolution);
@@ -37,8 +37,8 @@ class StyleGenerator : public GeneratorNetwork {
  private:
   GeneratorConfig config_;
   int64_t channels_, height_, width_;
-  std::vector<int64_t> heights_, widths_;   // positions, most first
-  at::Tensor constant_;                     // [1, c, h, w]: where every image starts
+  std::vector<int64_t> heights_, widths_;  // positions, most first
+  at::Tensor constant_;                    // [1, c, h, w]: where every image starts
   torch::nn::ModuleList mapping_{nullptr}, layers_{nullptr}, images_{nullptr};
 };
 

@@ -21,7 +21,8 @@ class TransformerNetworkImpl : public torch::nn::Module {
  public:
   /// Weights as in GPT-2: normal of deviation 0.02, of 0.02 / sqrt(2 layers) where a part ends in
   /// the residual stream; biases 0.
-  /// @param lora_rank  > 0: every matrix W of the blocks becomes W + (16 / rank) B A, with A "lora_a"
+  /// @param lora_rank  > 0: every matrix W of the blocks becomes W + (16 / rank) B A, with A
+  /// "lora_a"
   ///                   [rank, in] and B "lora_b" [out, rank], 0 at first; all else is held
   TransformerNetworkImpl(const TransformerShape& shape, double dropout, int64_t lora_rank = 0);
 
@@ -40,7 +41,7 @@ class TransformerNetworkImpl : public torch::nn::Module {
   torch::nn::ModuleList blocks_{nullptr};
   std::shared_ptr<torch::nn::Module> norm_;
   torch::nn::Linear head_{nullptr};
-  Tensor angles_;   // [2, T, head / 2]: cosine and sine of rotary positions
+  Tensor angles_;  // [2, T, head / 2]: cosine and sine of rotary positions
 };
 TORCH_MODULE(TransformerNetwork);
 

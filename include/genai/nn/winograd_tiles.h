@@ -26,7 +26,9 @@ struct Chunk {
 
 /// Floats from the numbers of one point to those of the next. Not a power of two: of 36 places so
 /// far apart a cache keeps but a few.
-inline int64_t plane_of(int64_t rows, int64_t columns) { return rows * columns + kPanel; }
+inline int64_t plane_of(int64_t rows, int64_t columns) {
+  return rows * columns + kPanel;
+}
 
 /// x [images, height, width, C] -> v [36, tiles, C]; zeros: C of them, for pixels outside
 void image_to_points(const Grid& grid, const Chunk& chunk, const float* x, int64_t channels,
@@ -49,7 +51,7 @@ struct Product {
   int64_t b_plane;
   float* out;
   int64_t out_plane, rows, columns, depth;
-  bool add;   // to what is there
+  bool add;  // to what is there
 };
 
 void multiply(const Product& product);

@@ -22,18 +22,18 @@ namespace genai {
 
 struct Manifest {
   int64_t step = 0;
-  int64_t steps = 0;       ///< of the whole run; 0 while a time budget is still being measured
-  std::string preset;      ///< empty when trained from a file alone
-  Json config;             ///< resolved: {"model": {...}, "data": {...}, "training": {...}}
+  int64_t steps = 0;   ///< of the whole run; 0 while a time budget is still being measured
+  std::string preset;  ///< empty when trained from a file alone
+  Json config;         ///< resolved: {"model": {...}, "data": {...}, "training": {...}}
   DataInfo data;
   Numerics numerics;
   std::string objective;   ///< "nelbo"
   Json validation;         ///< last validation: {"nelbo": 101.3, ...}, or null
   int64_t best_step = -1;  ///< of the best validation so far; -1: none
   double best_value = 0;
-  std::string kept_sha256; ///< of RUN/kept.safetensors
+  std::string kept_sha256;  ///< of RUN/kept.safetensors
   std::string folder;  ///< where paths in config.data start, as a path from RUN; empty: not told
-  Json files;              ///< {"model.safetensors": {"sha256": ..., "bytes": ...}, ...}
+  Json files;          ///< {"model.safetensors": {"sha256": ..., "bytes": ...}, ...}
 
   std::string weights_sha256() const { return files.at("model.safetensors").at("sha256"); }
 };
@@ -42,13 +42,13 @@ struct Checkpoint {
   std::filesystem::path folder;
   Manifest manifest;
   Tensors weights;
-  Tensors training;   ///< empty when not asked for
+  Tensors training;  ///< empty when not asked for
 };
 
 /// Writes RUN/checkpoints/step-N: files, manifest and folder are synced, then renamed into place.
 /// On an error (disk full) nothing of it remains and older checkpoints are untouched.
-/// Sets manifest.files. Afterwards only the newest `keep` and the best checkpoint are kept, and none
-/// of a later step (a run that was resumed from an older checkpoint leaves them).
+/// Sets manifest.files. Afterwards only the newest `keep` and the best checkpoint are kept, and
+/// none of a later step (a run that was resumed from an older checkpoint leaves them).
 void save_checkpoint(const std::filesystem::path& run, Manifest& manifest, const Tensors& weights,
                      const Tensors& training, size_t keep = 2);
 
@@ -89,7 +89,7 @@ void load_initial_weights(torch::nn::Module& module, Tensors weights, const std:
 bool holds_weights(const torch::nn::Module& module);
 
 /// The test items that a run keeps, so that pictures and reports need no data set.
-std::string save_kept(const std::filesystem::path& run, const Split& items);   ///< returns the hash
+std::string save_kept(const std::filesystem::path& run, const Split& items);  ///< returns the hash
 Split load_kept(const std::filesystem::path& run, const Manifest& manifest);
 
 }  // namespace genai

@@ -11,21 +11,21 @@ namespace genai {
 /// Where runs live: `given` if not empty, $GENAI_RUNS, or "runs".
 std::filesystem::path runs_folder(const std::string& given = "");
 
-/// Throws Error{usage} unless the folder is new or empty (but for the number that create_run gave it),
-/// Error{failure} when it cannot be made.
+/// Throws Error{usage} unless the folder is new or empty (but for the number that create_run gave
+/// it), Error{failure} when it cannot be made.
 void make_new_folder(const std::filesystem::path& folder);
 
 /// Makes the folder of a new run: runs/NNN-NAME with the next free number, or `out` where the user
-/// named one (new or empty). In the folder of the runs the number is claimed under a lock, so nothing
-/// is overwritten; a folder that is not called by it keeps it in the file RUN/number.
+/// named one (new or empty). In the folder of the runs the number is claimed under a lock, so
+/// nothing is overwritten; a folder that is not called by it keeps it in the file RUN/number.
 std::filesystem::path create_run(const std::filesystem::path& runs, const std::string& name,
                                  const std::filesystem::path& out = {});
 
 /// A run and perhaps one of its checkpoints.
 struct RunReference {
   std::filesystem::path folder;
-  std::string checkpoint;   ///< "" the newest, "best", or a step: "2000"
-  std::vector<std::string> passed_over = {};   ///< newer runs that are damaged, and how
+  std::string checkpoint;                     ///< "" the newest, "best", or a step: "2000"
+  std::vector<std::string> passed_over = {};  ///< newer runs that are damaged, and how
 };
 
 /// "8", "008-vae-mnist", "path/to/run", "last", each perhaps with "@2000" or "@best".

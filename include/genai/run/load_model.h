@@ -9,7 +9,7 @@ namespace genai {
 
 struct LoadedModel {
   const Family* family = nullptr;
-  std::unique_ptr<Model> model;   ///< in evaluation mode, on `device`
+  std::unique_ptr<Model> model;  ///< in evaluation mode, on `device`
   std::filesystem::path run;
   Manifest manifest;
   at::Device device = at::kCPU;
@@ -26,8 +26,8 @@ struct LoadedModel {
   }
 };
 
-/// The checkpoint that is referred to, read once: its manifest and weights belong together, whatever a
-/// training that goes on saves and removes meanwhile.
+/// The checkpoint that is referred to, read once: its manifest and weights belong together,
+/// whatever a training that goes on saves and removes meanwhile.
 Checkpoint open_checkpoint(const RunReference& reference);
 
 /// @param device  where to compute

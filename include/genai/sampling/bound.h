@@ -26,7 +26,7 @@ Tensor discretized_log_likelihood(const Tensor& x0, const Tensor& mean, double s
 using PredictRows = std::function<Tensor(const Tensor& x, const Mixture& level)>;
 
 struct Bound {
-  Tensor prior, steps, decoder;   ///< [B]; their sum bounds -log p(x0)
+  Tensor prior, steps, decoder;  ///< [B]; their sum bounds -log p(x0)
   Tensor total() const;
 };
 

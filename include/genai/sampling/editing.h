@@ -7,9 +7,9 @@ namespace genai {
 
 /// What is known of an image: y = H x0, linear, with a pseudo-inverse.
 struct Measurement {
-  std::function<Tensor(const Tensor& images)> apply;    ///< H
-  std::function<Tensor(const Tensor& known)> invert;    ///< H+: H H+ y = y
-  Tensor known;                                         ///< y
+  std::function<Tensor(const Tensor& images)> apply;  ///< H
+  std::function<Tensor(const Tensor& known)> invert;  ///< H+: H H+ y = y
+  Tensor known;                                       ///< y
 };
 
 /// Pixels where keep [.., H, W] is 1 are those of `image`.

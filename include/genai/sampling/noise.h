@@ -36,10 +36,10 @@ enum class NoiseSchedule {
 struct ProcessConfig {
   Process kind = Process::vp;
   NoiseSchedule schedule = NoiseSchedule::cosine;
-  int64_t steps = 0;          ///< vp: number of noise levels T >= 2; 0: a continuum
-  double center = 0;          ///< edm: mean of log sigma; flow: mean of logit t (in training)
-  double spread = 0;          ///< edm, flow: their standard deviation; 0: t uniform
-  double data_std = 0.5;      ///< edm: standard deviation of the images
+  int64_t steps = 0;      ///< vp: number of noise levels T >= 2; 0: a continuum
+  double center = 0;      ///< edm: mean of log sigma; flow: mean of logit t (in training)
+  double spread = 0;      ///< edm, flow: their standard deviation; 0: t uniform
+  double data_std = 0.5;  ///< edm: standard deviation of the images
 };
 const FieldTable& process_fields();
 
@@ -54,7 +54,7 @@ extern const EnumNames<Spacing> kSpacingNames;
 
 /// Amounts of noise, one for each image of a batch.
 struct Mixture {
-  Tensor alpha, sigma;   ///< [B], float32
+  Tensor alpha, sigma;  ///< [B], float32
 };
 
 /// t in [0, 1]: least to most noise.
@@ -69,7 +69,7 @@ class NoiseProcess {
 
   /// t [B]. Between the levels of a discrete process log(sigma / alpha) is interpolated.
   Mixture at(const Tensor& t) const;
-  NoiseLevel level(double t) const;   ///< t 0: without noise
+  NoiseLevel level(double t) const;  ///< t 0: without noise
   /// The levels of training for numbers [B] uniform in [0, 1).
   Mixture training_levels(const Tensor& uniform) const;
 
@@ -84,7 +84,7 @@ class NoiseProcess {
   Tensor log_ratio(const Tensor& t) const;
 
   ProcessConfig config_;
-  Tensor table_;   // log(sigma / alpha) of the levels 1 .. T of a discrete process
+  Tensor table_;  // log(sigma / alpha) of the levels 1 .. T of a discrete process
 };
 
 /// Smallest and largest ratio of noise to signal that karras and log_snr visit in sampling.

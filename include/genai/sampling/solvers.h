@@ -38,8 +38,8 @@ extern const EnumNames<Solver> kSolverNames;
 
 struct SolverOptions {
   Solver solver = Solver::ipndm;
-  double eta = 0;            ///< ddim: share of the ancestral noise, 0 to 1
-  double churn = 0;          ///< euler, heun: S_churn of Karras et al. 2022, over all steps
+  double eta = 0;    ///< ddim: share of the ancestral noise, 0 to 1
+  double churn = 0;  ///< euler, heun: S_churn of Karras et al. 2022, over all steps
 };
 
 /// What is known at a level that was visited.

@@ -25,12 +25,12 @@ namespace genai {
 
 struct TokenSampling {
   double temperature = 0.8;
-  int64_t top_k = 0;                ///< 0: off
-  double top_p = 1;                 ///< 1: off
-  double min_p = 0;                 ///< 0: off
-  double typical = 1;               ///< 1: off
-  double repetition_penalty = 1;    ///< 1: off
-  int64_t repetition_window = 64;   ///< newest tokens that the penalty looks at; 0: all
+  int64_t top_k = 0;               ///< 0: off
+  double top_p = 1;                ///< 1: off
+  double min_p = 0;                ///< 0: off
+  double typical = 1;              ///< 1: off
+  double repetition_penalty = 1;   ///< 1: off
+  int64_t repetition_window = 64;  ///< newest tokens that the penalty looks at; 0: all
 };
 const FieldTable& token_sampling_fields();
 
@@ -71,10 +71,10 @@ class TokenSampler {
  private:
   struct Entry {
     int32_t token;
-    double logit;      // after the penalty: the order
-    double scaled;     // with temperature, relative to the largest: log of the weight
-    double weight;     // its probability times total_
-    double surprise;   // its distance from the entropy
+    double logit;     // after the penalty: the order
+    double scaled;    // with temperature, relative to the largest: log of the weight
+    double weight;    // its probability times total_
+    double surprise;  // its distance from the entropy
   };
 
   void filter(std::span<const float> logits, std::span<const int32_t> recent);
@@ -88,9 +88,9 @@ class TokenSampler {
 
   TokenSampling options_;
   std::vector<Entry> entries_;
-  size_t sorted_ = 0;             // entries at the front that are sorted, most likely first
-  double total_ = 0;              // of the weights
-  std::vector<char> repeated_;    // [vocabulary], 1 where the penalty counts; 0 between calls
+  size_t sorted_ = 0;           // entries at the front that are sorted, most likely first
+  double total_ = 0;            // of the weights
+  std::vector<char> repeated_;  // [vocabulary], 1 where the penalty counts; 0 between calls
   std::vector<Candidate> candidates_;
 };
 

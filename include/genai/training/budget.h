@@ -1,4 +1,5 @@
-// A time budget: the rate of the first steps says how many fit; when the machine gets slower, fewer.
+// A time budget: the rate of the first steps says how many fit; when the machine gets slower,
+// fewer.
 #pragma once
 #include <cstdint>
 
@@ -9,8 +10,8 @@ class Budget {
   /// @param seconds  of training, with starting and saving
   explicit Budget(double seconds) : seconds_(seconds) {}
 
-  /// Asked after each step; the steps of the whole run: 0 until they are known, then at most as many
-  /// as before.
+  /// Asked after each step; the steps of the whole run: 0 until they are known, then at most as
+  /// many as before.
   /// @param first       step at which this session began
   /// @param done        steps so far
   /// @param now         seconds of training so far

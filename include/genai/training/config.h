@@ -11,7 +11,7 @@ enum class Schedule { constant, linear, cosine };
 
 enum class Optimizer {
   adamw,
-  muon,   ///< for the hidden matrices that a family names (ParameterSet::matrices); AdamW else
+  muon,  ///< for the hidden matrices that a family names (ParameterSet::matrices); AdamW else
 };
 extern const EnumNames<Optimizer> kOptimizerNames;
 
@@ -27,7 +27,7 @@ struct TrainingConfig {
   double weight_decay = 0;
   double muon_momentum = 0.95;
   Schedule schedule = Schedule::constant;
-  double final_rate = 0;   ///< share of the learning rate
+  double final_rate = 0;  ///< share of the learning rate
   int64_t warmup = 0;
   double clip_norm = 0;
   double ema_half_life = 0;

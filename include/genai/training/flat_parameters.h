@@ -70,7 +70,7 @@ class FlatParameters {
   /// Muon's matrices of one shape: neighbours in the buffers.
   struct Stack {
     int64_t offset, count, rows, columns;
-    Tensor of(const Tensor& flat) const;   // [count, rows, columns]
+    Tensor of(const Tensor& flat) const;  // [count, rows, columns]
   };
 
   void update_by_muon(const OptimizerOptions& options, const Tensor& not_finite);
@@ -85,8 +85,8 @@ class FlatParameters {
   int64_t muon_ = 0;     // numbers at the front of the buffers that are Muon's
   int64_t decayed_ = 0;  // numbers at the front that are decayed, Muon's among them
   Tensor values_, gradients_, average_, updates_;
-  Tensor mean_;          // of gradients; Muon's momentum, which is a sum
-  Tensor square_;        // without Muon's part
+  Tensor mean_;    // of gradients; Muon's momentum, which is a sum
+  Tensor square_;  // without Muon's part
 };
 
 }  // namespace genai

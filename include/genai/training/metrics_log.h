@@ -32,7 +32,7 @@ class MetricsLog {
   std::vector<std::string> damaged_;
   EventWriter events_;
   double seconds_ = 0;
-  double start_;   // wall clock at second 0
+  double start_;  // wall clock at second 0
 };
 
 /// The lines of RUN/metrics.jsonl, and which of them are damaged.

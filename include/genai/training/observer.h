@@ -10,21 +10,21 @@ namespace genai {
 
 struct TrainStart {
   std::filesystem::path run;
-  int64_t first_step = 0;      ///< > 0 when resumed
-  int64_t steps = 0;           ///< 0 while a budget is being measured
+  int64_t first_step = 0;  ///< > 0 when resumed
+  int64_t steps = 0;       ///< 0 while a budget is being measured
   double steps_per_epoch = 0;
   int64_t parameters = 0;
-  std::string unit;            ///< what is counted: "images", "tokens"
-  Json maker;                  ///< what pictures say of their making (generation/generate.h)
+  std::string unit;  ///< what is counted: "images", "tokens"
+  Json maker;        ///< what pictures say of their making (generation/generate.h)
   Numerics numerics;
 };
 
 struct StepReport {
   int64_t step = 0, steps = 0;
   double epoch = 0;
-  double seconds = 0;          ///< of training so far, over all sessions
-  double rate = 0;             ///< images or tokens a second
-  Json values;                 ///< means since the last report: {"loss": ..., "kl": ...}
+  double seconds = 0;  ///< of training so far, over all sessions
+  double rate = 0;     ///< images or tokens a second
+  Json values;         ///< means since the last report: {"loss": ..., "kl": ...}
 };
 
 class TrainObserver {

@@ -6,8 +6,8 @@
 
 namespace genai {
 
-/// Tells the observer of pictures, texts, or a forecast of the test part of a series; of nothing for
-/// models that make nothing. The same numbers each time, so that steps can be compared.
+/// Tells the observer of pictures, texts, or a forecast of the test part of a series; of nothing
+/// for models that make nothing. The same numbers each time, so that steps can be compared.
 void show_samples(Model& model, const Dataset& data, at::Device device, int64_t step,
                   TrainObserver& observer);
 

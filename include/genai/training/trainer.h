@@ -13,7 +13,7 @@ namespace genai {
 
 struct TrainRequest {
   const Family& family;
-  Json config;                       ///< resolved: {"model", "data", "training"}
+  Json config;  ///< resolved: {"model", "data", "training"}
   const Dataset* data;
   std::filesystem::path run;         ///< an existing folder
   std::string preset;                ///< its name, or empty
@@ -24,12 +24,12 @@ struct TrainRequest {
 
 struct TrainResult {
   int64_t step = 0, steps = 0;
-  int signal = 0;            ///< the signal that stopped it before the end, or 0
-  double seconds = 0;        ///< of training, over all sessions
-  Json validation;           ///< the last one, or null
+  int signal = 0;      ///< the signal that stopped it before the end, or 0
+  double seconds = 0;  ///< of training, over all sessions
+  Json validation;     ///< the last one, or null
   int64_t best_step = -1;
   double best_value = 0;
-  std::string health;        ///< Model::health of the weights that sample
+  std::string health;  ///< Model::health of the weights that sample
 };
 
 /// Throws Error{usage}, {device} or {data} for what can be known before the first step: settings
@@ -39,9 +39,9 @@ void check_request(const TrainRequest& request);
 /// Trains to the end, or until the observer asks to stop; a checkpoint is saved either way.
 /// k steps, a resume and k more steps give the bits of 2k steps (same build, threads, precision).
 ///
-/// Throws what check_request throws; Error{failure} when another process trains this run (naming its pid) or a file cannot be
-/// written; Error{diverged} when the gradient is not finite in kMaxSkipped updates running:
-/// earlier checkpoints are kept and nothing is saved over them.
+/// Throws what check_request throws; Error{failure} when another process trains this run (naming
+/// its pid) or a file cannot be written; Error{diverged} when the gradient is not finite in
+/// kMaxSkipped updates running: earlier checkpoints are kept and nothing is saved over them.
 TrainResult train(const TrainRequest& request, TrainObserver& observer);
 
 inline constexpr int64_t kMaxSkipped = 5;
