@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "genai/base/bytes.h"
 #include "genai/base/error.h"
 
 extern "C" {
@@ -22,18 +23,6 @@ constexpr int kMaxScans = 100;
 
 [[noreturn]] void damaged_jpeg(const std::string& name, const std::string& why) {
   fail(ErrorKind::data, "cannot read JPEG ", name, ": ", why, "; get or make the file again");
-}
-
-/// An unsigned number of `size` bytes, nothing when it lies outside `bytes`.
-std::optional<uint32_t> tiff_number(std::string_view bytes, uint64_t at, int size, bool little) {
-  if (at > bytes.size() || bytes.size() - at < static_cast<size_t>(size)) return std::nullopt;
-  uint32_t value = 0;
-  for (int i = 0; i < size; ++i) {
-    const auto byte =
-        static_cast<unsigned char>(bytes[at + static_cast<size_t>(little ? size - 1 - i : i)]);
-    value = value << 8 | byte;
-  }
-  return value;
 }
 
 // libjpeg reports errors by a call that must not return. As with libpng, the functions that call
@@ -159,16 +148,16 @@ std::vector<uint8_t> rgb_of_cmyk(const std::vector<uint8_t>& cmyk, bool inverted
 
 int exif_orientation(std::string_view tiff) {
   const bool little = tiff.starts_with("II");
-  if ((!little && !tiff.starts_with("MM")) || tiff_number(tiff, 2, 2, little) != 42u) return 1;
-  const auto directory = tiff_number(tiff, 4, 4, little);
+  if ((!little && !tiff.starts_with("MM")) || read_number(tiff, 2, 2, little) != 42u) return 1;
+  const auto directory = read_number(tiff, 4, 4, little);
   if (!directory) return 1;
-  const uint32_t entries = tiff_number(tiff, *directory, 2, little).value_or(0);
+  const uint32_t entries = read_number(tiff, *directory, 2, little).value_or(0);
   for (uint32_t i = 0; i < entries; ++i) {
     const uint64_t entry = uint64_t{*directory} + 2 + uint64_t{12} * i;  // tag, type, count, value
-    const auto tag = tiff_number(tiff, entry, 2, little);
+    const auto tag = read_number(tiff, entry, 2, little);
     if (!tag) break;
-    if (tag != 0x0112u || tiff_number(tiff, entry + 2, 2, little) != 3u) continue;
-    const uint32_t value = tiff_number(tiff, entry + 8, 2, little).value_or(1);
+    if (tag != 0x0112u || read_number(tiff, entry + 2, 2, little) != 3u) continue;
+    const uint32_t value = read_number(tiff, entry + 8, 2, little).value_or(1);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

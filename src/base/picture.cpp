@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "genai/base/bytes.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/gzip.h"
@@ -40,30 +41,18 @@ constexpr int64_t kMaxImageBytes = 1 << 30;
   fail(ErrorKind::data, "cannot read ", kind, " ", name, ": ", why, "; get or make the file again");
 }
 
-/// An unsigned number of `size` bytes, nothing when it lies outside `bytes`.
-std::optional<uint32_t> number(std::string_view bytes, uint64_t at, int size, bool little) {
-  if (at > bytes.size() || bytes.size() - at < static_cast<size_t>(size)) return std::nullopt;
-  uint32_t value = 0;
-  for (int i = 0; i < size; ++i) {
-    const auto byte =
-        static_cast<unsigned char>(bytes[at + static_cast<size_t>(little ? size - 1 - i : i)]);
-    value = value << 8 | byte;
-  }
-  return value;
-}
-
 /// stb reads zeros after the end of the file, so the size of the pixels is checked here.
 void check_bmp(std::string_view bytes, const std::string& name) {
-  const auto header = number(bytes, 14, 4, true);
+  const auto header = read_number(bytes, 14, 4, true);
   const bool core = header == 12u;  // the OS/2 header has 16-bit sizes
-  const auto width = number(bytes, 18, core ? 2 : 4, true);
-  const auto height = number(bytes, core ? 20 : 22, core ? 2 : 4, true);
-  const auto bits = number(bytes, core ? 24 : 28, 2, true);
+  const auto width = read_number(bytes, 18, core ? 2 : 4, true);
+  const auto height = read_number(bytes, core ? 20 : 22, core ? 2 : 4, true);
+  const auto bits = read_number(bytes, core ? 24 : 28, 2, true);
   if (!header || !width || !height || !bits) damaged("BMP", name, "truncated in its header");
   const uint64_t rows =
       core ? *height : static_cast<uint64_t>(std::abs(int64_t{static_cast<int32_t>(*height)}));
   const uint64_t row_bytes = (uint64_t{*width} * *bits + 31) / 32 * 4;  // < 2^46
-  const uint64_t start = *number(bytes, 10, 4, true);
+  const uint64_t start = *read_number(bytes, 10, 4, true);
   if (start < uint64_t{14} + *header || start > bytes.size() ||
       (row_bytes > 0 && rows > (bytes.size() - start) / row_bytes))
     damaged("BMP", name,
@@ -158,7 +147,7 @@ bool is_webp(std::string_view bytes) {
 
 /// A text may begin with BM too; of a bitmap the four bytes after its size are 0.
 bool is_bmp(std::string_view bytes) {
-  return bytes.starts_with("BM") && number(bytes, 6, 4, true) == 0u;
+  return bytes.starts_with("BM") && read_number(bytes, 6, 4, true) == 0u;
 }
 
 /// What a file that is no picture for us starts like.
@@ -191,11 +180,12 @@ std::optional<std::pair<int64_t, int64_t>> jpeg_size(std::string_view bytes) {
       continue;
     }
     if (code >= 0xC0 && code <= 0xCF && code != 0xC4 && code != 0xC8 && code != 0xCC) {
-      const auto height = number(bytes, at + 5, 2, false), width = number(bytes, at + 7, 2, false);
+      const auto height = read_number(bytes, at + 5, 2, false),
+                 width = read_number(bytes, at + 7, 2, false);
       if (!height || !width) return std::nullopt;
       return std::pair<int64_t, int64_t>(*width, *height);
     }
-    at += 2 + *number(bytes, at + 2, 2, false);
+    at += 2 + *read_number(bytes, at + 2, 2, false);
   }
   return std::nullopt;
 }
@@ -267,15 +257,15 @@ Image read_picture(const std::filesystem::path& path, int64_t max_pixels, Ground
 std::optional<std::pair<int64_t, int64_t>> picture_size(std::string_view bytes) {
   const auto pair = [&](uint64_t width_at, uint64_t height_at, int size,
                         bool little) -> std::optional<std::pair<int64_t, int64_t>> {
-    const auto width = number(bytes, width_at, size, little);
-    const auto height = number(bytes, height_at, size, little);
+    const auto width = read_number(bytes, width_at, size, little);
+    const auto height = read_number(bytes, height_at, size, little);
     if (!width || !height) return std::nullopt;
     return std::pair<int64_t, int64_t>(*width, std::abs(int64_t{static_cast<int32_t>(*height)}));
   };
   if (bytes.starts_with("\x89PNG")) return pair(16, 20, 4, false);
   if (bytes.starts_with("\xFF\xD8\xFF")) return jpeg_size(bytes);
   if (is_bmp(bytes))
-    return number(bytes, 14, 4, true) == 12u ? pair(18, 20, 2, true) : pair(18, 22, 4, true);
+    return read_number(bytes, 14, 4, true) == 12u ? pair(18, 20, 2, true) : pair(18, 22, 4, true);
   WebPBitstreamFeatures features;
   if (is_webp(bytes) && WebPGetFeatures(reinterpret_cast<const uint8_t*>(bytes.data()),
                                         bytes.size(), &features) == VP8_STATUS_OK)

@@ -122,7 +122,8 @@ int edit_verb(const Command& command, EditOptions options) {
   const int64_t usual = request.edit == Edit::blend || request.edit == Edit::vary ? 8 : 4;
   const int64_t count = options.count > 0 ? options.count : usual;
   const RunReference reference = options.run.find();
-  const Manifest manifest = read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
+  Checkpoint checkpoint = open_checkpoint(reference);
+  const Manifest manifest = checkpoint.manifest;
   const Family& family = find_family(manifest.config.at("model").at("family"));
   Settings settings;
   command.apply_fields(settings);
@@ -163,9 +164,10 @@ int edit_verb(const Command& command, EditOptions options) {
           ? fs::path(options.out)
           : run_output(reference.folder,
                        request_name(words + options_name(request.options, defaults)) + ".png");
-  check_writable(out, ".png");
-  const LoadedModel loaded =
-      load_model(reference, options.compute.resolve(manifest.numerics.threads));
+  const bool to_stdout = is_standard_output(out);
+  if (!to_stdout) check_writable(out, ".png");
+  const LoadedModel loaded = load_model(reference, std::move(checkpoint),
+                                        options.compute.resolve(manifest.numerics.threads));
   const auto images = to_images(edit_pixels(loaded, request, count, pictures, others, mask));
   const SheetLayout layout = resolve_layout({.rows = 0, .columns = 0, .scale = options.scale},
                                             count, info.width, info.height);
@@ -174,7 +176,12 @@ int edit_verb(const Command& command, EditOptions options) {
   const Json made = {
       {"edit", options.what},   {"first", request.first},       {"count", count},
       {"class", request.label}, {"strength", request.strength}, {"options", request.options}};
-  write_output(out, encode_png(large, provenance(loaded, made, large, Origin::mixed)));
+  const std::string png = encode_png(large, provenance(loaded, made, large, Origin::mixed));
+  if (to_stdout) {
+    std::cout << png;
+    return 0;
+  }
+  write_output(out, png);
   if (options.preview || (is_terminal(STDOUT_FILENO) && !options.json)) {
     std::cout << half_blocks(sheet, colour_allowed(STDOUT_FILENO));
   }
@@ -224,7 +231,8 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments) {
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
       ->type_name("N")
       ->check(CLI::Range(0, 64));
-  app.add_option("--out", options->out, "PNG file (RUN/out/...)")->type_name("FILE");
+  app.add_option("--out", options->out, "PNG file; - is standard output (RUN/out/...)")
+      ->type_name("FILE");
   app.add_flag("--as-is", options->as_is, "your pictures as they are, neither inverted nor moved");
   app.add_flag("--preview", options->preview, "shows pictures as text even without a terminal");
   app.add_flag("--json", options->json, "one JSON object as the result");
