@@ -6,6 +6,15 @@
 # Searched: TORCH_DIR (variable or environment), CMAKE_PREFIX_PATH, the active Python's torch,
 # build/torch (where tools/quickstart.sh puts the wheel).
 
+set(_header include/torch/csrc/api/include/torch/torch.h)
+foreach(_named ${TORCH_DIR} $ENV{TORCH_DIR})
+  if(NOT EXISTS ${_named}/${_header})
+    message(FATAL_ERROR "TORCH_DIR is ${_named}, where there is no LibTorch. Expected a folder that has "
+      "include/ and lib/: a LibTorch zip, or site-packages/torch of a wheel.")
+  endif()
+  unset(LIBTORCH_ROOT CACHE)  # of an earlier TORCH_DIR
+  unset(LIBTORCH_CUDA_HEADERS CACHE)
+endforeach()
 set(_candidates ${TORCH_DIR} $ENV{TORCH_DIR} ${CMAKE_PREFIX_PATH})
 foreach(_prefix ${CMAKE_PREFIX_PATH})
   # `python -c 'import torch; print(torch.utils.cmake_prefix_path)'` names share/cmake
@@ -21,20 +30,47 @@ if(LIBTORCH_PYTHON)
 endif()
 list(APPEND _candidates ${CMAKE_SOURCE_DIR}/build/torch/torch)
 
-find_path(LIBTORCH_ROOT NAMES include/torch/csrc/api/include/torch/torch.h
+find_path(LIBTORCH_ROOT NAMES ${_header}
   PATHS ${_candidates} NO_DEFAULT_PATH)
 if(NOT LIBTORCH_ROOT)
   message(FATAL_ERROR "LibTorch not found. Run tools/quickstart.sh, or set TORCH_DIR to a folder "
     "that has include/ and lib/ (a LibTorch zip, or site-packages/torch of a wheel).")
 endif()
 
-set(_libraries ${LIBTORCH_ROOT}/lib/libtorch.so ${LIBTORCH_ROOT}/lib/libtorch_cpu.so
+# Before anything is compiled, which an old one would fail at in its own words.
+set(_version)
+foreach(_file include/torch/headeronly/version.h include/torch/csrc/api/include/torch/version.h)
+  if(NOT _version AND EXISTS ${LIBTORCH_ROOT}/${_file})
+    file(STRINGS ${LIBTORCH_ROOT}/${_file} _lines REGEX "define TORCH_VERSION_(MAJOR|MINOR) ")
+    string(REGEX MATCHALL "[0-9]+" _version "${_lines}")
+    list(JOIN _version "." _version)
+  endif()
+endforeach()
+if(NOT _version OR _version VERSION_LESS 2.11)
+  message(FATAL_ERROR "LibTorch >= 2.11 is needed, found ${_version} in ${LIBTORCH_ROOT}. "
+    "Run tools/quickstart.sh without TORCH_DIR, or name a newer one.")
+endif()
+
+# The wheel with CUDA exports parts of a libstdc++ of its own (std::filesystem) that do not work alone:
+# the compiler's comes first.
+set(_libraries stdc++ ${LIBTORCH_ROOT}/lib/libtorch.so ${LIBTORCH_ROOT}/lib/libtorch_cpu.so
   ${LIBTORCH_ROOT}/lib/libc10.so)
 if(EXISTS ${LIBTORCH_ROOT}/lib/libtorch_cuda.so)
   # Nothing refers to a symbol of torch_cuda; without --no-as-needed the linker drops it and
   # torch::cuda::is_available() is false without a word.
   list(APPEND _libraries -Wl,--no-as-needed ${LIBTORCH_ROOT}/lib/libtorch_cuda.so
     ${LIBTORCH_ROOT}/lib/libc10_cuda.so -Wl,--as-needed)
+  # CUDA's headers, for recording steps as graphs (src/core/device.cpp): of the wheel's own packages,
+  # a toolkit or the distribution.
+  file(GLOB _cuda_headers ${LIBTORCH_ROOT}/../nvidia/*/include)
+  # (crt/ is the part that pip keeps in a package of its own, nvidia-cuda-crt.)
+  find_path(LIBTORCH_CUDA_HEADERS crt/host_config.h
+    PATHS ${_cuda_headers} $ENV{CUDA_HOME}/include /usr/local/cuda/include NO_DEFAULT_PATH)
+  find_path(LIBTORCH_CUDA_HEADERS crt/host_config.h)
+  if(NOT LIBTORCH_CUDA_HEADERS)
+    message(STATUS "No headers of CUDA's runtime here: on a GPU every operation of a step is asked for by "
+      "itself. A CUDA toolkit has them, or pip's nvidia-cuda-runtime and nvidia-cuda-crt")
+  endif()
 endif()
 
 # at::parallel_for is a serial loop in code compiled without -fopenmp; linked with it, the system's
@@ -64,16 +100,27 @@ if(NOT LIBTORCH_REPORT OR NOT LIBTORCH_REPORT_ROOT STREQUAL LIBTORCH_ROOT)
     CXX_STANDARD 20
     CMAKE_FLAGS -DCMAKE_BUILD_RPATH=${LIBTORCH_ROOT}/lib
     COMPILE_OUTPUT_VARIABLE _compile_output RUN_OUTPUT_VARIABLE _run_output)
-  if(NOT _compiled)
-    message(FATAL_ERROR "A program with this LibTorch does not compile:\n${_compile_output}")
-  elseif(NOT _ran EQUAL 0)
-    message(FATAL_ERROR "A program with this LibTorch does not run:\n${_run_output}")
+  if(NOT _compiled OR NOT _ran EQUAL 0)
+    string(APPEND _compile_output "${_run_output}")
+    if(_compile_output MATCHES "wrong format|incompatible|not recognized")
+      set(_why "its libraries are for another kind of processor than this one")
+    elseif(_compile_output MATCHES "GLIBC[A-Z]*_[0-9.]+")
+      set(_why "it is built for a newer system (${CMAKE_MATCH_0} is not here)")
+    elseif(_compile_output MATCHES "undefined reference[^\n]*__cxx11")
+      set(_why "it is built for the old ABI of C++ strings (_GLIBCXX_USE_CXX11_ABI=0)")
+    elseif(_compile_output MATCHES "cannot open shared object file|No such file|cannot find")
+      set(_why "a part of it is missing")
+    else()
+      set(_why "the compiler or the program says")
+    endif()
+    string(REGEX MATCHALL "[^\n]*(error|undefined|cannot|GLIBC)[^\n]*" _errors "${_compile_output}")
+    list(SUBLIST _errors 0 3 _errors)
+    list(JOIN _errors "\n  " _errors)
+    message(FATAL_ERROR "The LibTorch in ${LIBTORCH_ROOT} does not work here: ${_why}:\n  ${_errors}\n"
+      "Name another by TORCH_DIR, or run tools/quickstart.sh without it.")
   endif()
   string(STRIP "${_run_output}" _run_output)
   set(LIBTORCH_REPORT "${_run_output}" CACHE INTERNAL "")
   set(LIBTORCH_REPORT_ROOT ${LIBTORCH_ROOT} CACHE INTERNAL "")
 endif()
 message(STATUS "${LIBTORCH_REPORT} (${LIBTORCH_ROOT})")
-if(LIBTORCH_REPORT MATCHES "LibTorch ([0-9]+\\.[0-9]+)" AND CMAKE_MATCH_1 VERSION_LESS 2.11)
-  message(FATAL_ERROR "LibTorch >= 2.11 is needed, found ${CMAKE_MATCH_1}")
-endif()

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "genai/core/device.h"
 #include "genai/core/philox.h"
 
 namespace genai {
@@ -16,7 +17,7 @@ template <class Fill>
 Tensor Draw::make(std::string_view name, at::IntArrayRef shape, int64_t first, Fill fill) const {
   std::vector<int64_t> sizes{items()};
   sizes.insert(sizes.end(), shape.begin(), shape.end());
-  Tensor numbers = at::empty(sizes, at::kFloat);
+  const Tensor numbers = at::empty(sizes, host_options(at::kFloat, device_));
   const int64_t per_item = items() ? numbers.numel() / items() : 0;
   const uint64_t key = stream_key(seed_, purpose_ + "/" + std::string(name));
   float* out = numbers.mutable_data_ptr<float>();
@@ -27,7 +28,7 @@ Tensor Draw::make(std::string_view name, at::IntArrayRef shape, int64_t first, F
            out + i * per_item, per_item);
     }
   });
-  return numbers.to(device_);
+  return numbers.to(device_, /*non_blocking=*/true);
 }
 
 Tensor Draw::normal(std::string_view name, at::IntArrayRef shape, int64_t first) const {

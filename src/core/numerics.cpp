@@ -1,17 +1,21 @@
 #include "genai/core/numerics.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
+#include <cstdlib>
 #include <thread>
 
 #include "genai/base/error.h"
+#include "genai/core/device.h"
 
 namespace genai {
 namespace {
@@ -24,10 +28,32 @@ std::string available() {
   return text;
 }
 
+/// A device that the program itself registered with LibTorch under this name, as tests do.
+bool is_brought_along(const std::string& name) {
+  return name == "hpu:0" && c10::impl::hasDeviceGuardImpl(at::kHPU);
+}
+
+/// From now on LibTorch computes as the numerics say.
+void apply(const Numerics& numerics) {
+  at::set_num_threads(static_cast<int>(numerics.threads));
+  if (!numerics.torch_device().is_cuda()) return;
+  // Equal bits from run to run: cuBLAS has to be told before its first use, by this variable alone.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*replace=*/0);
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicFillUninitializedMemory(false);
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);
+  // Convolutions round to tf32 unless they are told not to; float32 means float32.
+  context.setAllowTF32CuBLAS(numerics.precision == Precision::tf32);
+  context.setAllowTF32CuDNN(numerics.precision == Precision::tf32);
+}
+
 }  // namespace
 
 const EnumNames<Precision> kPrecisionNames = {{Precision::automatic, "auto"},
                                               {Precision::float32, "float32"},
+                                              {Precision::tf32, "tf32"},
                                               {Precision::bfloat16, "bfloat16"}};
 const EnumNames<Layout> kLayoutNames = {{Layout::automatic, "auto"},
                                         {Layout::contiguous, "contiguous"},
@@ -37,22 +63,32 @@ std::vector<std::string> list_devices() {
   std::vector<std::string> devices{kCpu};
   const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
   for (int i = 0; i < gpus; ++i) {
-    devices.push_back(concat("cuda:", i));
+    const std::string gpu = gpu_name(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(i)));
+    devices.push_back(concat("cuda:", i, gpu.empty() ? "" : " (" + gpu + ")"));
   }
   return devices;
 }
 
 std::string check_device(const std::string& name) {
-  if (name == kCpu) return name;
+  if (name == kCpu || is_brought_along(name)) return name;
   const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
                         name.find_first_not_of("0123456789", 5) == std::string::npos;
   if (name != "cuda" && !numbered) {
     fail(ErrorKind::device, "unknown device '", name, "'; expected auto, cpu, cuda or cuda:N");
   }
   const int index = numbered ? std::stoi(name.substr(5)) : 0;
-  if (!torch::cuda::is_available() || index >= static_cast<int>(torch::cuda::device_count())) {
+  const std::string why = why_no_gpu();
+  if (!why.empty() || index >= static_cast<int>(torch::cuda::device_count())) {
     fail(ErrorKind::device, "device '", name, "' is not available; this machine and this build of ",
-         "LibTorch ", TORCH_VERSION, " have: ", available());
+         "LibTorch ", TORCH_VERSION, " have: ", available(), why.empty() ? "" : "; " + why);
+  }
+  const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  try {  // a first number shows what else may be in the way: no code for this GPU, no memory left
+    at::ones({1}, device).sum().item<float>();
+  } catch (const c10::Error& error) {
+    const std::string reason = error.what_without_backtrace();
+    fail(ErrorKind::device, "device '", name,
+         "' cannot be used: ", reason.substr(0, reason.find('\n')));
   }
   return concat("cuda:", index);
 }
@@ -80,15 +116,19 @@ Numerics resolve_numerics(const NumericsRequest& request) {
   numerics.threads = request.threads > 0
                          ? request.threads
                          : static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
-  at::set_num_threads(static_cast<int>(numerics.threads));
   numerics.cpu = at::get_cpu_capability();
   numerics.libtorch = TORCH_VERSION;
+  if (numerics.precision == Precision::tf32 && !numerics.torch_device().is_cuda()) {
+    fail(ErrorKind::device, "training.precision: tf32 is arithmetic of CUDA devices, found ",
+         numerics.device, "; expected float32 or bfloat16");
+  }
+  apply(numerics);
   return numerics;
 }
 
 std::string adopt_numerics(const Numerics& numerics) {
   check_device(numerics.device);
-  at::set_num_threads(static_cast<int>(numerics.threads));
+  apply(numerics);
   std::string warning;
   if (numerics.cpu != at::get_cpu_capability()) {
     warning = concat("the run was computed with ", numerics.cpu, " code, this machine uses ",

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "genai/base/error.h"
+#include "genai/core/device.h"
 #include "genai/core/philox.h"
 #include "genai/data/text_set.h"
 
@@ -104,7 +105,7 @@ Batch Batcher::text_at(const std::vector<int64_t>& positions) const {
 Batch Batcher::images_at(const std::vector<int64_t>& positions) const {
   std::vector<int64_t> items;
   for (const int64_t position : positions) items.push_back(item(position));
-  const Tensor index = at::tensor(items, at::kLong).to(device_);
+  const Tensor index = to_device(items, device_);
   const bool fixed = data_.info.binarize == Binarize::fixed;
   const Draw draw = fixed ? Draw(kProtocolSeed, "binarize/train", items, device_)
                           : Draw(seed_, "binarize", positions, device_);

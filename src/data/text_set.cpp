@@ -7,6 +7,7 @@
 
 #include "genai/base/error.h"
 #include "genai/base/picture.h"
+#include "genai/core/device.h"
 #include "genai/data/series.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_file.h"
@@ -86,9 +87,10 @@ void refuse_settings_of_images(const DataConfig& config) {
 template <class Fill>
 Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device, Fill fill) {
   const auto size = static_cast<int64_t>(rows);
-  const Tensor input = at::full({size, context}, padding, at::kLong);
-  const Tensor target = at::full({size, context}, kNoTarget, at::kLong);
-  const Tensor counts = at::empty({size}, at::kFloat);
+  const auto ids = host_options(at::kLong, device);
+  const Tensor input = at::full({size, context}, padding, ids);
+  const Tensor target = at::full({size, context}, kNoTarget, ids);
+  const Tensor counts = at::empty({size}, host_options(at::kFloat, device));
   double weight = 0;
   for (size_t row = 0; row < rows; ++row) {
     const int64_t at = static_cast<int64_t>(row) * context;
@@ -97,9 +99,9 @@ Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device
     counts.mutable_data_ptr<float>()[row] = static_cast<float>(count);
     weight += static_cast<double>(count);
   }
-  return {.input = input.to(device),
-          .target = target.to(device),
-          .counts = counts.to(device),
+  return {.input = input.to(device, /*non_blocking=*/true),
+          .target = target.to(device, /*non_blocking=*/true),
+          .counts = counts.to(device, /*non_blocking=*/true),
           .sample_ids = {},
           .weight = weight};
 }

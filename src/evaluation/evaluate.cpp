@@ -28,7 +28,6 @@ namespace {
 constexpr int64_t kFeatures = 64;
 /// Counts tried, largest first, when making kSamples would take too long.
 constexpr int64_t kFewer[] = {5000, 2000, 1000};
-constexpr int64_t kTimed = 2 * kChunk;
 constexpr int64_t kSheet = 64;
 constexpr int64_t kEdited = 100;
 /// Seconds that comparing 10,000 samples takes on two cores (docs/results.md).
@@ -143,9 +142,10 @@ std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& dat
 /// The number of samples to make, and the seconds that one takes.
 std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
                                         const EvaluationRequest& request) {
-  generate_samples(loaded, 0, kChunk, request.options);  // the first one allocates
-  const double each =
-      seconds_of([&] { generate_samples(loaded, 0, kTimed, request.options); }) / kTimed;
+  const int64_t chunk = chunk_of(loaded.device), timed = 2 * chunk;
+  generate_samples(loaded, 0, chunk, request.options);  // the first one allocates
+  const double each = seconds_of([&] { generate_samples(loaded, 0, timed, request.options); }) /
+                      static_cast<double>(timed);
   if (request.samples > 0) return {request.samples, each};
   int64_t count = EvaluationRequest::kSamples;
   if (!request.full) {

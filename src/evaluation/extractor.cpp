@@ -113,7 +113,8 @@ Json extractor_recipe() {
   settings.merge({{"training", {{"device", "cpu"}, {"precision", "float32"}, {"threads", 2}}}},
                  "extractor");
   Json config = settings.resolve(run_sections(find_family("classifier")));
-  config["training"].erase("keep");  // says nothing of the weights, so it is not in the name
+  // What says nothing of the weights is not in the name.
+  for (const char* setting : {"keep", "graph"}) config["training"].erase(setting);
   return {{"model", config.at("model")}, {"training", config.at("training")}};
 }
 

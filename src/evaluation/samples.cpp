@@ -31,7 +31,7 @@ constexpr int64_t kCells = 10;
 constexpr int64_t kBaseline = 2000;
 constexpr int64_t kStrip = 16, kStripColumns = 4;
 constexpr int kScoreSeeds = 3;
-constexpr int64_t kGeneratedAtOnce = 10 * kChunk;
+constexpr int64_t kChunksAtOnce = 10;
 
 void tell(const StageProgress& progress, const std::string& stage, double done) {
   if (progress) progress(stage, done);
@@ -172,7 +172,8 @@ Samples generate_samples(const LoadedModel& loaded, int64_t first, int64_t count
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < count;) {
     // Whole chunks, so that none is computed twice.
-    const int64_t to_border = kGeneratedAtOnce - (first + done) % kGeneratedAtOnce;
+    const int64_t at_once = kChunksAtOnce * chunk_of(loaded.device);
+    const int64_t to_border = at_once - (first + done) % at_once;
     const int64_t part = std::min(to_border, count - done);
     parts.push_back(generate_pixels(*loaded.model,
                                     {.first = first + done, .count = part, .options = options},

@@ -11,6 +11,7 @@
 
 #include "genai/base/error.h"
 #include "genai/base/picture.h"
+#include "genai/core/device.h"
 #include "genai/core/numerics.h"
 
 namespace genai {
@@ -71,25 +72,26 @@ Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo
   if (!generator) fail(ErrorKind::usage, "this family does not make images");
   check_request(request, *generator, info);
   const c10::InferenceMode no_autograd;
+  const OwnStream stream(device);
   std::vector<Tensor> parts;
-  const int64_t last = request.first + request.count;
-  for (int64_t chunk = request.first / kChunk * kChunk; chunk < last; chunk += kChunk) {
-    std::vector<int64_t> numbers(kChunk);
+  const int64_t last = request.first + request.count, rows = chunk_of(device);
+  for (int64_t chunk = request.first / rows * rows; chunk < last; chunk += rows) {
+    std::vector<int64_t> numbers(static_cast<size_t>(rows));
     std::iota(numbers.begin(), numbers.end(), chunk);
     Tensor labels;
     if (generator->class_conditional()) {
-      labels = (request.label >= 0 ? at::full({kChunk}, request.label, at::kLong)
-                                   : sample_labels(chunk, kChunk, info.class_count()))
+      labels = (request.label >= 0 ? at::full({rows}, request.label, at::kLong)
+                                   : sample_labels(chunk, rows, info.class_count()))
                    .to(device);
     }
     const Draw draw(kGenerationSeed, "generate", numbers, device);
     const int64_t from = std::max(chunk, request.first) - chunk;
-    const int64_t count = std::min(kChunk, last - chunk) - from;
+    const int64_t count = std::min(rows, last - chunk) - from;
     const Tensor images =
         make ? make(draw, labels, from, count) : generator->generate(draw, labels, request.options);
     if (!images.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model makes pixels that are not numbers (NaN or infinite), ",
-           "among samples ", chunk, " to ", chunk + kChunk - 1);
+           "among samples ", chunk, " to ", chunk + rows - 1);
     }
     parts.push_back(quantized(images).narrow(0, from, count));
   }
@@ -192,7 +194,8 @@ void render_separate(const LoadedModel& loaded, const ImageRequest& request, int
   ImageRequest part = request, one = request;
   one.count = 1;
   for (; part.first < last; part.first += part.count) {
-    part.count = std::min(kChunk - part.first % kChunk, last - part.first);
+    const int64_t rows = chunk_of(loaded.device);
+    part.count = std::min(rows - part.first % rows, last - part.first);
     const auto images =
         to_images(generate_pixels(*loaded.model, part, loaded.manifest.data, loaded.device));
     for (one.first = part.first; const Image& image : images) {

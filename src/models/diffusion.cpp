@@ -5,6 +5,7 @@
 
 #include "genai/base/error.h"
 #include "genai/base/text.h"
+#include "genai/core/device.h"
 #include "genai/sampling/bound.h"
 #include "genai/sampling/from_noise.h"
 
@@ -127,12 +128,13 @@ const FieldTable& diffusion_sampling_fields() {
 /// noisy.
 Tensor evenly_spread(const std::vector<int64_t>& items, at::Device device) {
   constexpr uint64_t kGoldenRatio = 0x9E3779B97F4A7C15;
-  std::vector<float> numbers;
+  const Tensor numbers =
+      at::empty({static_cast<int64_t>(items.size())}, host_options(at::kFloat, device));
+  auto* number = numbers.mutable_data_ptr<float>();
   for (const int64_t item : items) {
-    numbers.push_back(static_cast<float>((static_cast<uint64_t>(item) * kGoldenRatio) >> 40) *
-                      0x1p-24f);
+    *number++ = static_cast<float>((static_cast<uint64_t>(item) * kGoldenRatio) >> 40) * 0x1p-24f;
   }
-  return at::tensor(numbers).to(device);
+  return numbers.to(device, /*non_blocking=*/true);
 }
 
 /// [B] along the images of x.
@@ -326,12 +328,18 @@ class Diffusion : public torch::nn::Module,
       return Mixture{.alpha = at::full({n}, at.alpha, x.options()),
                      .sigma = at::full({n}, at.sigma, x.options())};
     };
-    if (guidance == 0) return prediction(x, level(count), known(labels, count), earlier);
+    const auto predict = [this](const Tensor& at, const Mixture& level, const Tensor& of,
+                                const Tensor& before) {
+      return recorded_({at, level.alpha, level.sigma, of, before}, [this](const auto& in) {
+        return prediction(in[0], {.alpha = in[1], .sigma = in[2]}, in[3], in[4]);
+      });
+    };
+    if (guidance == 0) return predict(x, level(count), known(labels, count), earlier);
     const Tensor none = known({}, count);
-    if (guidance == -1) return prediction(x, level(count), none, earlier);
+    if (guidance == -1) return predict(x, level(count), none, earlier);
     const auto twice = [](const Tensor& t) { return t.defined() ? at::cat({t, t}) : t; };
     const auto both =
-        prediction(twice(x), level(2 * count), at::cat({labels, none}), twice(earlier)).chunk(2);
+        predict(twice(x), level(2 * count), at::cat({labels, none}), twice(earlier)).chunk(2);
     return both[0] + guidance * (both[0] - both[1]);
   }
 
@@ -364,6 +372,7 @@ class Diffusion : public torch::nn::Module,
   int64_t classes_;
   NoiseProcess process_;
   UNet network_{nullptr};
+  RepeatedFunction recorded_;  // predictions of sampling
 };
 
 std::unique_ptr<Model> make_diffusion(const Json& settings, const DataInfo& info) {

@@ -10,7 +10,7 @@
 namespace genai {
 
 Tensor TextModel::mean_loss(const Tensor& logits, const Batch& batch) {
-  return token_losses(logits, batch.target).sum() / batch.weight;
+  return token_losses(logits, batch.target).sum() / batch.counts.sum();
 }
 
 Tensors TextModel::validate(const Batch& batch, Draw&) {

@@ -36,10 +36,10 @@ at::Tensor augment_images(const at::Tensor& images, const AugmentConfig& config,
     const auto limit_of = [&](int64_t side) {
       return static_cast<int64_t>(std::llround(config.translation * static_cast<double>(side)));
     };
-    const at::Tensor limits =
-        at::tensor({limit_of(h), limit_of(w)}, at::kLong).to(uniform.device());
-    const at::Tensor offsets =
-        (uniform.narrow(1, 3, 2) * (2 * limits + 1)).floor().to(at::kLong) - limits;
+    const auto offset = [&](int64_t i, int64_t limit) {
+      return (uniform.select(1, i) * (2 * limit + 1)).floor().to(at::kLong) - limit;
+    };
+    const at::Tensor offsets = at::stack({offset(3, limit_of(h)), offset(4, limit_of(w))}, 1);
     x = shift_images(x + 1, offsets, std::max(limit_of(h), limit_of(w))) - 1;
   }
   if (config.cutout > 0) {

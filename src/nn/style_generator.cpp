@@ -92,6 +92,21 @@ std::vector<std::vector<int64_t>> StyleGenerator::noise_sizes() const {
   return sizes;
 }
 
+at::Tensor enlarge(const at::Tensor& x, int64_t height, int64_t width) {
+  if (x.is_cpu()) return at::upsample_bilinear2d(x, {height, width}, /*align_corners=*/false);
+  // As products by matrices of weights: the gradient of LibTorch's operator for GPUs is a sum in no
+  // fixed order.
+  const auto weights = [&](int64_t to, int64_t from) {  // [to, from]: hats around the old centres
+    const at::Tensor old = at::arange(from, x.options());
+    const at::Tensor place = ((at::arange(to, x.options().dtype(at::kFloat)) + 0.5) *
+                                  (static_cast<double>(from) / static_cast<double>(to)) -
+                              0.5)
+                                 .clamp(0, static_cast<double>(from - 1));
+    return (1 - (place.unsqueeze(1) - old).abs()).clamp_min(0).to(x.scalar_type());
+  };
+  return weights(height, x.size(2)).matmul(x).matmul(weights(width, x.size(3)).t());
+}
+
 at::Tensor StyleGenerator::map(const at::Tensor& points) {
   at::Tensor x = points * (points.square().mean(1, true) + 1e-8).rsqrt();
   for (const auto& layer : *mapping_) x = leaky(layer->as<nn::Linear>()->forward(x));
@@ -115,11 +130,10 @@ at::Tensor StyleGenerator::render(const std::vector<at::Tensor>& styles,
   at::Tensor pixels = image(0);
   for (size_t level = 1; level < heights_.size(); ++level) {
     const size_t at_level = heights_.size() - 1 - level;
-    const std::vector<int64_t> size{heights_[at_level], widths_[at_level]};
-    x = at::upsample_bilinear2d(x, size, false);
+    x = enlarge(x, heights_[at_level], widths_[at_level]);
     convolve();
     convolve();
-    pixels = at::upsample_bilinear2d(pixels, size, false) + image(level);
+    pixels = enlarge(pixels, heights_[at_level], widths_[at_level]) + image(level);
   }
   if (config_.patch > 1) {
     pixels = at::pixel_shuffle(pixels, config_.patch).narrow(2, 0, height_).narrow(3, 0, width_);

@@ -228,7 +228,14 @@ at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
 
   at::Tensor x = images;
   if (h % patch || w % patch) {
-    x = at::replication_pad2d(x, {0, (patch - w % patch) % patch, 0, (patch - h % patch) % patch});
+    // The last column and row again. (A GPU has no padding whose gradient is the same each time.)
+    const auto repeat_last = [&](int64_t dimension, int64_t size) {
+      const int64_t more = (patch - size % patch) % patch;
+      const at::Tensor last = x.narrow(dimension, size - 1, 1);
+      if (more > 0) x = at::cat({x, last.repeat_interleave(more, dimension)}, dimension);
+    };
+    repeat_last(3, w);
+    repeat_last(2, h);
   }
   if (patch > 1) x = at::pixel_unshuffle(x, patch);
   // The order that the kernels of group_norm_silu and winograd work in, whatever the weights' is.

@@ -111,6 +111,14 @@ NoiseProcess::NoiseProcess(const ProcessConfig& config) : config_(config) {
   if (config.steps > 0) table_ = discrete_log_ratios(config.schedule, config.steps);
 }
 
+const Tensor& NoiseProcess::table(at::Device device) const {
+  if (device.is_cpu()) return table_;
+  if (!device_table_.defined() || device_table_.device() != device) {
+    device_table_ = table_.to(device);
+  }
+  return device_table_;
+}
+
 Tensor NoiseProcess::log_ratio(const Tensor& t) const {
   switch (config_.kind) {
     case Process::vp: {
@@ -120,7 +128,8 @@ Tensor NoiseProcess::log_ratio(const Tensor& t) const {
       }
       const auto last = config_.steps - 1;
       const Tensor place = (t * config_.steps - 1).clamp(0, static_cast<double>(last));
-      const Tensor below = place.floor(), table = table_.to(t.device());
+      const Tensor below = place.floor();
+      const Tensor& table = this->table(t.device());
       const auto entry = [&](const Tensor& index) {
         return table.index_select(0, index.to(at::kLong).clamp_max(last).flatten()).view(t.sizes());
       };

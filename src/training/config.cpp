@@ -22,12 +22,15 @@ const FieldTable& numerics_fields() {
           .field("device", &NumericsRequest::device, "auto, cpu, cuda or cuda:N")
           .resumable()
           .field("precision", &NumericsRequest::precision,
-                 "auto: bfloat16 products where the hardware has them, else float32",
+                 "auto: bfloat16 products where the hardware has them, else float32; tf32: CUDA",
                  kPrecisionNames)
           .field("layout", &NumericsRequest::layout, "memory order of images in convolutions",
                  kLayoutNames)
           .field("threads", &NumericsRequest::threads, "CPU threads; 0: all cores",
                  between(0, kMostThreads))
+          .field("graph", &NumericsRequest::graph,
+                 "CUDA: records a training step once and repeats the recording (same bits)")
+          .resumable()
           .table();
   return table;
 }

@@ -97,6 +97,7 @@ FlatParameters::FlatParameters(torch::nn::Module& module, const ParameterSet& se
   mean_ = at::zeros(size, options);
   square_ = at::zeros(size - muon_, options);
   updates_ = at::zeros({}, options);
+  learning_rate_ = at::zeros({}, options.dtype(values_.is_cpu() ? at::kDouble : at::kFloat));
   for (size_t i = 0; i < pieces_.size(); ++i) {
     Tensor parameter = *sources[i];
     pieces_[i].of(values_).copy_(parameter);
@@ -133,9 +134,9 @@ void FlatParameters::update_by_muon(const OptimizerOptions& o, const Tensor& not
   const Tensor direction = at::add(gradient, momentum, o.muon_momentum);
   for (const Stack& stack : stacks_) {
     const Tensor weights = stack.of(values_);
-    const double step = o.learning_rate * muon_scale(stack.rows, stack.columns);
-    set(weights, at::sub(weights * (1 - o.learning_rate * o.weight_decay),
-                         orthogonalized(stack.of(direction)), step));
+    const Tensor step = learning_rate_ * muon_scale(stack.rows, stack.columns);
+    set(weights, weights * (1 - learning_rate_ * o.weight_decay) -
+                     orthogonalized(stack.of(direction)) * step);
   }
 }
 
@@ -147,7 +148,7 @@ void FlatParameters::update_by_adamw(const OptimizerOptions& o, const Tensor& no
     const auto part = [&](const Tensor& flat) { return flat.narrow(0, first, end - first); };
     at::_fused_adamw_({part(values_)}, {part(gradients_)}, {part(mean_)},
                       {square_.narrow(0, first - muon_, end - first)}, {}, {updates_},
-                      o.learning_rate, o.beta1, o.beta2, decay, o.epsilon,
+                      learning_rate_, o.beta1, o.beta2, decay, o.epsilon,
                       /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, not_finite);
   };
   if (o.weight_decay == 0) {

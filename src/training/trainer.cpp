@@ -7,6 +7,7 @@
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
+#include "genai/core/device.h"
 #include "genai/core/philox.h"
 #include "genai/data/text_set.h"
 #include "genai/models/registry.h"
@@ -50,8 +51,32 @@ class Trainer {
 
   void build_model();
   void load(const Checkpoint& checkpoint, bool resume);
+  /// What one micro-batch of an update is computed from.
+  struct Micro {
+    Batch batch;
+    Tensors draws;
+    Tensor weight, share;  // 0-d: of the batch; its part of the whole batch's
+  };
+  /// One update of a phase within a step, with all that changes from step to step.
+  struct Update {
+    size_t phase;
+    int64_t repeat;
+    std::vector<Micro> micros;
+  };
+  /// A step whose updates are those of some phases, and the memory that it reads.
+  struct Step {
+    Repeated repeated;
+    std::vector<Update> updates;
+  };
+
   void train_step(int64_t step);
-  void update(const Phase& phase, int64_t phase_index, int64_t step);
+  std::vector<Update> prepare(int64_t step);
+  static void copy_inputs(const Update& from, Update& to);
+  void compute(const std::vector<Update>& updates, int64_t step);
+  /// 0-d, 1 where the gradient was not finite and nothing was updated.
+  Tensor update(const Update& update, int64_t step);
+  void seed_layers(const std::string& place);
+  /// Throws Error{diverged} after too many updates in a row that were skipped, up to `step`.
   void guard_against_divergence(int64_t step);
   Json validate();
   void take_validation(int64_t step);
@@ -87,6 +112,7 @@ class Trainer {
   Manifest manifest_;
   Numerics numerics_;
   at::Device device_ = at::kCPU;
+  std::optional<OwnStream> stream_;
 
   std::unique_ptr<Model> model_, average_;  // average_: a twin that views the averaged weights
   std::vector<Phase> phases_;
@@ -97,8 +123,10 @@ class Trainer {
 
   std::unique_ptr<MetricsLog> log_;
   Averages averages_;
-  std::vector<Tensor> not_finite_;  // of the last step's updates, read one step late
-  int64_t skipped_ = 0;
+  std::map<std::vector<size_t>, Step> steps_;  // by the phases that update
+  Tensor skipped_;    // [2]: steps with an update that was skipped, in a row and in all
+  int64_t told_ = 0;  // of them all
+  Tensor one_;
   bool warned_ = false;  // one warning a session
   Clock::time_point start_ = Clock::now();
   double earlier_seconds_ = 0;
@@ -145,6 +173,9 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
   }
   manifest_.numerics = numerics_;
   device_ = numerics_.torch_device();
+  stream_.emplace(device_);
+  skipped_ = at::zeros({2}, at::device(device_).dtype(at::kFloat));
+  one_ = at::ones({}, at::device(device_).dtype(at::kDouble));
   build_model();
   batcher_ =
       std::make_unique<Batcher>(*request.data, static_cast<uint64_t>(config_.seed), config_.batch,
@@ -260,7 +291,10 @@ TrainResult Trainer::run() {
     fix_steps_of_budget(step);
     const bool end = step == manifest_.steps;
     const bool validation = end || due(step, config_.validate_every);
-    if (end || step % config_.log_every == 0) report(step);
+    if (end || step % config_.log_every == 0) {
+      if (!device_.is_cpu()) guard_against_divergence(step);
+      report(step);
+    }
     if (validation) take_validation(step);
     if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
       check_folder();
@@ -294,21 +328,20 @@ TrainResult Trainer::run() {
 
 void Trainer::train_step(int64_t step) {
   model_->module().train();
-  for (const auto& [name, value] : model_->scheduled({.step = step, .steps = manifest_.steps})) {
-    Tensor& tensor = scheduled_[name];
-    if (!tensor.defined()) tensor = at::empty({}, at::device(device_).dtype(at::kFloat));
-    tensor.fill_(value);
+  std::vector<Update> updates = prepare(step);
+  std::vector<size_t> phases;
+  for (const Update& update : updates) phases.push_back(update.phase);
+  const bool record = config_.numerics.graph;
+  Step& fixed = steps_.try_emplace(phases, Step{Repeated(device_, record), {}}).first->second;
+  if (device_.is_cpu() || fixed.updates.empty()) {
+    fixed.updates = std::move(updates);
+  } else {
+    for (size_t i = 0; i < updates.size(); ++i) copy_inputs(updates[i], fixed.updates[i]);
   }
-  shared_.assign(static_cast<size_t>(config_.accumulate), {});
-  std::vector<Tensor> not_finite;
-  not_finite.swap(not_finite_);
-  for (size_t i = 0; i < phases_.size(); ++i) {
-    if (step % phases_[i].every == 0) update(phases_[i], static_cast<int64_t>(i), step);
-  }
-  // The flags of the step before are ready by now, whatever the device still works on.
-  not_finite.swap(not_finite_);
-  guard_against_divergence(step);
-  not_finite_.swap(not_finite);
+  // A recorded step draws from one stream; on the CPU each micro-batch begins another.
+  if (!device_.is_cpu()) seed_layers(concat(step));
+  fixed.repeated([&] { compute(fixed.updates, step); });
+  if (device_.is_cpu()) guard_against_divergence(step + 1);
   if (average_) {
     const double seen = static_cast<double>((step + 1) * config_.batch);
     const double half_life = std::min(config_.ema_half_life, kAverageRamp * seen);
@@ -319,69 +352,138 @@ void Trainer::train_step(int64_t step) {
   }
 }
 
-void Trainer::update(const Phase& phase, int64_t phase_index, int64_t step) {
-  FlatParameters& parameters = set(phase.updates);
-  const uint64_t seed = static_cast<uint64_t>(config_.seed);
-  const double factor = learning_rate_factor(config_, step, manifest_.steps);
-  for (int64_t repeat = 0; repeat < phase.repeat; ++repeat) {
-    std::vector<Batch> batches;
-    double total = 0;
-    for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
-      batches.push_back(batcher_->at(step, repeat, micro));
-      total += batches.back().weight;
-    }
-    parameters.zero_gradients();
-    for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
-      const Batch& batch = batches[static_cast<size_t>(micro)];
-      Draw draw(seed, "train/" + phase.name, batch.sample_ids, device_);
-      const Tensors draws = phase.draw ? phase.draw(batch, draw) : Tensors();
-      // What a layer draws by itself (dropout) starts from the position in training too.
-      torch::manual_seed(stream_key(seed, concat("layers/", step, "/", phase_index, "/", repeat,
-                                                 "/", micro, "/", request_.world.rank)));
-      LossInput input{.batch = batch,
-                      .draws = draws,
-                      .scheduled = scheduled_,
-                      .carry = carry_[static_cast<size_t>(micro)],
-                      .shared = shared_[static_cast<size_t>(micro)]};
-      Loss loss;
-      {
-        const MixedPrecision precision(numerics_.precision, device_);
-        loss = phase.loss(input);
-      }
-      const double share = batch.weight / total;
-      (share == 1 ? loss.value : loss.value * share)
-          .backward({}, /*retain_graph=*/false, /*create_graph=*/false, parameters.parameters());
-      loss.logs["loss" + (phases_.size() > 1 ? "/" + phase.name : "")] = loss.value.detach();
-      averages_.add(loss.logs, batch.weight);
-      if (phase_index == 0 && repeat == 0) counted_ += batch.weight;
-    }
-    const Tensor norm = parameters.gradient_norm();
-    const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
-    if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
-    parameters.update({.learning_rate = config_.learning_rate * parameters.rate() * factor,
-                       .beta1 = config_.beta1,
-                       .beta2 = config_.beta2,
-                       .epsilon = config_.epsilon,
-                       .weight_decay = config_.weight_decay,
-                       .muon_momentum = config_.muon_momentum},
-                      not_finite);
-    averages_.add({{"gradient_norm/" + parameters.name(), norm}}, 1);
-    not_finite_.push_back(not_finite);
+void Trainer::copy_inputs(const Update& from, Update& to) {
+  const auto copy = [](const Tensor& source, const Tensor& target) {
+    if (source.defined()) target.copy_(source, /*non_blocking=*/true);
+  };
+  for (size_t i = 0; i < from.micros.size(); ++i) {
+    const Micro &a = from.micros[i], &b = to.micros[i];
+    copy(a.batch.input, b.batch.input);
+    copy(a.batch.target, b.batch.target);
+    copy(a.batch.counts, b.batch.counts);
+    copy(a.weight, b.weight);
+    copy(a.share, b.share);
+    for (const auto& [name, draw] : a.draws) copy(draw, b.draws.at(name));
   }
 }
 
-void Trainer::guard_against_divergence(int64_t step) {
-  if (not_finite_.empty()) return;  // read already, before a checkpoint
-  bool skipped = false;
-  for (const Tensor& flag : not_finite_) skipped |= flag.item<float>() != 0;
-  not_finite_.clear();
-  skipped_ = skipped ? skipped_ + 1 : 0;
-  if (skipped_ == 1) {
-    observer_.warned(
-        concat("the gradient of step ", step, " was not finite; this update is skipped"));
+/// Everything of a step that the host has a part in: batches, random numbers, rates.
+std::vector<Trainer::Update> Trainer::prepare(int64_t step) {
+  for (const auto& [name, value] : model_->scheduled({.step = step, .steps = manifest_.steps})) {
+    Tensor& tensor = scheduled_[name];
+    if (!tensor.defined()) tensor = at::empty({}, at::device(device_).dtype(at::kFloat));
+    tensor.fill_(value);
   }
-  if (skipped_ < kMaxSkipped) return;
-  fail(ErrorKind::diverged, "training diverged: the gradient was not finite in ", kMaxSkipped,
+  const double factor = learning_rate_factor(config_, step, manifest_.steps);
+  for (FlatParameters& set : sets_) {
+    set.set_learning_rate(config_.learning_rate * set.rate() * factor);
+  }
+  const auto scalar = [&](double value, at::ScalarType type) {
+    return at::full({}, value, at::device(device_).dtype(type));
+  };
+  std::vector<Update> updates;
+  for (size_t i = 0; i < phases_.size(); ++i) {
+    const Phase& phase = phases_[i];
+    if (step % phase.every != 0) continue;
+    for (int64_t repeat = 0; repeat < phase.repeat; ++repeat) {
+      Update update{.phase = i, .repeat = repeat, .micros = {}};
+      double total = 0;
+      for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
+        const Batch batch = batcher_->at(step, repeat, micro);
+        Draw draw(static_cast<uint64_t>(config_.seed), "train/" + phase.name, batch.sample_ids,
+                  device_);
+        total += batch.weight;
+        if (i == 0 && repeat == 0) counted_ += batch.weight;
+        update.micros.push_back({.batch = batch,
+                                 .draws = phase.draw ? phase.draw(batch, draw) : Tensors(),
+                                 .weight = scalar(batch.weight, at::kDouble),
+                                 .share = {}});
+      }
+      for (Micro& micro : update.micros) {
+        if (config_.accumulate > 1) micro.share = scalar(micro.batch.weight / total, at::kFloat);
+      }
+      updates.push_back(std::move(update));
+    }
+  }
+  return updates;
+}
+
+/// The device's part of a step. It may be recorded, so nothing here depends on numbers of the host
+/// that change, or waits for one of the device.
+void Trainer::compute(const std::vector<Update>& updates, int64_t step) {
+  shared_.assign(static_cast<size_t>(config_.accumulate), {});
+  const std::vector<Tensors> carried = carry_;
+  std::vector<Tensor> not_finite;
+  for (const Update& each : updates) not_finite.push_back(update(each, step));
+  const Tensor skipped = at::stack(not_finite).amax();
+  skipped_.add_(skipped);
+  skipped_.select(0, 0).mul_(skipped);  // in a row: one more, or none
+  // What is carried on stays where the next step finds it.
+  for (size_t micro = 0; micro < carry_.size(); ++micro) {
+    for (const auto& [name, held] : carried[micro]) {
+      Tensor& made = carry_[micro].at(name);
+      if (!device_.is_cpu()) made = held.copy_(made);
+    }
+  }
+  shared_.clear();
+}
+
+/// What a layer draws by itself (dropout) starts from the position in training too.
+void Trainer::seed_layers(const std::string& place) {
+  torch::manual_seed(stream_key(static_cast<uint64_t>(config_.seed), "layers/" + place));
+}
+
+Tensor Trainer::update(const Update& update, int64_t step) {
+  const Phase& phase = phases_[update.phase];
+  FlatParameters& parameters = set(phase.updates);
+  parameters.zero_gradients();
+  for (size_t micro = 0; micro < update.micros.size(); ++micro) {
+    const Micro& of = update.micros[micro];
+    if (device_.is_cpu()) {
+      seed_layers(concat(step, "/", update.phase, "/", update.repeat, "/", micro, "/",
+                         request_.world.rank));
+    }
+    LossInput input{.batch = of.batch,
+                    .draws = of.draws,
+                    .scheduled = scheduled_,
+                    .carry = carry_[micro],
+                    .shared = shared_[micro]};
+    Loss loss;
+    {
+      const MixedPrecision precision(numerics_.precision, device_);
+      loss = phase.loss(input);
+    }
+    (of.share.defined() ? loss.value * of.share : loss.value)
+        .backward({}, /*retain_graph=*/false, /*create_graph=*/false, parameters.parameters());
+    loss.logs["loss" + (phases_.size() > 1 ? "/" + phase.name : "")] = loss.value.detach();
+    averages_.add(loss.logs, of.weight);
+  }
+  const Tensor norm = parameters.gradient_norm();
+  const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
+  if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
+  parameters.update({.beta1 = config_.beta1,
+                     .beta2 = config_.beta2,
+                     .epsilon = config_.epsilon,
+                     .weight_decay = config_.weight_decay,
+                     .muon_momentum = config_.muon_momentum},
+                    not_finite);
+  averages_.add({{"gradient_norm/" + parameters.name(), norm}}, one_);
+  return not_finite;
+}
+
+void Trainer::guard_against_divergence(int64_t step) {
+  const Tensor skipped = skipped_.to(at::kCPU);
+  const auto in_a_row = skipped[0].item<int64_t>(), in_all = skipped[1].item<int64_t>();
+  const int64_t new_ones = in_all - std::exchange(told_, in_all);
+  if (new_ones > 0 && in_a_row <= new_ones) {
+    observer_.warned(
+        device_.is_cpu()
+            ? concat("the gradient of step ", step, " was not finite; this update is skipped")
+            : concat("the gradient was not finite in ", new_ones, " steps up to ", step,
+                     "; these updates are skipped"));
+  }
+  if (in_a_row < kMaxSkipped) return;
+  fail(ErrorKind::diverged, "training diverged: the gradient was not finite in ", in_a_row,
        " updates up to step ", step, "; the checkpoint of step ", manifest_.step,
        " is kept. Try a lower --learning-rate (now ", config_.learning_rate,
        "), --warmup or --clip-norm 1");
@@ -399,7 +501,8 @@ Json Trainer::validate() {
     const int64_t count = std::min(most, data.test.size() - first);
     const Batch batch = items_batch(data.test, data.info, first, count, device_);
     Draw draw(0, "validate", batch.sample_ids, device_);
-    averages.add(model.validate(batch, draw), batch.weight, batch.counts);
+    averages.add(model.validate(batch, draw), at::full({}, batch.weight, at::kDouble),
+                 batch.counts);
   }
   return averages.take();
 }
@@ -522,7 +625,18 @@ void check_request(const TrainRequest& request) {
 
 TrainResult train(const TrainRequest& request, TrainObserver& observer) {
   check_request(request);
-  return Trainer(request, observer).run();
+  try {
+    return Trainer(request, observer).run();
+  } catch (const c10::OutOfMemoryError& error) {
+    // "CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has ... of which 1 GiB is free. ..."
+    const std::string reason = error.what_without_backtrace(), free = " is free";
+    const size_t end = reason.find(free);
+    fail(ErrorKind::device, "the memory of the GPU is full: ",
+         reason.substr(0, end == std::string::npos ? reason.find('\n') : end + free.size()),
+         "; the last checkpoint is kept. Try a "
+         "smaller --batch, --accumulate 2 or more (the same numbers, computed in parts), or "
+         "--precision bfloat16");
+  }
 }
 
 }  // namespace genai

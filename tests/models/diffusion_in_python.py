@@ -127,7 +127,7 @@ class UNet(nn.Module):
 
     def forward(self, x, t, labels=None):
         half = self.width // 2
-        angles = t[:, None] * torch.exp(torch.arange(half) * (-math.log(10000) / half))
+        angles = t[:, None] * torch.exp(torch.arange(half, device=t.device) * (-math.log(10000) / half))
         c = self.time2(F.silu(self.time1(torch.cat([angles.cos(), angles.sin()], 1))))
         if self.classes is not None:
             c = c + self.classes(labels)

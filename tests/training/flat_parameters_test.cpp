@@ -32,8 +32,8 @@ const ParameterSet kAll{
     .name = "all",
     .parameters = {"gain", "conv.weight", "conv.bias", "dense.weight", "dense.bias"}};
 
-const OptimizerOptions kOptions{
-    .learning_rate = 0.02, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1};
+constexpr double kRate = 0.02;
+const OptimizerOptions kOptions{.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1};
 
 Tensor inputs() {
   return at::linspace(-1, 1, 2 * 3 * 4 * 4).view({2, 3, 4, 4}).sin();
@@ -48,6 +48,7 @@ TEST(FlatParameters, KeepsValuesInAlignedViewsOfOneBuffer) {
   for (const Layout layout : {Layout::contiguous, Layout::channels_last}) {
     OddNet before, net;
     FlatParameters flat(net, kAll, layout, false);
+    flat.set_learning_rate(kRate);
     EXPECT_EQ(flat.parameters().size(), 5u);
     const auto named = before.named_parameters();
     for (const auto& item : net.named_parameters()) {
@@ -84,6 +85,7 @@ TEST(FlatParameters, KeepsValuesInAlignedViewsOfOneBuffer) {
 TEST(FlatParameters, ClipsOnlyGradientsThatAreTooLong) {
   OddNet net;
   FlatParameters flat(net, kAll, Layout::contiguous, false);
+  flat.set_learning_rate(kRate);
   backward(net, flat);
   const Tensor norm = flat.gradient_norm(), before = net.dense->weight.grad().clone();
   flat.clip_gradients(norm, 2 * norm.item<double>());
@@ -98,6 +100,7 @@ TEST(FlatParameters, ClipsOnlyGradientsThatAreTooLong) {
 TEST(FlatParameters, AdamwFollowsItsFormulas) {
   OddNet net;
   FlatParameters flat(net, kAll, Layout::contiguous, false);
+  flat.set_learning_rate(kRate);
   struct State {
     std::vector<double> value, mean, square;
   };
@@ -131,8 +134,7 @@ TEST(FlatParameters, AdamwFollowsItsFormulas) {
         const double mean = state.mean[i] / (1 - std::pow(o.beta1, t));
         const double square = state.square[i] / (1 - std::pow(o.beta2, t));
         const double decay = item.value().dim() >= 2 ? o.weight_decay : 0;
-        state.value[i] -=
-            o.learning_rate * (mean / (std::sqrt(square) + o.epsilon) + decay * state.value[i]);
+        state.value[i] -= kRate * (mean / (std::sqrt(square) + o.epsilon) + decay * state.value[i]);
       }
     }
     if (skipped) net.gain.mutable_grad().fill_(step == 7 ? NAN : INFINITY);
@@ -181,6 +183,7 @@ TEST(FlatParameters, MuonIsForMatricesOfRunsThatAskForIt) {
   const auto train = [](ParameterSet set, Optimizer optimizer) {
     OddNet net;
     FlatParameters flat(net, set, Layout::channels_last, false, optimizer);
+    flat.set_learning_rate(kRate);
     for (int i = 0; i < 3; ++i) {
       backward(net, flat);
       flat.update(kOptions, flag(0));
@@ -207,6 +210,7 @@ TEST(FlatParameters, MuonIsForMatricesOfRunsThatAskForIt) {
 TEST(FlatParameters, ASkippedUpdateChangesNothing) {
   OddNet net;
   FlatParameters flat(net, kAll, Layout::contiguous, false);
+  flat.set_learning_rate(kRate);
   backward(net, flat);
   flat.update(kOptions, flag(0));
   const auto copy = [&] {
@@ -229,14 +233,11 @@ TEST(FlatParameters, AGraphFromBeforeAnUpdateIsRefused) {
   for (const bool decayed : {true, false}) {
     OddNet net;
     FlatParameters flat(net, kAll, Layout::contiguous, false);
+    flat.set_learning_rate(kRate);
     backward(net, flat);
     // The graph holds the weights for its backward pass; the update changes them.
     const Tensor loss = net.forward(inputs().requires_grad_()).square().mean();
-    flat.update({.learning_rate = 0.1,
-                 .beta1 = 0.9,
-                 .beta2 = 0.99,
-                 .epsilon = 1e-8,
-                 .weight_decay = decayed ? 0.1 : 0},
+    flat.update({.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = decayed ? 0.1 : 0},
                 flag(0));
     EXPECT_THROW(loss.backward(), c10::Error);
     EXPECT_NO_THROW(net.forward(inputs()).square().mean().backward());
@@ -247,6 +248,7 @@ TEST(FlatParameters, ChannelsLastGivesTheSameNumbers) {
   const auto train = [](Layout layout) {
     OddNet net;
     FlatParameters flat(net, kAll, layout, true);
+    flat.set_learning_rate(kRate);
     for (int i = 0; i < 5; ++i) {
       backward(net, flat);
       flat.update(kOptions, flag(0));
@@ -269,6 +271,7 @@ TEST(FlatParameters, ChannelsLastGivesTheSameNumbers) {
 TEST(FlatParameters, TheAverageIsSharedWithATwin) {
   OddNet net, twin;
   FlatParameters flat(net, kAll, Layout::contiguous, true);
+  flat.set_learning_rate(kRate);
   flat.share_average(twin);
   const Tensor start = net.dense->weight.detach().clone();
   EXPECT_TRUE(at::equal(twin.dense->weight, start));
@@ -289,6 +292,7 @@ TEST(FlatParameters, TheAverageIsSharedWithATwin) {
 TEST(FlatParameters, WithoutAnAverageATwinHasTheParameters) {
   OddNet net, twin;
   FlatParameters flat(net, kAll, Layout::contiguous, false);
+  flat.set_learning_rate(kRate);
   flat.share_average(twin);
   backward(net, flat);
   flat.update(kOptions, flag(0));
@@ -304,6 +308,7 @@ class FlatParametersFile : public testing::Test {
     for (auto& [name, tensor] : saved_) tensor = tensor.clone();
   }
   static void step(OddNet& net, FlatParameters& flat) {
+    flat.set_learning_rate(kRate);
     backward(net, flat);
     flat.update(kOptions, flag(0));
     flat.update_average(0.5);
@@ -318,6 +323,7 @@ TEST_F(FlatParametersFile, LoadsWhatItSaved) {
   OddNet net, twin;
   // Another layout: files hold tensors in their logical order.
   FlatParameters flat(net, kAll, Layout::contiguous, true);
+  flat.set_learning_rate(kRate);
   flat.share_average(twin);
   {
     const at::NoGradGuard no_grad;

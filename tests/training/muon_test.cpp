@@ -116,12 +116,9 @@ struct Matrices : torch::nn::Module {
 const ParameterSet kSet{.name = "all",
                         .parameters = {"bias", "tall", "wide", "other", "tall_too"},
                         .matrices = {"tall", "wide", "tall_too"}};
-const OptimizerOptions kMuonOptions{.learning_rate = 0.02,
-                                    .beta1 = 0.8,
-                                    .beta2 = 0.95,
-                                    .epsilon = 1e-6,
-                                    .weight_decay = 0.1,
-                                    .muon_momentum = 0.9};
+constexpr double kMuonRate = 0.02;
+const OptimizerOptions kMuonOptions{
+    .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1, .muon_momentum = 0.9};
 
 Tensors everything(Matrices& net, const FlatParameters& flat) {
   Tensors all;
@@ -177,6 +174,7 @@ TEST(Muon, AnUpdateFollowsItsFormulas) {
       mean[item.key()] = square[item.key()] = Numbers(value[item.key()].size());
     }
     FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
+    flat.set_learning_rate(kMuonRate);
     int64_t updates = 0;
     for (int64_t step = 0; step < 6; ++step) {
       net.set_gradients(step);
@@ -192,8 +190,8 @@ TEST(Muon, AnUpdateFollowsItsFormulas) {
           for (size_t i = 0; i < w.size(); ++i) {
             m[i] = o.beta1 * m[i] + (1 - o.beta1) * g[i];
             v[i] = o.beta2 * v[i] + (1 - o.beta2) * g[i] * g[i];
-            w[i] -= o.learning_rate * (name == "other" ? decay : 0) * w[i];
-            w[i] -= o.learning_rate * m[i] / (1 - std::pow(o.beta1, t)) /
+            w[i] -= kMuonRate * (name == "other" ? decay : 0) * w[i];
+            w[i] -= kMuonRate * m[i] / (1 - std::pow(o.beta1, t)) /
                     (std::sqrt(v[i] / (1 - std::pow(o.beta2, t))) + o.epsilon);
           }
           continue;
@@ -208,7 +206,7 @@ TEST(Muon, AnUpdateFollowsItsFormulas) {
         const Numbers direction = orthogonalized_in_double(u, rows, columns);
         const double scale = 0.2 * std::sqrt(static_cast<double>(std::max(rows, columns)));
         for (size_t i = 0; i < w.size(); ++i) {
-          w[i] = w[i] * (1 - o.learning_rate * decay) - o.learning_rate * scale * direction[i];
+          w[i] = w[i] * (1 - kMuonRate * decay) - kMuonRate * scale * direction[i];
         }
       }
       if (skipped) net.named_parameters()["wide"].mutable_grad().fill_(NAN);
@@ -232,6 +230,7 @@ TEST(Muon, AnUpdateFollowsItsFormulas) {
 TEST(Muon, ASkippedUpdateChangesNothing) {
   Matrices net;
   FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
+  flat.set_learning_rate(kMuonRate);
   net.set_gradients(0);
   flat.update(kMuonOptions, flag(0));
   const Tensors before = everything(net, flat);
@@ -253,6 +252,7 @@ TEST(Muon, ASkippedUpdateChangesNothing) {
 TEST(Muon, AGraphFromBeforeAnUpdateIsRefused) {
   Matrices net;
   FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
+  flat.set_learning_rate(kMuonRate);
   const Tensor loss = net.named_parameters()["wide"].square().sum();
   flat.update(kMuonOptions, flag(0));
   EXPECT_THROW(loss.backward(), c10::Error);
@@ -261,6 +261,7 @@ TEST(Muon, AGraphFromBeforeAnUpdateIsRefused) {
 TEST(Muon, WithoutAGradientOnlyTheDecayIsLeft) {
   Matrices net;
   FlatParameters flat(net, kSet, Layout::contiguous, false, Optimizer::muon);
+  flat.set_learning_rate(kMuonRate);
   const Tensors before = everything(net, flat);
   flat.update(kMuonOptions, flag(0));
   for (const char* name : {"tall", "wide", "tall_too", "other", "bias"}) {
@@ -272,6 +273,7 @@ TEST(Muon, WithoutAGradientOnlyTheDecayIsLeft) {
 TEST(Muon, LoadsWhatItSavedAndGoesOn) {
   Matrices net, twin;
   FlatParameters flat(net, kSet, Layout::contiguous, true, Optimizer::muon);
+  flat.set_learning_rate(kMuonRate);
   const auto step = [](Matrices& of, FlatParameters& by, int64_t index) {
     of.set_gradients(index);
     by.update(kMuonOptions, flag(0));
@@ -285,6 +287,7 @@ TEST(Muon, LoadsWhatItSavedAndGoesOn) {
   EXPECT_EQ(saved.count("v/tall"), 0u);
   EXPECT_EQ(saved.count("v/other"), 1u);
   FlatParameters again(twin, kSet, Layout::contiguous, true, Optimizer::muon);
+  again.set_learning_rate(kMuonRate);
   again.load(saved, "file");
   for (int64_t i = 3; i < 5; ++i) {
     step(net, flat, i);
@@ -297,6 +300,7 @@ TEST(Muon, LoadsWhatItSavedAndGoesOn) {
   // A run of AdamW needs more than there is.
   Matrices other;
   FlatParameters adamw(other, kSet, Layout::contiguous, true);
+  adamw.set_learning_rate(kMuonRate);
   expect_error(ErrorKind::data, "file: tensor 'v/tall' is missing",
                [&] { adamw.load(saved, "file"); });
   saved.erase("m/wide");

@@ -7,6 +7,7 @@
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/terminal.h"
+#include "genai/core/device.h"
 #include "genai/core/numerics.h"
 #include "genai/data/dataset.h"
 #include "genai/data/text_data.h"
@@ -46,9 +47,10 @@ int doctor_verb(bool json) {
       {"genai", GENAI_VERSION},
       {"LibTorch", TORCH_VERSION},
       {"devices", devices},
+      {"CUDA", why_no_gpu().empty() ? "can be used" : why_no_gpu()},
       {"CPU code", resolve_numerics({}).cpu},
       {"cores", std::to_string(std::thread::hardware_concurrency())},
-      {"--precision auto", has_fast_bfloat16(at::Device(list_devices().back()))
+      {"--precision auto", has_fast_bfloat16(resolve_numerics({}).torch_device())
                                ? "bfloat16 (this hardware has it)"
                                : "float32 (no AMX, AVX512-BF16 or GPU here)"},
       {"runs", runs_folder().string() + "/ " + writable(runs_folder())},

@@ -11,7 +11,12 @@
 
 namespace genai {
 
-enum class Precision { automatic, float32, bfloat16 };
+enum class Precision {
+  automatic,
+  float32,
+  tf32,      ///< CUDA: products of numbers rounded to 10 bits of fraction, summed in float32
+  bfloat16,  ///< products of numbers rounded to 7 bits of fraction, summed in float32
+};
 extern const EnumNames<Precision> kPrecisionNames;
 
 enum class Layout { automatic, contiguous, channels_last };
@@ -25,6 +30,7 @@ struct NumericsRequest {
   Precision precision = Precision::automatic;
   Layout layout = Layout::automatic;
   int64_t threads = 0;  ///< 0: all cores
+  bool graph = true;    ///< CUDA: steps are recorded and repeated (core/device.h); same bits
 };
 
 /// What it came to; equal Numerics on equal builds give equal bits.

@@ -17,6 +17,10 @@ struct StyledConvolutionImpl : torch::nn::Module {
 };
 TORCH_MODULE(StyledConvolution);
 
+/// Bilinear interpolation of images [B, C, H, W] between the centres of pixels, which gives the
+/// same bits each time on every device.
+at::Tensor enlarge(const at::Tensor& x, int64_t height, int64_t width);
+
 class StyleGenerator : public GeneratorNetwork {
  public:
   StyleGenerator(const GeneratorConfig& config, int64_t in, int64_t channels, int64_t height,

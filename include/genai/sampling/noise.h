@@ -82,9 +82,11 @@ class NoiseProcess {
  private:
   /// log(sigma / alpha) in double.
   Tensor log_ratio(const Tensor& t) const;
+  const Tensor& table(at::Device device) const;
 
   ProcessConfig config_;
-  Tensor table_;  // log(sigma / alpha) of the levels 1 .. T of a discrete process
+  Tensor table_;                 // log(sigma / alpha) of the levels 1 .. T of a discrete process
+  mutable Tensor device_table_;  // the same on the device that asked last
 };
 
 /// Smallest and largest ratio of noise to signal that karras and log_snr visit in sampling.

@@ -7,34 +7,52 @@
 
 namespace genai {
 
-/// Sums on the device; the host waits for it only in take().
+/// Sums on the device, which stay where they are; the host waits for them only in take().
 class Averages {
  public:
   /// @param values   0-d, or one number for each item
+  /// @param weight   0-d
   /// @param counts   what each item counts, their sum is `weight`; undefined: all the same
-  void add(const Tensors& values, double weight, const Tensor& counts = {}) {
+  void add(const Tensors& values, const Tensor& weight, const Tensor& counts = {}) {
     for (const auto& [name, value] : values) {
-      Tensor& sum = sums_[name];
       const bool each = value.dim() > 0 && counts.defined();
       const Tensor weighted =
           each ? (value.detach().to(at::kDouble) * counts).sum()
                : (value.dim() == 0 ? value : value.mean()).detach().to(at::kDouble) * weight;
-      sum = sum.defined() ? sum + weighted : weighted;
-      weights_[name] += weight;
+      Mean& mean = means_[name];
+      if (!mean.sum.defined()) {
+        mean.sum = at::zeros_like(weighted);
+        mean.weight = at::zeros_like(weighted);
+      }
+      mean.sum.add_(weighted);
+      mean.weight.add_(weight);
     }
   }
   /// The means so far; starts anew.
   Json take() {
+    std::vector<Tensor> both;
+    for (const auto& [name, mean] : means_) {
+      both.push_back(mean.sum);
+      both.push_back(mean.weight);
+    }
     Json means = Json::object();
-    for (const auto& [name, sum] : sums_) means[name] = sum.item<double>() / weights_[name];
-    sums_.clear();
-    weights_.clear();
+    if (both.empty()) return means;
+    const Tensor numbers = at::stack(both).to(at::kCPU);
+    const auto* number = numbers.const_data_ptr<double>();
+    for (auto& [name, mean] : means_) {
+      const double sum = *number++, weight = *number++;
+      if (weight > 0) means[name] = sum / weight;
+      mean.sum.zero_();
+      mean.weight.zero_();
+    }
     return means;
   }
 
  private:
-  Tensors sums_;
-  std::map<std::string, double> weights_;
+  struct Mean {
+    Tensor sum, weight;
+  };
+  std::map<std::string, Mean> means_;
 };
 
 }  // namespace genai

@@ -11,7 +11,7 @@
 namespace genai {
 
 struct OptimizerOptions {
-  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  double beta1, beta2, epsilon, weight_decay;
   double muon_momentum = 0.95;
 };
 
@@ -35,6 +35,8 @@ class FlatParameters {
   Tensor gradient_norm() const;
   /// Scales the gradient down to the norm `limit` where its norm is larger.
   void clip_gradients(const Tensor& norm, double limit);
+  /// Of the updates to come. It is kept on the device, where a recorded update finds it.
+  void set_learning_rate(double rate) { learning_rate_.fill_(rate); }
   /// AdamW: D. Kingma, J. Ba, "Adam", 2015, algorithm 1, with decoupled weight decay
   /// (I. Loshchilov, F. Hutter, 2019, algorithm 2). Muon (training/muon.h) with Nesterov's momentum
   /// and the same decay:
@@ -85,8 +87,9 @@ class FlatParameters {
   int64_t muon_ = 0;     // numbers at the front of the buffers that are Muon's
   int64_t decayed_ = 0;  // numbers at the front that are decayed, Muon's among them
   Tensor values_, gradients_, average_, updates_;
-  Tensor mean_;    // of gradients; Muon's momentum, which is a sum
-  Tensor square_;  // without Muon's part
+  Tensor learning_rate_;  // 0-d; float64 on the CPU, float32 on a GPU, as the fused kernels want it
+  Tensor mean_;           // of gradients; Muon's momentum, which is a sum
+  Tensor square_;         // without Muon's part
 };
 
 }  // namespace genai
