@@ -295,9 +295,12 @@ Changes changes_from_json(TokenizerKind kind, const Json& json, const std::strin
   if (!season.is_number_integer() || season < 0 || season > Changes::kLongestSeason)
     fail(ErrorKind::data, name, ": 'season' of a series: expected a whole number from 0 to ",
          Changes::kLongestSeason);
+  const Json series = json.value("series", Json(""));
+  if (!series.is_string()) fail(ErrorKind::data, name, ": 'series' of a series: expected a string");
   Changes::Levels levels{.kind = kind,
                          .season = season.get<int64_t>(),
                          .column = json["column"].get<std::string>(),
+                         .series = series.get<std::string>(),
                          .edges = numbers("edges"),
                          .changes = numbers("changes")};
   if (levels.changes.size() < 2 || levels.changes.size() != levels.edges.size() + 1)
@@ -397,7 +400,11 @@ std::shared_ptr<const Tokenizer> tokenizer_from_json(const Json& json, const std
     }
     case TokenizerKind::differences:
     case TokenizerKind::returns:
-      check_keys(json, {"kind", "season", "column", "edges", "changes"}, name);
+      if (json.contains("series")) {
+        check_keys(json, {"kind", "season", "column", "edges", "changes", "series"}, name);
+      } else {
+        check_keys(json, {"kind", "season", "column", "edges", "changes"}, name);
+      }
       return std::make_shared<Changes>(changes_from_json(kind, json, name));
     case TokenizerKind::words:
       break;

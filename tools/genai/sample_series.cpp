@@ -46,9 +46,9 @@ int sample_series(const TextJob& job) {
                       .options = job.sampling};
   check_request(request, info);
   std::vector<std::string> notes;
-  const auto past =
-      read_column(request.prompt, "--prompt",
-                  {.column = info.tokenizer->changes()->column(), .lone = true, .notes = &notes});
+  ColumnRequest reading = info.tokenizer->changes()->request();
+  reading.notes = &notes;
+  const auto past = read_column(request.prompt, "--prompt", reading);
   for (const std::string& note : notes) say("note: " + note);
   const Json usual =
       usual_sampling(info).resolve({{"sampling", token_sampling_fields()}})["sampling"];
