@@ -30,7 +30,16 @@ std::string gunzip(std::string_view bytes, uint64_t max_output, const std::strin
 
   std::string out, piece(64 * 1024, '\0');
   size_t given = 0;
-  for (int state = Z_OK; state != Z_STREAM_END;) {
+  for (int state = Z_OK;;) {
+    const size_t left = bytes.size() - given + stream.avail_in;
+    if (state == Z_STREAM_END) {
+      // Padding of zeros (tapes, blocks) is passed over, as gzip itself does it.
+      const std::string_view rest = bytes.substr(bytes.size() - left);
+      if (rest.find_first_not_of('\0') == rest.npos) return out;
+      if (!is_gzip(rest))
+        damaged_gzip(name, concat("expected its end, found ", left, " more bytes"));
+      if (inflateReset(&stream) != Z_OK) throw std::bad_alloc();  // the next member
+    }
     if (stream.avail_in == 0) {  // zlib counts in 32 bits
       const size_t n = std::min<size_t>(bytes.size() - given, std::numeric_limits<int>::max());
       if (n == 0) damaged_gzip(name, concat("truncated after ", given, " bytes"));
@@ -50,9 +59,6 @@ std::string gunzip(std::string_view bytes, uint64_t max_output, const std::strin
       damaged_gzip(name, concat("it expands to more than the expected ", max_output, " bytes"));
     out.append(piece, 0, n);
   }
-  if (const size_t rest = bytes.size() - given + stream.avail_in; rest > 0)
-    damaged_gzip(name, concat("expected its end, found ", rest, " more bytes"));
-  return out;
 }
 
 }  // namespace genai

@@ -14,6 +14,7 @@
 #include "genai/base/files.h"
 #include "genai/base/gzip.h"
 #include "genai/base/jpeg.h"
+#include "genai/base/json.h"
 #include "genai/base/png.h"
 
 #pragma GCC diagnostic push
@@ -150,6 +151,20 @@ bool is_bmp(std::string_view bytes) {
   return bytes.starts_with("BM") && read_number(bytes, 6, 4, true) == 0u;
 }
 
+/// "count" of the request in the "genai" text of our pictures; 0: there is none.
+int64_t samples_shown(const Png& png) {
+  for (const PngText& text : png.text) {
+    if (text.keyword != "genai") continue;
+    try {
+      const Json made = parse_json(text.text, text.keyword, ErrorKind::data);
+      return made.at("request").at("count").get<int64_t>();
+    } catch (const std::exception&) {
+      // Others may use the word.
+    }
+  }
+  return 0;
+}
+
 /// What a file that is no picture for us starts like.
 std::string describe(std::string_view bytes) {
   if (bytes.empty()) return "an empty file";
@@ -230,7 +245,8 @@ Picture decode_picture(std::string_view bytes, const std::string& name, int64_t 
     Png png = decode_png(bytes, name, max_pixels, ground);
     return {.image = turn_upright(std::move(png.image), png.orientation),
             .alpha = turn_upright(std::move(png.alpha), png.orientation),
-            .highest = png.highest};
+            .highest = png.highest,
+            .samples = samples_shown(png)};
   }
   if (bytes.starts_with("\xFF\xD8\xFF")) {
     int orientation = 1;

@@ -535,6 +535,25 @@ void Bpe::set_end(int32_t id) {
   end_ = id;
 }
 
+void Bpe::set_role(const std::string& role, int32_t id) {
+  const auto last = static_cast<int32_t>(tokens_.size()) - 1;
+  if ((role != "bos" && role != "pad" && role != "unk") || id < 0 || id > last)
+    fail(ErrorKind::data, "the token '", role, "': expected bos, pad or unk with an id from 0 to ",
+         last, ", found ", id);
+  if (id != end_) roles_[role] = id;
+}
+
+int32_t Bpe::find(const std::string& token) const {
+  for (const auto& [id, text] : specials_) {
+    if (!text.empty() && text == token) return id;
+  }
+  for (size_t id = 0; id < tokens_.size(); ++id) {
+    const auto number = static_cast<int32_t>(id);
+    if (!specials_.contains(number) && to_byte_letters(tokens_[id]) == token) return number;
+  }
+  return -1;
+}
+
 void Bpe::pad(int64_t size) {
   while (static_cast<int64_t>(tokens_.size()) < size) {
     specials_.emplace(static_cast<int32_t>(tokens_.size()), "");

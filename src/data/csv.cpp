@@ -114,29 +114,36 @@ char mark_of(std::string_view text) {
 
 }  // namespace
 
-Csv read_csv(std::string_view text, const std::string& name) {
+Csv parse_csv(std::string_view text) {
   const std::string_view first = text.substr(0, text.find('\n'));
   const bool told =
       first.starts_with("sep=") && trimmed(first.substr(4)).size() <= 1 && first.size() > 4;
-  Csv csv{.mark = told ? first[4] : mark_of(text), .records = {}};
+  Csv csv{.mark = told ? first[4] : mark_of(text), .records = {}, .problem = {}};
   CsvReader reader(text, csv.mark);
   CsvRecord record;
   bool skip = told;
   while (reader.next(record)) {
-    if (!std::exchange(skip, false)) csv.records.push_back(record);
+    if (std::exchange(skip, false)) continue;
+    csv.records.push_back(record);
+    const CsvRecord& begin = csv.records.front();
+    const size_t width = begin.fields.size(), found = record.fields.size();
+    if (found == width || !csv.problem.empty()) continue;
+    csv.problem = concat(
+        "line ", record.line, ": expected ", width, width == 1 ? " field" : " fields",
+        " as in line ", begin.line, ", found ", found,
+        csv.mark == ',' && found > width
+            ? "; where numbers have decimal commas, put them in quotes or part the fields by ;"
+            : "");
   }
-  if (!reader.problem.empty()) fail(ErrorKind::data, name, ": ", reader.problem);
+  // What the reader stops at comes last in the text, but says more than a width that it made wrong.
+  if (!reader.problem.empty()) csv.problem = reader.problem;
+  return csv;
+}
+
+Csv read_csv(std::string_view text, const std::string& name) {
+  Csv csv = parse_csv(text);
+  if (!csv.problem.empty()) fail(ErrorKind::data, name, ": ", csv.problem);
   if (csv.records.empty()) fail(ErrorKind::data, name, ": expected lines of numbers, found none");
-  const size_t width = csv.records.front().fields.size();
-  for (const CsvRecord& other : csv.records) {
-    if (other.fields.size() == width) continue;
-    fail(ErrorKind::data, name, ": line ", other.line, ": expected ", width,
-         width == 1 ? " field" : " fields", " as in line ", csv.records.front().line, ", found ",
-         other.fields.size(),
-         csv.mark == ',' && other.fields.size() > width
-             ? "; where numbers have decimal commas, put them in quotes or part the fields by ;"
-             : "");
-  }
   return csv;
 }
 

@@ -54,10 +54,10 @@ void refuse_settings_of_texts(const DataConfig& config) {
   const DataConfig usual;
   if (config.tokenizer != usual.tokenizer || config.vocabulary != usual.vocabulary ||
       config.context != usual.context || config.lines || !config.validation.empty() ||
-      config.windows != usual.windows || !config.column.empty() || config.season != usual.season ||
-      config.missing != usual.missing) {
+      config.windows != usual.windows || !config.column.empty() || !config.series.empty() ||
+      config.season != usual.season || config.missing != usual.missing) {
     fail(ErrorKind::usage,
-         "data.tokenizer, vocabulary, context, lines, validation, windows, column, ",
+         "data.tokenizer, vocabulary, context, lines, validation, windows, column, series, ",
          "season and missing are for texts and series; '", config.source, "' holds images");
   }
 }
@@ -205,7 +205,10 @@ const FieldTable& data_fields() {
                  "running text: in what order it is read; consecutive for rnn with carry",
                  kWindowsNames)
           .field("column", &DataConfig::column,
-                 "series: name of the CSV column, or its number from 1 on; empty: the last")
+                 "series: name of the CSV column, or its number from 1 on; empty: the only one of "
+                 "values")
+          .field("series", &DataConfig::series,
+                 "series: of several in one table the one of this name, or COLUMN=VALUE,...")
           .field("season", &DataConfig::season,
                  "series: values of a season (12 months of a year): changes are seen against those "
                  "of a season ago; 0: none",

@@ -9,6 +9,7 @@
 #include "genai/base/hash.h"
 #include "genai/base/picture.h"
 #include "genai/data/picture_layout.h"
+#include "genai/data/split_names.h"
 
 namespace genai {
 namespace {
@@ -32,7 +33,7 @@ struct ReadPicture {
 /// What was seen while reading, for the notes.
 struct Findings {
   std::map<std::pair<int64_t, int64_t>, std::vector<std::string>> sizes;  // upright, with pictures
-  std::vector<std::string> failures, transparent, blank, dark;            // blank: nothing is seen
+  std::vector<std::string> failures, transparent, blank, dark, sheets;    // blank: nothing is seen
 };
 
 /// 64-bit FNV-1a, then a finishing mix: near-equal names give unrelated values.
@@ -146,6 +147,23 @@ std::string size_text(const std::pair<int64_t, int64_t>& size) {
   return concat(size.first, "x", size.second);
 }
 
+/// What to do about files that are pictures and yet none for us.
+std::string pictures_not_read(const std::vector<std::string>& others) {
+  static const std::set<std::string> endings{".tif", ".tiff", ".gif",  ".heic", ".heif", ".avif",
+                                             ".jp2", ".svg",  ".jfif", ".psd",  ".ico"};
+  size_t count = 0;
+  std::string first;
+  for (const std::string& other : others) {
+    const std::string ending = lower_case(fs::path(other).extension().string());
+    if (!endings.contains(ending)) continue;
+    if (count++ == 0) first = ending;
+  }
+  if (count == 0) return "";
+  return concat("; ", count, count == 1 ? " is a picture" : " are pictures",
+                " of a kind that is not read (", first,
+                "): convert to PNG, as mogrify -format png *", first, " does");
+}
+
 /// Of pictures of several sizes, or of another shape than the set's.
 void note_sizes(const Findings& findings, const Extent& size, std::vector<std::string>& notes) {
   if (findings.sizes.empty()) return;
@@ -198,7 +216,7 @@ LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& sha
   const PictureLayout layout = arrange_pictures(*files, folder.string());
   if (layout.entries.empty())
     fail(ErrorKind::data, folder.string(), ": expected pictures (", kEndings, "), found ",
-         counted(layout.others.size(), "other file"));
+         counted(layout.others.size(), "other file"), pictures_not_read(layout.others));
   const auto kind = [](int64_t width, int64_t height, int64_t channels) {
     return concat(width, "x", height, channels == 1 ? " grey" : " colour");
   };
@@ -210,13 +228,14 @@ LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& sha
                      .labels = {}};
   for (const PictureEntry& entry : layout.entries) {
     const std::string name = files->where(entry.path);
-    const Image image = without_false_colour(
-        decode_picture(files->read(entry.path), name, kMaxPicturePixels).image);
+    Picture found = decode_picture(files->read(entry.path), name, kMaxPicturePixels);
+    const Image image = without_false_colour(std::move(found.image));
     if (image.width != shape.width || image.height != shape.height ||
         image.channels > shape.channels) {
       fail(ErrorKind::data, name, ": expected every picture to be ",
            kind(shape.width, shape.height, shape.channels), " like the data set, found ",
            kind(image.width, image.height, image.channels),
+           found.samples > 1 ? concat(", a sheet of ", found.samples, " samples") : "",
            "; pictures are measured as they are (`genai sample --separate` writes single ones)");
     }
     append_planes(image, shape.channels, set.pixels);
@@ -269,6 +288,7 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
       const auto [low, high] = std::ranges::minmax(found.image.pixels);
       (high - low < kLeastSeen ? findings.blank : findings.transparent).push_back(entry.path);
     }
+    if (found.samples > 1) findings.sheets.push_back(concat(entry.path, " of ", found.samples));
     if (found.highest > 0 && found.highest <= kTwelveBits) findings.dark.push_back(entry.path);
     Image image = without_false_colour(std::move(found.image));
     if (options.channels == 1 && image.channels == 3) image = to_grey(image);
@@ -293,7 +313,7 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
                         first_names(findings.failures, "; "));
   if (!layout.others.empty())
     skipped = concat("skipped ", counted(layout.others.size(), "other file"), ": ",
-                     first_names(layout.others));
+                     first_names(layout.others), pictures_not_read(layout.others));
   if (pictures.size() < 2)
     fail(ErrorKind::data, name, ": expected at least 2 readable pictures (", kEndings,
          "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
@@ -312,6 +332,11 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
   if (!skipped.empty()) set.notes.push_back(skipped);
   note_sizes(findings, size, set.notes);
   note_transparency(findings, options.ground, set.notes);
+  if (!findings.sheets.empty())
+    set.notes.push_back(concat(
+        counted(findings.sheets.size(), "picture"),
+        " of ours with several samples, read as one picture each: ", first_names(findings.sheets),
+        " (`genai sample --separate` writes single ones)"));
   if (!findings.dark.empty())
     set.notes.push_back(concat(
         counted(findings.dark.size(), "picture"), " with at most ", kTwelveBits,

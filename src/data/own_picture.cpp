@@ -210,6 +210,10 @@ bool has_pen_convention(const DataInfo& info) {
 OwnPicture fit_own_picture(const Picture& picture, const DataInfo& info, Placing placing,
                            const std::string& name) {
   OwnPicture own{.image = picture.image, .said = {}};
+  if (picture.samples > 1) {
+    fail(ErrorKind::data, name, ": is a sheet of ", picture.samples, " samples, expected one ",
+         "picture; `genai sample RUN --seed NUMBER -n 1` makes one of them");
+  }
   if (!picture.alpha.pixels.empty()) {
     if (contrast(own.image) < kLeastContrast) {
       own.image = over_black(own.image, picture.alpha);

@@ -7,31 +7,12 @@
 #include <set>
 
 #include "genai/base/error.h"
+#include "genai/data/csv.h"
+#include "genai/data/split_names.h"
+#include "genai/data/text_file.h"
 
 namespace genai {
 namespace {
-
-std::string lower_case(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-  return text;
-}
-
-/// "train" of "Train", "training_set" or "seg_train"; "test" and "val" alike; else empty.
-std::string split_named(const std::string& folder) {
-  std::string word = lower_case(folder);
-  for (const std::string end : {"set", "images", "imgs", "data", "split"}) {
-    if (!word.ends_with(end) || word == end) continue;
-    word.resize(word.size() - end.size());
-    if (word.back() == '_' || word.back() == '-') word.pop_back();
-    break;
-  }
-  word = word.substr(word.find_last_of("_-") + 1);
-  if (word == "train" || word == "training") return "train";
-  if (word == "test" || word == "testing") return "test";
-  if (word == "val" || word == "valid" || word == "validation" || word == "dev") return "val";
-  return "";
-}
 
 /// Cuts the first folder off `path`; "" when it has none.
 std::string cut_folder(std::string& path) {
@@ -51,16 +32,6 @@ std::set<std::string> first_folders(const std::vector<std::string>& paths) {
   std::set<std::string> folders;
   for (const std::string& path : paths) folders.insert(first_folder(path));
   return folders;
-}
-
-bool hold_splits(const std::set<std::string>& folders) {
-  bool train = false, other = false;
-  for (const std::string& folder : folders) {
-    const std::string split = split_named(folder);
-    train = train || split == "train";
-    other = other || split == "test" || split == "val";
-  }
-  return train && other;
 }
 
 /// Takes off the folders that hold everything, above the splits or above several class folders.
@@ -83,37 +54,6 @@ void descend(std::vector<std::string>& paths, std::vector<std::string>& notes) {
 }
 
 // ---- Tables of labels
-
-/// The rows of a table with commas, semicolons or tabs, cells perhaps in quotes (RFC 4180).
-std::vector<std::vector<std::string>> read_rows(const std::string& text) {
-  const std::string line = text.substr(0, text.find('\n'));
-  char separator = ',';
-  for (const char c : {';', '\t'})
-    if (std::ranges::count(line, c) > std::ranges::count(line, separator)) separator = c;
-  std::vector<std::vector<std::string>> rows;
-  std::vector<std::string> row{""};
-  bool quoted = false;
-  const auto end_row = [&] {
-    if (row.size() > 1 || !row[0].empty()) rows.push_back(row);
-    row = {""};
-  };
-  for (size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"') {
-      row.back() += text[++i];
-    } else if (c == '"' && (quoted || row.back().empty())) {
-      quoted = !quoted;
-    } else if (!quoted && c == separator) {
-      row.emplace_back();
-    } else if (!quoted && (c == '\n' || c == '\r')) {
-      end_row();
-    } else {
-      row.back() += c;
-    }
-  }
-  end_row();
-  return rows;
-}
 
 /// Pictures by what a table may call them: path, file name, file name without its ending.
 class PictureNames {
@@ -145,7 +85,9 @@ struct LabelTable {
 LabelTable read_label_table(const std::string& text, const std::string& name,
                             const std::vector<PictureEntry>& entries) {
   LabelTable table;
-  auto rows = read_rows(text);
+  const Csv csv = parse_csv(plain_text(text, name));
+  std::vector<std::vector<std::string>> rows;
+  for (const CsvRecord& record : csv.records) rows.push_back(record.fields);
   if (rows.empty() || rows[0].size() < 2) return table;
   const PictureNames pictures(entries,
                               split_named(lower_case(std::filesystem::path(name).stem().string())
@@ -163,6 +105,7 @@ LabelTable read_label_table(const std::string& text, const std::string& name,
   }
   const bool header = !pictures.find(rows[0][names]);
   if (most == 0 || 2 * most + (header ? 1 : 0) < seen) return table;
+  if (!csv.problem.empty()) fail(ErrorKind::data, name, ": ", csv.problem);
   size_t labels = rows[0].size();
   if (header) {
     constexpr std::array<const char*, 9> kNames = {"label",      "labels",   "class",
@@ -179,7 +122,6 @@ LabelTable read_label_table(const std::string& text, const std::string& name,
   table.column = header ? rows[0][labels] : "";
   std::map<size_t, std::string> known;
   for (size_t i = header ? 1 : 0; i < rows.size(); ++i) {
-    if (rows[i].size() <= std::max(names, labels)) continue;
     const auto* places = pictures.find(rows[i][names]);
     if (!places || rows[i][labels].empty()) continue;
     if (places->size() > 1)

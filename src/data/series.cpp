@@ -57,7 +57,7 @@ bool is_series_tokenizer(const std::string& name) {
 }
 
 Changes Changes::learn(TokenizerKind kind, std::span<const double> values, int64_t levels,
-                       int64_t season, const std::string& column) {
+                       int64_t season, const std::string& column, const std::string& series) {
   std::vector<double> sorted = changes_of(kind, season, values);
   std::ranges::sort(sorted);
   if (sorted.empty() || sorted.front() == sorted.back()) {
@@ -70,7 +70,12 @@ Changes Changes::learn(TokenizerKind kind, std::span<const double> values, int64
     fail(ErrorKind::usage, "vocabulary: expected 2 to ", count, " levels, no more than there are ",
          "changes, found ", levels);
   }
-  Levels found{.kind = kind, .season = season, .column = column, .edges = {}, .changes = {}};
+  Levels found{.kind = kind,
+               .season = season,
+               .column = column,
+               .series = series,
+               .edges = {},
+               .changes = {}};
   size_t from = 0;
   for (int64_t level = 1; level <= levels; ++level) {
     auto to = static_cast<size_t>(level * count / levels);
@@ -92,7 +97,7 @@ Changes Changes::learn(TokenizerKind kind, std::span<const double> values, int64
 }
 
 std::vector<int32_t> Changes::encode(std::string_view text) const {
-  return encode(read_column(text, "the series", {.column = levels_.column, .lone = true}));
+  return encode(read_column(text, "the series", request()));
 }
 
 std::vector<int32_t> Changes::encode(std::span<const double> values) const {
@@ -132,11 +137,13 @@ std::vector<double> Changes::follow(std::span<const double> past,
 }
 
 Json Changes::to_json() const {
-  return {{"kind", enum_name(kTokenizerNames, levels_.kind)},
-          {"season", levels_.season},
-          {"column", levels_.column},
-          {"edges", levels_.edges},
-          {"changes", levels_.changes}};
+  Json json{{"kind", enum_name(kTokenizerNames, levels_.kind)},
+            {"season", levels_.season},
+            {"column", levels_.column},
+            {"edges", levels_.edges},
+            {"changes", levels_.changes}};
+  if (!levels_.series.empty()) json["series"] = levels_.series;
+  return json;
 }
 
 }  // namespace genai

@@ -9,8 +9,10 @@
 
 #include "genai/base/error.h"
 #include "genai/base/text.h"
+#include "genai/data/cells.h"
 #include "genai/data/csv.h"
 #include "genai/data/series.h"
+#include "genai/data/split_names.h"
 
 namespace genai {
 namespace {
@@ -21,198 +23,13 @@ constexpr double kLargest = 1e100;
 /// (as when clocks are put back) before the table holds more than one series.
 constexpr size_t kMissingPart = 4, kDisorderPart = 20;
 
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return low;
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_missing(const std::string& cell) {
-  static const std::set<std::string> words{"",     "nan", "na",   "n/a", "#n/a", "<na>",
-                                           "null", "nil", "none", "nat", "-",    "."};
-  return words.contains(lower(cell));
-}
-
-// ---- how numbers are written ----
-
-enum class Writing {
-  plain,           ///< 1234.5, 1.2345e3
-  comma_groups,    ///< 1,234.5
-  decimal_commas,  ///< 1234,5 or 1.234,5
-};
-
-/// Signs that part thousands in any writing: spaces that do not break, apostrophes.
-constexpr std::string_view kGroupSigns[] = {"\u00A0", "\u202F", "\u2009", "\u2019", "'"};
-constexpr std::string_view kMinus = "\u2212";
-
-std::string replaced(std::string text, std::string_view what, std::string_view by) {
-  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + by.size())) {
-    text.replace(at, what.size(), by);
-  }
-  return text;
-}
-
-/// "1,234,567" with ',' is "1234567"; none where its groups are not of three digits.
-std::optional<std::string> without_groups(std::string_view whole, char sign) {
-  if (whole.find(sign) == whole.npos) return std::string(whole);
-  std::string digits;
-  for (size_t end = whole.find(sign), at = 0;; end = std::min(whole.find(sign, at), whole.size())) {
-    const std::string_view group = whole.substr(at, end - at);
-    const bool good = std::ranges::all_of(group, is_digit) &&
-                      (digits.empty() ? !group.empty() && group.size() <= 3 : group.size() == 3);
-    if (!good) return {};
-    digits += group;
-    if (end == whole.size()) return digits;
-    at = end + 1;
-  }
-}
-
-std::optional<double> number_in(std::string_view cell, Writing writing) {
-  std::string text(cell);
-  if (text.starts_with(kMinus)) text.replace(0, kMinus.size(), "-");
-  if (text.starts_with('+')) text.erase(0, 1);
-  const bool negative = text.starts_with('-');
-  if (negative) text.erase(0, 1);
-  for (const std::string_view sign : kGroupSigns) text = replaced(text, sign, "_");
-  const char decimal = writing == Writing::decimal_commas ? ',' : '.';
-  const size_t end = std::min(text.find_first_of(concat(decimal, "eE")), text.size());
-  auto whole = without_groups(std::string_view(text).substr(0, end), '_');
-  if (whole && writing == Writing::comma_groups) whole = without_groups(*whole, ',');
-  if (whole && writing == Writing::decimal_commas) whole = without_groups(*whole, '.');
-  if (!whole) return {};
-  std::string rest = text.substr(end);
-  if (rest.starts_with(decimal)) rest[0] = '.';
-  const std::string digits = *whole + rest;
-  // from_chars reads "inf" and "nan", and a second sign.
-  if (digits.empty() || (!is_digit(digits[0]) && digits[0] != '.')) return {};
-  double value = 0;
-  const auto [last, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (last != digits.data() + digits.size()) return {};
-  if (error == std::errc::result_out_of_range)
-    value = digits.find("e-") == digits.npos ? HUGE_VAL : 0;
-  return negative ? -value : value;
-}
-
-std::optional<double> number_in(std::string_view cell) {
-  for (const Writing writing : {Writing::plain, Writing::comma_groups, Writing::decimal_commas}) {
-    if (const auto value = number_in(cell, writing)) return value;
-  }
-  return {};
-}
-
-// ---- what columns hold ----
-
-/// 1 to 12 for "jan" to "december", else 0.
-int month_of(const std::string& word) {
-  static const std::string months[] = {"january",   "february", "march",    "april",
-                                       "may",       "june",     "july",     "august",
-                                       "september", "october",  "november", "december"};
-  for (int month = 0; month < 12; ++month) {
-    if (word.size() >= 3 && months[month].starts_with(word)) return month + 1;
-  }
-  return 0;
-}
-
-bool is_time_word(const std::string& word) {
-  static const std::set<std::string> words{"t",  "z",   "utc", "gmt", "q",   "m",   "w",   "am",
-                                           "pm", "mon", "tue", "wed", "thu", "fri", "sat", "sun"};
-  return words.contains(word) || month_of(word) > 0;
-}
-
-/// "2020-01-31", "31.1.2020 12:00", "Jan 2020", "2020Q1": digits, signs and the words of dates.
-bool is_time(const std::string& cell) {
-  if (number_in(cell, Writing::plain)) return false;
-  size_t digits = 0;
-  std::string word;
-  for (const char c : cell + " ") {
-    if (is_letter(c)) {
-      word += c;
-      continue;
-    }
-    if (!word.empty() && !is_time_word(lower(word))) return false;
-    word.clear();
-    digits += is_digit(c);
-    if (!is_digit(c) && std::string_view(" -/.:,+").find(c) == std::string_view::npos) return false;
-  }
-  return digits >= 3;
-}
-
-/// A number that grows with the time that the cell tells, where its year has four digits; else
-/// none.
-/// @param day_first  what "1/2/2020" means
-std::optional<double> moment_of(const std::string& cell, bool day_first) {
-  if (const auto number = number_in(cell, Writing::plain)) return number;
-  struct Part {
-    size_t digits;
-    double value;
-  };
-  std::vector<Part> date;
-  std::vector<double> clock;
-  double month = 0, afternoon = 0;  // hours
-  bool morning = false;
-  for (size_t at = 0, end = 0; at < cell.size(); at = end) {
-    end = at + 1;
-    if (is_digit(cell[at])) {
-      while (end < cell.size() && is_digit(cell[end])) ++end;
-      const double value = number_in(cell.substr(at, end - at), Writing::plain).value_or(0);
-      const char before = at > 0 ? cell[at - 1] : ' ', after = end < cell.size() ? cell[end] : ' ';
-      if (after == ':' || before == ':') {
-        clock.push_back(value);
-      } else if (before != '.' || clock.empty()) {  // parts of a second do not matter
-        date.push_back({end - at, value});
-      }
-    } else if (is_letter(cell[at])) {
-      while (end < cell.size() && is_letter(cell[end])) ++end;
-      const std::string word = lower(cell.substr(at, end - at));
-      if (month_of(word) > 0) month = month_of(word);
-      if (word == "pm") afternoon = 12;
-      morning = morning || word == "am";
-    } else if (cell[at] == '+' && !clock.empty()) {
-      break;  // a time zone
-    }
-  }
-  const auto is_year = [](const Part& part) { return part.digits == 4; };
-  if (date.empty() || date.size() > 3) return {};
-  double year = 0, day = 0;
-  if (month > 0) {
-    for (const Part& part : date) (is_year(part) ? year : day) = part.value;
-    if (year == 0) return {};
-  } else if (is_year(date.front())) {
-    year = date[0].value;
-    month = date.size() > 1 ? date[1].value : 0;
-    day = date.size() > 2 ? date[2].value : 0;
-  } else if (is_year(date.back())) {
-    const bool three = date.size() == 3;
-    year = date.back().value;
-    month = date[three && day_first ? 1 : 0].value;
-    day = three ? date[day_first ? 0 : 1].value : 0;
-  } else {
-    return {};
-  }
-  if (month > 12 || day > 31) return {};
-  clock.resize(3);
-  if (clock[0] == 12 && (afternoon > 0 || morning)) clock[0] = 0;
-  double moment = year;
-  for (const double part : {month, day, clock[0] + afternoon, clock[1], clock[2]}) {
-    moment = moment * 100 + part;
-  }
-  return moment;
-}
-
 bool is_time_name(const std::string& name) {
   static const std::set<std::string> names{"date", "datetime", "timestamp", "time", "ds"};
-  return names.contains(lower(name));
+  return names.contains(lower_case(name));
 }
 
 bool is_id_name(const std::string& name) {
-  const std::string low = lower(name);
+  const std::string low = lower_case(name);
   return low == "id" || low.ends_with("_id") || low == "series" || low == "item" || low == "store";
 }
 
@@ -224,8 +41,12 @@ struct Lines {
   const std::string& file;
 
   std::string name(size_t column) const {
-    return names.empty() || names[column].empty() ? std::to_string(column + 1)
-                                                  : "'" + names[column] + "'";
+    const std::string text = option(column);
+    return names.empty() || names[column].empty() ? text : "'" + text + "'";
+  }
+  /// As --column takes it.
+  std::string option(size_t column) const {
+    return names.empty() || names[column].empty() ? std::to_string(column + 1) : names[column];
   }
   template <class Test>
   bool all(size_t column, Test test) const {
@@ -238,20 +59,33 @@ struct Lines {
   size_t width() const { return rows.front().fields.size(); }
 };
 
-[[noreturn]] void fail_several(const Lines& lines, const std::string& why) {
+/// @param name  what --series would choose one by; empty: nothing tells them apart
+[[noreturn]] void fail_several(const Lines& lines, const std::string& why,
+                               const std::string& name) {
   fail(ErrorKind::data, lines.file, ": expected one series, found several: ", why,
-       "; leave one of them in the file");
+       name.empty() ? "; leave one of them in the file, or choose by --series COLUMN=VALUE"
+                    : concat("; choose one, as --series \"", name, "\""));
+}
+
+/// What --series says: the name alone, with its column where it is a number.
+std::string chosen_by(const Lines& lines, size_t column, const std::string& name) {
+  return number_in(name) ? concat(lines.option(column), "=", name) : name;
+}
+
+/// Does the column name series, by its own name or by what stands in it?
+bool holds_names(const Lines& lines, size_t column) {
+  const bool id = !lines.names.empty() && is_id_name(lines.names[column]);
+  return column != lines.value && (id || !lines.all(column, [](const std::string& cell) {
+           return is_missing(cell) || is_time(cell) || is_time_word(lower_case(cell)) ||
+                  number_in(cell);
+         }));
 }
 
 /// A column of names each of which stands in lines that follow each other: series one after the
 /// other.
 void check_no_blocks(const Lines& lines) {
   for (size_t column = 0; column < lines.width(); ++column) {
-    const bool id = !lines.names.empty() && is_id_name(lines.names[column]);
-    const bool text = !lines.all(column, [](const std::string& cell) {
-      return is_missing(cell) || is_time(cell) || is_time_word(lower(cell)) || number_in(cell);
-    });
-    if (column == lines.value || !(id || text)) continue;
+    if (!holds_names(lines, column)) continue;
     std::set<std::string> seen;
     bool blocks = true;
     size_t second = 0;
@@ -262,9 +96,11 @@ void check_no_blocks(const Lines& lines) {
       if (seen.size() == 2 && second == 0) second = i;
     }
     if (!blocks || seen.size() < 2 || seen.size() * 3 > lines.rows.size()) continue;
+    const std::string& name = lines.rows[second].fields[column];
     fail_several(lines,
                  concat("column ", lines.name(column), " has ", seen.size(), " names, from line ",
-                        lines.rows[second].line, " on '", lines.rows[second].fields[column], "'"));
+                        lines.rows[second].line, " on '", name, "'"),
+                 chosen_by(lines, column, name));
   }
 }
 
@@ -294,23 +130,20 @@ std::string parts_of_time(const Lines& lines, const CsvRecord& row) {
   static const std::set<std::string> parts{"hour", "minute", "second", "period", "month", "day"};
   std::string all;
   for (size_t column = 0; column < lines.names.size(); ++column) {
-    if (column != lines.value && parts.contains(lower(lines.names[column]))) {
+    if (column != lines.value && parts.contains(lower_case(lines.names[column]))) {
       all += "\n" + row.fields[column];
     }
   }
   return all;
 }
 
-/// What tells line `b` from line `a` of the same time: ", of 'x' in column 'id' where it was 'y'".
-std::string other_name(const Lines& lines, size_t a, size_t b) {
-  for (size_t column = 0; column < lines.width(); ++column) {
-    const std::string &old = lines.rows[a].fields[column], &now = lines.rows[b].fields[column];
-    const bool name = !number_in(old) || (!lines.names.empty() && is_id_name(lines.names[column]));
-    if (column != lines.value && old != now && name) {
-      return concat(", of '", now, "' in column ", lines.name(column), " where it was '", old, "'");
-    }
-  }
-  return "";
+/// The column that tells line `b` from line `a` of the same time; the width where none does.
+size_t telling_column(const Lines& lines, size_t a, size_t b) {
+  size_t column = 0;
+  while (column < lines.width() && (lines.rows[a].fields[column] == lines.rows[b].fields[column] ||
+                                    !holds_names(lines, column)))
+    ++column;
+  return column;
 }
 
 /// How many times are later than the one before, and how many earlier.
@@ -349,16 +182,21 @@ bool is_turned_around(const Lines& lines, std::vector<std::string>* notes) {
     return false;
   }
   std::unordered_map<std::string, size_t> seen;  // the first line of a time
-  std::string again;                             // of the first one that comes twice
+  std::string again, name;                       // of the first one that comes twice
   size_t twice = 0;
   for (size_t i = 0; i < times.size(); ++i) {
     const auto [place, fresh] = seen.try_emplace(times[i] + parts_of_time(lines, lines.rows[i]), i);
     if (fresh || twice++ > 0) continue;
     again = concat("line ", lines.rows[i].line, " has the time of line ",
-                   lines.rows[place->second].line, " again (", times[i], ")",
-                   other_name(lines, place->second, i));
+                   lines.rows[place->second].line, " again (", times[i], ")");
+    const size_t column = telling_column(lines, place->second, i);
+    if (column == lines.width()) continue;
+    const std::string &old = lines.rows[place->second].fields[column],
+                      &now = lines.rows[i].fields[column];
+    again += concat(", of '", now, "' in column ", lines.name(column), " where it was '", old, "'");
+    name = chosen_by(lines, column, old);
   }
-  if (twice * kDisorderPart > times.size()) fail_several(lines, again);
+  if (twice * kDisorderPart > times.size()) fail_several(lines, again, name);
   const std::optional<Order> order = order_of(times);
   if (!order) return false;
   if (order->back > 0 && order->forth * kDisorderPart <= order->back) {
@@ -435,7 +273,7 @@ void check_no_halves(const Csv& csv, const ColumnRequest& request, const std::st
   for (const CsvRecord& record : csv.records) {
     const auto whole = [](std::string_view cell, bool sign) {
       if (sign && (cell.starts_with('-') || cell.starts_with('+'))) cell.remove_prefix(1);
-      return !cell.empty() && std::ranges::all_of(cell, is_digit);
+      return !cell.empty() && cell.find_first_not_of("0123456789") == cell.npos;
     };
     if (!whole(record.fields[0], true) || !whole(record.fields[1], false)) return;
   }
@@ -540,23 +378,139 @@ std::vector<double> filled(const std::vector<std::optional<double>>& found, cons
   return values;
 }
 
-/// Other columns that one may have meant.
-void note_other_columns(const Lines& lines, const ColumnRequest& request) {
-  if (!request.notes || !request.column.empty() || lines.names.empty()) return;
-  std::vector<std::string> others;
+// ---- which column, when nobody says ----
+
+/// Do the numbers count the lines, up or down, or never change?
+bool says_nothing(const Lines& lines, size_t column) {
+  std::optional<double> before;
+  bool up = true, down = true, same = true;
+  int steps = 0;
+  for (const CsvRecord& row : lines.rows) {
+    const auto value = number_in(row.fields[column]);
+    if (!value || !before) {
+      before = value ? value : before;
+      continue;
+    }
+    ++steps;
+    up = up && *value == *before + 1;
+    down = down && *value == *before - 1;
+    same = same && *value == *before;
+    before = value;
+  }
+  return (steps > 0 && same) || (steps > 1 && (up || down));
+}
+
+/// Columns that hold numbers, mostly, and are neither times nor names of series nor a count.
+std::vector<size_t> value_columns(const Lines& lines) {
+  static const std::set<std::string> parts{"year",    "quarter", "month",  "week",  "day",
+                                           "weekday", "hour",    "minute", "second"};
+  std::vector<size_t> columns;
   for (size_t column = 0; column < lines.width(); ++column) {
-    const std::string low = lower(lines.names[column]);
-    const bool numbers = lines.all(column, [](const auto& cell) {
-      return is_missing(cell) || number_in(cell, Writing::plain);
+    const auto numbers = std::ranges::count_if(lines.rows, [&](const CsvRecord& row) {
+      return is_missing(row.fields[column]) || number_in(row.fields[column]).has_value();
     });
-    if (column != lines.value && numbers && !lines.holds_times(column) && !low.empty()) {
-      others.push_back(lines.names[column]);
+    const std::string name = lines.names.empty() ? "" : lower_case(lines.names[column]);
+    if (2 * static_cast<size_t>(numbers) >= lines.rows.size() && !is_time_name(name) &&
+        !is_id_name(name) && !parts.contains(name) && !says_nothing(lines, column)) {
+      columns.push_back(column);
     }
   }
-  if (others.empty()) return;
-  request.notes->push_back(concat(lines.file, ": read column ", lines.name(lines.value),
-                                  ", the last one; other columns of numbers: ", list_of(others),
-                                  " (--column)"));
+  return columns;
+}
+
+/// The only column of values, or the only one called so. Throws where one may mean several.
+size_t choose_column(const Lines& lines, const ColumnRequest& request) {
+  static const std::set<std::string> obvious{"value", "values", "y", "target", "close"};
+  const size_t last = lines.width() - 1;
+  if (last == 0) return 0;
+  const std::vector<size_t> columns = value_columns(lines);
+  const bool last_fits = std::ranges::count(columns, last) > 0;
+  if (columns.empty() || (request.settled && last_fits)) return last;
+  size_t chosen = columns.front(), called_so = 0;
+  std::vector<std::string> names;
+  for (const size_t column : columns) {
+    names.push_back(lines.option(column));
+    if (lines.names.empty() || !obvious.contains(lower_case(lines.names[column]))) continue;
+    chosen = column;
+    ++called_so;
+  }
+  if (columns.size() > 1 && called_so != 1) {
+    fail(ErrorKind::data, lines.file, ": expected one column of values, found ", columns.size(),
+         ": ", list_of(names), "; say which, as --column \"", names.back(), "\"");
+  }
+  if (columns.size() > 1 && request.notes) {
+    names.erase(names.begin() + (std::ranges::find(columns, chosen) - columns.begin()));
+    request.notes->push_back(concat(lines.file, ": read column ", lines.name(chosen),
+                                    "; other columns of numbers: ", list_of(names), " (--column)"));
+  }
+  if (request.chosen && (columns.size() > 1 || chosen != last)) {
+    *request.chosen = lines.option(chosen);
+  }
+  return chosen;
+}
+
+// ---- one series of several ----
+
+/// A column and what stands in it in the lines of the series.
+struct Key {
+  size_t column;
+  std::string name;
+};
+
+/// "a" or "store=1" of --series.
+Key find_key(const Lines& lines, const std::string& text) {
+  const size_t equals = text.find('=');
+  for (size_t column = 0; column < lines.width() && equals != text.npos; ++column) {
+    const std::string name = text.substr(0, equals);
+    if (name == std::to_string(column + 1) || (!lines.names.empty() && lines.names[column] == name))
+      return {column, text.substr(equals + 1)};
+  }
+  std::vector<size_t> found;
+  std::set<std::string> names;
+  for (size_t column = 0; column < lines.width(); ++column) {
+    if (!holds_names(lines, column)) continue;
+    std::set<std::string> here;
+    for (const CsvRecord& row : lines.rows) here.insert(row.fields[column]);
+    if (here.contains(text)) found.push_back(column);
+    names.merge(here);
+  }
+  if (found.size() == 1) return {found.front(), text};
+  if (found.size() > 1) {
+    fail(ErrorKind::data, lines.file, ": the name '", text, "' of --series stands in columns ",
+         lines.name(found[0]), " and ", lines.name(found[1]), "; say which, as --series \"",
+         lines.option(found[0]), "=", text, "\"");
+  }
+  constexpr size_t kListed = 8;
+  std::vector<std::string> listed(names.begin(), names.end());
+  const bool more = listed.size() > kListed;
+  if (more) listed.resize(kListed);
+  fail(ErrorKind::data, lines.file, ": no series '", text, "'; ",
+       listed.empty() ? "no column of it holds names (--series COLUMN=VALUE)"
+                      : concat("expected one of ", list_of(listed), more ? ", ..." : ""));
+}
+
+/// The lines of the series that `request` names.
+std::vector<CsvRecord> lines_of_series(const Lines& lines, const ColumnRequest& request) {
+  std::vector<CsvRecord> rows(lines.rows.begin(), lines.rows.end());
+  bool names = false;
+  for (size_t column = 0; column < lines.width(); ++column)
+    names = names || holds_names(lines, column);
+  if (request.lone && !names) return rows;
+  const std::string& all = request.series;
+  for (size_t at = 0; at < all.size();) {
+    // Names may hold commas: only those before another COLUMN= part them.
+    size_t end = all.size();
+    if (const size_t equals = all.find('=', all.find(',', at)); equals != all.npos)
+      end = all.rfind(',', equals);
+    const Key key = find_key(lines, all.substr(at, end - at));
+    std::erase_if(rows, [&](const CsvRecord& row) { return row.fields[key.column] != key.name; });
+    if (rows.empty()) {
+      fail(ErrorKind::data, lines.file, ": no line of the series ", all, ": none has '", key.name,
+           "' in column ", lines.name(key.column));
+    }
+    at = end + 1;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -569,16 +523,23 @@ std::vector<double> read_column(std::string_view text, const std::string& name,
   bool names = false;
   const size_t place = find_column(csv, request, name, names);
   if (!names) check_no_halves(csv, request, name);
-  const Lines lines{.rows = std::span(csv.records).subspan(names ? 1 : 0),
-                    .names = names ? csv.records.front().fields : std::vector<std::string>(),
-                    .value = place,
-                    .file = name};
+  Lines lines{.rows = std::span(csv.records).subspan(names ? 1 : 0),
+              .names = names ? csv.records.front().fields : std::vector<std::string>(),
+              .value = place,
+              .file = name};
   if (lines.rows.empty())
     fail(ErrorKind::data, name, ": expected lines of numbers, found names alone");
+  std::vector<CsvRecord> rows;
+  if (!request.series.empty()) {
+    if (request.column.empty()) lines.value = lines.width();  // not known yet
+    rows = lines_of_series(lines, request);
+    lines.rows = rows;
+  }
+  lines.value = request.column.empty() ? choose_column(lines, request) : place;
   const Writing writing = find_writing(lines, csv.mark, request.notes);
   std::vector<std::optional<double>> found;
   for (const CsvRecord& row : lines.rows) {
-    const std::string& cell = row.fields[place];
+    const std::string& cell = row.fields[lines.value];
     found.push_back(is_missing(cell) ? std::nullopt : number_in(cell, writing));
     if (found.back() && !(std::abs(*found.back()) <= kLargest)) {
       fail(ErrorKind::data, name, ": line ", row.line,
@@ -586,10 +547,10 @@ std::vector<double> read_column(std::string_view text, const std::string& name,
     }
   }
   const bool turned = is_turned_around(lines, request.notes);
-  note_other_columns(lines, request);
   std::vector<double> values = filled(found, lines, request);
   if (values.empty())
-    fail(ErrorKind::data, name, ": expected numbers in column ", lines.name(place), ", found none");
+    fail(ErrorKind::data, name, ": expected numbers in column ", lines.name(lines.value),
+         ", found none");
   if (turned) std::ranges::reverse(values);
   return values;
 }

@@ -110,13 +110,22 @@ void cut_items(const std::string& name, std::string_view text, const TextOptions
 }
 
 /// The two parts as numbers a line.
-void cut_series(const TextOptions& options, std::string_view text, TextData& data) {
+/// @param validation  a text of its own; empty: the end of `text`
+void cut_series(const TextOptions& options, std::string_view text, const std::string& validation,
+                TextData& data) {
   constexpr size_t kLeast = 8;
-  ColumnRequest request{.column = options.column, .missing = options.missing, .notes = &data.notes};
+  ColumnRequest request{.column = options.column,
+                        .missing = options.missing,
+                        .series = options.which,
+                        .settled = options.settled,
+                        .notes = &data.notes,
+                        .chosen = &data.column};
   std::vector<double> values = read_column(text, options.source, request);
+  request.column = data.column;
   size_t cut = values.size();
-  if (!options.validation.empty()) {
-    const auto more = read_column(read_text(options.validation), options.validation, request);
+  if (!validation.empty()) {
+    const auto more = read_column(
+        validation, options.validation.empty() ? options.source : options.validation, request);
     values.insert(values.end(), more.begin(), more.end());
   } else {
     cut = std::clamp(train_count(cut, options.validation_share), size_t{1}, cut);
@@ -239,24 +248,28 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
   data.items = options.lines || is_sums;
   data.series = options.series;
   data.column = options.column;
+  data.which = options.which;
   data.season = options.season;
   if (options.series && data.items)
     fail(ErrorKind::usage, "lines: the numbers of a series follow each other; for lines of text ",
          "use another tokenizer than differences and returns");
-  if (!options.series && (!options.column.empty() || options.season != 0))
-    fail(ErrorKind::usage, "column and season are for a series of numbers; expected the tokenizer ",
-         "differences or returns with them");
-  std::string text = is_sums ? sums_text()
-                     : known ? load_known_text(shakespeare(), data_dir, fetch)
-                             : read_text(options.source, options.raw, &data.notes);
+  if (!options.series && (!options.column.empty() || !options.which.empty() || options.season != 0))
+    fail(ErrorKind::usage, "column, series and season are for a series of numbers; expected the ",
+         "tokenizer differences or returns with them");
+  auto [text, validation] = is_sums ? TextParts{sums_text(), ""}
+                            : known ? TextParts{load_known_text(shakespeare(), data_dir, fetch), ""}
+                                    : read_text_parts(options.source, options.raw, &data.notes);
+  if (!options.validation.empty())
+    validation = read_text(options.validation, options.raw, &data.notes);
   if (options.series) {
-    cut_series(options, text, data);
-  } else if (!options.validation.empty()) {
+    cut_series(options, text, validation, data);
+  } else if (!validation.empty()) {
     data.train = std::move(text);
-    data.validation = read_text(options.validation, options.raw, &data.notes);
+    data.validation = std::move(validation);
     if (data.items) {
+      const std::string& name = options.validation.empty() ? options.source : options.validation;
       data.train = joined(items_of(data.train, options.source, data));
-      data.validation = joined(items_of(data.validation, options.validation, data));
+      data.validation = joined(items_of(data.validation, name, data));
     }
   } else if (data.items) {
     cut_items(options.source, text, options, is_sums ? kSumsSeed : options.seed, data);
@@ -280,7 +293,8 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const TextData& data, const std:
     if (name != tokenizer) continue;
     if (data.series && is_series_tokenizer(name)) {
       return std::make_shared<Changes>(Changes::learn(kind, read_column(data.train, data.source),
-                                                      vocabulary, data.season, data.column));
+                                                      vocabulary, data.season, data.column,
+                                                      data.which));
     }
     const bool both = kind == TokenizerKind::characters;
     return make_tokenizer(kind, both ? data.train + data.validation : data.train, vocabulary);

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <optional>
+#include <set>
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/gzip.h"
 #include "genai/base/text.h"
 #include "genai/data/picture_files.h"
+#include "genai/data/split_names.h"
 #include "genai/data/unicode.h"
 
 namespace genai {
@@ -143,45 +146,107 @@ std::string plain_text(std::string bytes, const std::string& name,
                        std::vector<std::string>* notes) {
   if (is_gzip(bytes)) bytes = gunzip(bytes, kMaxText, name);
   std::string text = from_other_encodings(std::move(bytes), name, notes);
-  if (text.find("\r\n") == text.npos || has_zero(text)) return text;
+  if (text.find('\r') == text.npos || has_zero(text)) return text;
   size_t kept = 0;
+  bool windows = false, mac = false;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') text[kept++] = text[i];
+    const bool lone = text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n');
+    windows = windows || (text[i] == '\r' && !lone);
+    mac = mac || lone;
+    if (text[i] != '\r' || lone) text[kept++] = lone ? '\n' : text[i];
   }
   text.resize(kept);
-  note(notes, name, "line ends of Windows (CR LF) became plain ones (LF)");
+  if (windows) note(notes, name, "line ends of Windows (CR LF) became plain ones (LF)");
+  if (mac) note(notes, name, "line ends of old Macs (CR) became plain ones (LF)");
   return text;
 }
 
-std::string read_text(const fs::path& path, bool raw, std::vector<std::string>* notes) {
-  std::error_code error;
+namespace {
+
+/// One after the other, each ended by a line end.
+std::string joined_texts(const fs::path& folder, const std::vector<fs::path>& files,
+                         std::vector<std::string>* notes) {
   std::string text;
-  if (!fs::is_directory(path, error)) {
-    text = read_file(path, kMaxText);
-    if (!raw) text = plain_text(std::move(text), path.string(), notes);
-  } else {
-    const TextFiles found = find_texts(path);
-    for (const fs::path& file : found.texts) {
-      text += plain_text(read_file(file, kMaxText), file.string(), notes);
-      if (!text.ends_with('\n')) text += '\n';
-      if (text.size() > kMaxText) {
-        fail(ErrorKind::data, path.string(), ": its texts are more than the ", kMaxText,
-             " bytes that are read");
-      }
+  for (const fs::path& file : files) {
+    text += plain_text(read_file(file, kMaxText), file.string(), notes);
+    if (!text.ends_with('\n')) text += '\n';
+    if (text.size() > kMaxText) {
+      fail(ErrorKind::data, folder.string(), ": its texts are more than the ", kMaxText,
+           " bytes that are read");
     }
-    if (notes && !text.empty()) {
-      notes->push_back(concat(
-          path.string(), ": ", found.texts.size(),
-          found.texts.size() == 1 ? " text" : " texts, one after the other",
-          found.others ? concat("; left out what is none: ", found.others, ", as ", found.other)
-                       : ""));
-    }
-  }
-  if (text.empty()) {
-    fail(ErrorKind::data, path.string(), ": expected a text, found ",
-         fs::is_directory(path, error) ? "a folder without one" : "an empty file");
   }
   return text;
+}
+
+/// "val" of val.txt, wiki.valid.tokens, my-validation.txt.gz and of all in a folder dev/; "" of
+/// others.
+std::string split_of(const fs::path& relative) {
+  if (relative.has_parent_path()) return split_named(relative.begin()->string());
+  fs::path name = relative.filename();
+  if (lower_case(name.extension().string()) == ".gz") name = name.stem();
+  if (std::string split = split_named(name.stem().string()); !split.empty()) return split;
+  const std::string last = name.stem().extension().string();
+  return last.empty() ? "" : split_named(last.substr(1));
+}
+
+std::string counted_texts(size_t count) {
+  return concat(count, count == 1 ? " text" : " texts");
+}
+
+}  // namespace
+
+TextParts read_text_parts(const fs::path& path, bool raw, std::vector<std::string>* notes) {
+  std::error_code error;
+  TextParts parts;
+  if (!fs::is_directory(path, error)) {
+    parts.text = read_file(path, kMaxText);
+    if (!raw) parts.text = plain_text(std::move(parts.text), path.string(), notes);
+    if (parts.text.empty())
+      fail(ErrorKind::data, path.string(), ": expected a text, found an empty file");
+    return parts;
+  }
+  const TextFiles found = find_texts(path);
+  std::map<std::string, std::vector<fs::path>> splits;
+  std::set<std::string> names;
+  for (const fs::path& file : found.texts) {
+    const std::string split = split_of(file.lexically_relative(path));
+    splits[split].push_back(file);
+    names.insert(split);
+  }
+  std::string said;
+  if (hold_splits(names)) {
+    const std::string other = names.contains("val") ? "val" : "test";
+    parts.text = joined_texts(path, splits["train"], notes);
+    parts.validation = joined_texts(path, splits[other], notes);
+    const auto first = [&](const std::string& split) {
+      return splits[split].front().lexically_relative(path).string();
+    };
+    said = concat(counted_texts(splits["train"].size()), " to train on (", first("train"), "), ",
+                  counted_texts(splits[other].size()), " to validate on (", first(other), ")");
+    for (const std::string split : {"test", ""}) {
+      if (split == other || !splits.contains(split)) continue;
+      said += concat("; left out ", counted_texts(splits[split].size()), " of neither part, as ",
+                     first(split));
+    }
+  } else {
+    parts.text = joined_texts(path, found.texts, notes);
+    said = counted_texts(found.texts.size()) +
+           (found.texts.size() == 1 ? "" : ", one after the other");
+  }
+  if (parts.text.empty())
+    fail(ErrorKind::data, path.string(), ": expected a text, found a folder without one");
+  if (notes) {
+    notes->push_back(concat(
+        path.string(), ": ", said,
+        found.others ? concat("; left out what is none: ", found.others, ", as ", found.other)
+                     : ""));
+  }
+  return parts;
+}
+
+std::string read_text(const fs::path& path, bool raw, std::vector<std::string>* notes) {
+  TextParts parts = read_text_parts(path, raw, notes);
+  return std::move(parts.text) + parts.validation;
 }
 
 bool is_text_folder(const fs::path& folder) {

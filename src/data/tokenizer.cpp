@@ -108,10 +108,11 @@ class BytePairs : public Tokenizer {
   Json to_json() const override {
     Json json{
         {"kind", "bpe"}, {"vocabulary", bpe_.letter_tokens()}, {"merges", bpe_.letter_merges()}};
-    if (bpe_.specials().empty() && bpe_.end() < 0) return json;
+    if (bpe_.specials().empty() && bpe_.end() < 0 && bpe_.roles().empty()) return json;
     json["special"] = Json::array();
     for (const auto& [id, token] : bpe_.specials()) json["special"].push_back(id);
     json["end"] = bpe_.end();
+    if (!bpe_.roles().empty()) json["roles"] = bpe_.roles();
     return json;
   }
 
@@ -258,6 +259,15 @@ Bpe::Specials specials_from_json(const Json& json, const std::vector<std::string
   return specials;
 }
 
+void set_roles(const Json& roles, const std::string& name, Bpe& bpe) {
+  for (const auto& [role, id] : roles.items()) {
+    const bool whole = id.is_number_integer() && id >= 0 && id <= INT32_MAX;
+    if (!roles.is_object() || !whole)
+      fail(ErrorKind::data, name, ": 'roles' of bpe: expected an object of ids");
+    bpe.set_role(role, id.get<int32_t>());
+  }
+}
+
 std::vector<std::string> words_from_json(const Json& json, const std::string& name) {
   std::vector<std::string> words;
   std::set<std::string> seen;
@@ -285,9 +295,12 @@ Changes changes_from_json(TokenizerKind kind, const Json& json, const std::strin
   if (!season.is_number_integer() || season < 0 || season > Changes::kLongestSeason)
     fail(ErrorKind::data, name, ": 'season' of a series: expected a whole number from 0 to ",
          Changes::kLongestSeason);
+  const Json series = json.value("series", Json(""));
+  if (!series.is_string()) fail(ErrorKind::data, name, ": 'series' of a series: expected a string");
   Changes::Levels levels{.kind = kind,
                          .season = season.get<int64_t>(),
                          .column = json["column"].get<std::string>(),
+                         .series = series.get<std::string>(),
                          .edges = numbers("edges"),
                          .changes = numbers("changes")};
   if (levels.changes.size() < 2 || levels.changes.size() != levels.edges.size() + 1)
@@ -371,23 +384,27 @@ std::shared_ptr<const Tokenizer> tokenizer_from_json(const Json& json, const std
       check_keys(json, {"kind"}, name);
       return std::make_shared<Bytes>();
     case TokenizerKind::bpe: {
-      const bool special = json.contains("special");
-      check_keys(json,
-                 special
-                     ? std::vector<std::string>{"kind", "vocabulary", "merges", "special", "end"}
-                     : std::vector<std::string>{"kind", "vocabulary", "merges"},
-                 name);
+      const bool special = json.contains("special"), roles = json.contains("roles");
+      std::vector<std::string> keys{"kind", "vocabulary", "merges"};
+      if (special) keys.insert(keys.end(), {"special", "end"});
+      if (roles) keys.push_back("roles");
+      check_keys(json, keys, name);
       const auto tokens = strings(json, "vocabulary", name);
       Bpe bpe = Bpe::from_letters(
           tokens, strings(json, "merges", name), name + ": 'vocabulary' of bpe",
           [&](size_t rank) { return concat(name, ": merge ", rank, " of bpe"); },
           special ? specials_from_json(json, tokens, name) : Bpe::Specials());
       if (special && json["end"] != -1) bpe.set_end(json["end"].get<int32_t>());
+      if (roles) set_roles(json["roles"], name, bpe);
       return make_tokenizer(std::move(bpe));
     }
     case TokenizerKind::differences:
     case TokenizerKind::returns:
-      check_keys(json, {"kind", "season", "column", "edges", "changes"}, name);
+      if (json.contains("series")) {
+        check_keys(json, {"kind", "season", "column", "edges", "changes", "series"}, name);
+      } else {
+        check_keys(json, {"kind", "season", "column", "edges", "changes"}, name);
+      }
       return std::make_shared<Changes>(changes_from_json(kind, json, name));
     case TokenizerKind::words:
       break;

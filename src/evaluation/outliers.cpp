@@ -94,15 +94,30 @@ std::vector<Score> score_images(const LoadedModel& loaded, const ScoredSet& set,
 
 void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const ScoredSet* against,
                     int64_t draws, Evaluation& into, const StageProgress& progress) {
-  const std::string protocol = "/" + binarize_protocol(set.info.binarize);
-  const auto scores = score_images(loaded, set, draws, progress);
+  // log p(x|y) of one set and log p(x) of the other would not compare.
+  const auto unlabelled = [&](const ScoredSet& one) {
+    return known_items(loaded, one.images, one.info).unlabelled;
+  };
+  const bool without = unlabelled(set) || (against && unlabelled(*against));
+  const auto scores_of = [&](ScoredSet one) {
+    if (without) one.images.labels = Tensor();
+    return score_images(loaded, one, draws, progress);
+  };
+  const std::string protocol =
+      concat("/", binarize_protocol(set.info.binarize), without ? "/unlabelled" : "");
+  if (without) {
+    into.notes.push_back(concat("'", unlabelled(set) ? set.name : against->name,
+                                "' has not the classes of the model: log p(x) is measured without "
+                                "them"));
+  }
+  const auto scores = scores_of(set);
   for (const Score& score : scores) {
     into.metrics.push_back(mean_metric(concat(score.name, "@", set.name, protocol), score.values,
                                        score.unit, Better::higher));
   }
   into.pictures["worst"] = worst_picture(set.images.images, scores.back().values);
   if (!against) return;
-  const auto others = score_images(loaded, *against, draws, progress);
+  const auto others = scores_of(*against);
   for (size_t i = 0; i < scores.size(); ++i) {
     const Auroc area = auroc(scores[i].values, others[i].values);
     into.metrics.push_back(

@@ -1,6 +1,7 @@
 #include "genai/evaluation/report_text.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "genai/base/settings.h"
@@ -124,7 +125,10 @@ std::string markdown_text(const std::string& text) {
 
 /// In quotes where need be; what a spreadsheet would take for a formula begins with an apostrophe.
 std::string csv_field(std::string text) {
-  if (!text.empty() && std::string("=+-@\t\r").find(text[0]) != std::string::npos)
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const bool is_number = std::from_chars(text.data(), end, number).ptr == end;
+  if (!text.empty() && !is_number && std::string("=+-@\t\r").find(text[0]) != std::string::npos)
     text = "'" + text;
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";

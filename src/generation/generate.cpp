@@ -237,8 +237,7 @@ std::vector<PngText> provenance(const Json& maker, const Json& request, const Im
           {kXmp, xmp_packet(origin), true}};
 }
 
-std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
-                                const Image& picture, Origin origin) {
+Json made_by(const LoadedModel& loaded, const Json& request) {
   const Manifest& manifest = loaded.manifest;
   Json maker = {{"genai", GENAI_VERSION},
                 {"family", loaded.family->name},
@@ -251,7 +250,13 @@ std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
   if (label >= 0 && label < manifest.data.class_count()) {
     maker["class"] = manifest.data.classes[static_cast<size_t>(label)];
   }
-  return provenance(maker, request, picture, origin);
+  maker["request"] = request;
+  return maker;
+}
+
+std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,
+                                const Image& picture, Origin origin) {
+  return provenance(made_by(loaded, request), request, picture, origin);
 }
 
 void add_provenance(std::map<std::string, std::string>& pictures, const LoadedModel& loaded,

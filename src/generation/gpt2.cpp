@@ -27,10 +27,14 @@ const std::string kConfigFile = "config.json", kModelFile = "model.safetensors";
 const std::string kIndexFile = "model.safetensors.index.json";
 const std::string kVocabularyFile = "vocab.json", kMergesFile = "merges.txt";
 const std::string kTokenizerConfigFile = "tokenizer_config.json";
+const std::string kSpecialsFile = "special_tokens_map.json";
 const std::string kOwnTokenizerFile = "genai-tokenizer.json";
 const std::string kPrefix = "transformer.";
 /// In config.json, where transformers passes over it: each line is an item of its own.
 const std::string kLines = "genai_lines";
+
+/// In byte letters: a byte that no text holds, and what ends a line.
+const std::string kUnused = to_byte_letters("\xFF"), kLineEnd = to_byte_letters("\n");
 
 /// A tensor under both names.
 struct Part {
@@ -91,10 +95,20 @@ Tensors to_theirs(const Checkpoint& checkpoint, const TransformerShape& shape) {
   return tensors;
 }
 
-Json their_config(const TransformerShape& shape, const DataInfo& info) {
-  // What our texts begin with; a line ends with it too.
+/// What our texts begin with, and lines end with.
+int32_t start_of(const DataInfo& info) {
   const int32_t end = info.tokenizer->end_token();
-  const Json start = end >= 0 ? end : start_token(*info.tokenizer);
+  return !info.lines && end >= 0 ? end : start_token(*info.tokenizer);
+}
+
+Json their_config(const TransformerShape& shape, const DataInfo& info) {
+  const bool ends = info.lines || info.tokenizer->end_token() >= 0;
+  const Bpe* bpe = info.tokenizer->bpe();
+  const Bpe::Roles roles = bpe ? bpe->roles() : Bpe::Roles();
+  const auto role = [&](const char* name, const Json& usual) {
+    const auto found = roles.find(name);
+    return found == roles.end() ? usual : Json(found->second);
+  };
   return {{"architectures", Json::array({"GPT2LMHeadModel"})},
           {"model_type", "gpt2"},
           {"vocab_size", shape.vocabulary},
@@ -109,8 +123,9 @@ Json their_config(const TransformerShape& shape, const DataInfo& info) {
           {"embd_pdrop", 0.0},
           {"attn_pdrop", 0.0},
           {"tie_word_embeddings", true},
-          {"bos_token_id", start},
-          {"eos_token_id", info.lines || end >= 0 ? start : Json()},
+          {"bos_token_id", role("bos", start_of(info))},
+          {"eos_token_id", ends ? Json(start_of(info)) : Json()},
+          {"pad_token_id", role("pad", Json())},
           {"torch_dtype", "float32"},
           {kLines, info.lines}};
 }
@@ -119,12 +134,18 @@ Json their_config(const TransformerShape& shape, const DataInfo& info) {
 /// the model has no row for. Where a text has no end, the byte 0xFF stands in for it: no text holds
 /// it.
 Json their_tokenizer_config(const Bpe& bpe, const DataInfo& info) {
-  const std::string unused = to_byte_letters("\xFF"), line_end = to_byte_letters("\n");
-  const auto special = bpe.specials().find(bpe.end());
-  const std::string end = special != bpe.specials().end() ? special->second
-                          : bpe.end() >= 0                ? bpe.letter_tokens()[to_index(bpe.end())]
-                          : info.lines                    ? line_end
-                                                          : unused;
+  const auto text_of = [&](int32_t id) {
+    const auto special = bpe.specials().find(id);
+    return special != bpe.specials().end() ? special->second : bpe.letter_tokens()[to_index(id)];
+  };
+  const bool ends = info.lines || bpe.end() >= 0;
+  const std::string end = ends ? text_of(start_of(info)) : kUnused;
+  const auto role = [&](const char* name, const std::string& usual) {
+    const auto found = bpe.roles().find(name);
+    return found == bpe.roles().end() ? usual : text_of(found->second);
+  };
+  // Of lines with a tokenizer that has an end of texts, this is none of a line.
+  const std::string other = bpe.end() >= 0 ? text_of(bpe.end()) : end;
   Json specials = Json::object();
   for (const auto& [id, text] : bpe.specials()) {
     if (text.empty()) continue;
@@ -135,10 +156,10 @@ Json their_tokenizer_config(const Bpe& bpe, const DataInfo& info) {
   return {{"tokenizer_class", "GPT2Tokenizer"},
           {"add_prefix_space", false},
           {"model_max_length", info.context},
-          {"bos_token", end},
+          {"bos_token", role("bos", end)},
           {"eos_token", end},
-          {"unk_token", end},
-          {"pad_token", end},
+          {"unk_token", role("unk", other)},
+          {"pad_token", role("pad", other)},
           {"added_tokens_decoder", specials}};
 }
 
@@ -217,6 +238,36 @@ TransformerConfig our_config(const TheirConfig& config) {
   return c;
 }
 
+/// "<pad>" of {"pad_token": "<pad>"} or {"pad_token": {"content": "<pad>"}}, in the first of the
+/// files that has it; else empty.
+std::string special_token(const fs::path& folder, const std::string& key) {
+  for (const std::string& file : {kTokenizerConfigFile, kSpecialsFile}) {
+    std::error_code error;
+    const fs::path path = folder / file;
+    if (!fs::exists(path, error)) continue;
+    const Json json = parse_json(read_file(path, kMaxTokenizer), path.string(), ErrorKind::data,
+                                 {.bytes = kMaxTokenizer, .depth = 16, .comments = false});
+    Json token = json.is_object() ? json.value(key, Json()) : Json();
+    if (token.is_object()) token = token.value("content", Json());
+    if (token.is_string()) return token.get<std::string>();
+  }
+  return "";
+}
+
+/// The tokens that their files give a part of their own. What is no token of the model has none,
+/// nor have those that stand in for one in our exports.
+void take_roles(const fs::path& folder, const TheirConfig& config, bool lines, Bpe& bpe) {
+  const int32_t unused = bpe.find(kUnused), line_end = lines ? bpe.find(kLineEnd) : -1;
+  for (const char* role : {"bos", "pad", "unk"}) {
+    const std::string token = special_token(folder, concat(role, "_token"));
+    Json id = config.value(concat(role, "_token_id"));
+    if (!token.empty()) id = bpe.find(token);
+    const auto tokens = static_cast<int64_t>(bpe.tokens().size());
+    const bool own = id.is_number_integer() && id >= 0 && id < tokens;
+    if (own && id != unused && id != line_end) bpe.set_role(role, id.get<int32_t>());
+  }
+}
+
 /// @param vocabulary  rows of the model, for which the tokenizer may have too few tokens
 std::shared_ptr<const Tokenizer> read_tokenizer(const fs::path& folder, const TheirConfig& config,
                                                 int64_t vocabulary) {
@@ -240,6 +291,7 @@ std::shared_ptr<const Tokenizer> read_tokenizer(const fs::path& folder, const Th
     }
     bpe.set_end(end.get<int32_t>());
   }
+  take_roles(folder, config, lines, bpe);
   return make_tokenizer(std::move(bpe));
 }
 

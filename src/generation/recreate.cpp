@@ -1,11 +1,13 @@
 #include "genai/generation/recreate.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/generation/path.h"
 #include "genai/generation/styles.h"
+#include "genai/generation/text.h"
 
 namespace genai {
 namespace {
@@ -45,6 +47,8 @@ std::string lacks_for_recreation(const Json& request) {
   if (request.contains("evaluate")) return "it shows a measurement";
   if (request.contains("training"))
     return "it shows a training under way, whose weights are not kept";
+  if (request.value("write", "") == "texts" && !request.contains("prompt"))
+    return "its prompt is no UTF-8, which is not kept";
   if (request.contains("forecast")) return "it was made from a series that it does not hold";
   if (request.contains("edit") ||
       (request.value("direction", "") == "forward" && !request.contains("test"))) {
@@ -91,6 +95,31 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
       exact ? "equal pixels"
             : concat("differences up to ", kTolerance, " of 255 (made on another kind of machine)");
   result.same = result.worst <= (exact ? 0 : kTolerance);
+  return result;
+}
+
+Recreation recreate_text(const std::string& text, const Json& made, const std::string& name,
+                         const LoadedModel& loaded) {
+  Recreation result;
+  result.tolerance = "equal bytes";
+  std::string again;
+  try {
+    if (made.at("weights_sha256") != loaded.manifest.weights_sha256()) {
+      fail(ErrorKind::data, name, ": was made with other weights than ", loaded.run.string());
+    }
+    const Json& request = made.at("request");
+    result.impossible = lacks_for_recreation(request);
+    if (!result.impossible.empty()) return result;
+    const TextRequest wanted = text_request_from_json(request);
+    const DataInfo& info = loaded.manifest.data;
+    if (!info.is_text()) fail(ErrorKind::data, name, ": its weights write no texts");
+    again = text_file(generate_texts(*loaded.model, wanted, info), wanted, info.lines);
+  } catch (const Json::exception& error) {
+    fail(ErrorKind::data, name, ": what stands beside it is not of ours: ", error.what());
+  }
+  const auto [differs, other] = std::ranges::mismatch(text, again);
+  result.differing = std::max(text.end() - differs, again.end() - other);
+  result.same = text == again;
   return result;
 }
 

@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "genai/base/error.h"
+#include "genai/base/hash.h"
 #include "genai/core/philox.h"
 #include "genai/data/text_set.h"
+#include "genai/data/unicode.h"
 #include "genai/generation/generate.h"
 
 namespace genai {
@@ -215,6 +217,44 @@ void check_request(const TextRequest& request, const DataInfo& info) {
   }
   check(sampling_of(request.options), info.vocabulary());
   prompt_tokens(request.prompt, info);
+}
+
+std::string text_file(const std::vector<TextSample>& samples, const TextRequest& request,
+                      bool lines) {
+  std::string all;
+  for (const TextSample& sample : samples) {
+    if (samples.size() > 1 && !lines) all += concat("---- ", sample.number, "\n");
+    all += request.prompt + sample.text + "\n";
+  }
+  return all;
+}
+
+Json to_json(const TextRequest& request) {
+  Json json{{"write", "texts"},
+            {"first", request.first},
+            {"count", request.count},
+            {"length", request.length},
+            {"weights", request.weights == WeightFormat::int8 ? "int8" : "float32"},
+            {"options", request.options}};
+  const auto plain = [](const std::string& text) { return valid_utf8(text) == text; };
+  const bool stops = std::ranges::all_of(request.stops, plain);
+  if (plain(request.prompt) && stops) {
+    json["prompt"] = request.prompt;
+    json["stops"] = request.stops;
+  } else {
+    json["prompt_sha256"] = sha256(request.prompt);
+  }
+  return json;
+}
+
+TextRequest text_request_from_json(const Json& json) {
+  return {.first = json.at("first"),
+          .count = json.at("count"),
+          .prompt = json.at("prompt"),
+          .length = json.at("length"),
+          .stops = json.at("stops"),
+          .weights = json.at("weights") == "int8" ? WeightFormat::int8 : WeightFormat::float32,
+          .options = json.at("options")};
 }
 
 std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& info) {

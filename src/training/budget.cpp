@@ -14,10 +14,17 @@ constexpr double kShare = 0.95;
 }  // namespace
 
 int64_t Budget::steps(int64_t first, int64_t done, double now, double validation, double last) {
+  // Since the last call: a step, perhaps with a validation.
+  const double latest = before_ < 0 ? 0 : now - before_;
+  before_ = now;
   const int64_t measured = done - first - kWarmup;
   if (measured == 0) looked_ = start_ = now;
+  if (steps_ > 0 && done >= steps_) return steps_;
+  // Another step like this one, and what comes after all steps, would not fit.
+  const double step = latest >= last ? latest - last : latest;
+  if (now + step + last > seconds_) return steps_ = done;
   const bool look = measured > 0 && now - looked_ >= std::min(kMeasured, 0.1 * seconds_);
-  if (!look || (steps_ > 0 && done >= steps_)) return steps_;
+  if (!look) return steps_;
   looked_ = now;
   const double per_step = (now - start_) / static_cast<double>(measured);
   const auto fitting = [&](double left, double each) {

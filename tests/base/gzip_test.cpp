@@ -69,10 +69,24 @@ TEST(Gzip, NoBitFlipChangesTheContent) {
   }
 }
 
-TEST(Gzip, NothingMayFollow) {
+TEST(Gzip, MembersFollowEachOther) {
+  const std::string empty = pack(""), a = pack("abc"), b = pack(sample(70'000));
+  EXPECT_EQ(gunzip(a + a, 6, "x.gz"), "abcabc");
+  EXPECT_EQ(gunzip(empty + a + empty + b + empty, 80'000, "x.gz"), "abc" + sample(70'000));
+  EXPECT_EQ(gunzip(a + std::string(1000, '\0'), 3, "x.gz"), "abc");
+  expect_error(ErrorKind::data, "more than the expected 5 bytes",
+               [&] { gunzip(a + a, 5, "x.gz"); });
+  expect_error(ErrorKind::data, "truncated", [&] { gunzip(a + a.substr(0, 15), 9, "x.gz"); });
+  std::string broken = a + a;
+  broken[a.size() + 12] = static_cast<char>(broken[a.size() + 12] ^ 1);
+  expect_error(ErrorKind::data, "damaged", [&] { gunzip(broken, 9, "x.gz"); });
+}
+
+TEST(Gzip, NothingElseMayFollow) {
   const std::string packed = pack("abc");
   expect_error(ErrorKind::data, "found 1 more bytes", [&] { gunzip(packed + "x", 9, "x.gz"); });
-  expect_error(ErrorKind::data, "more bytes", [&] { gunzip(packed + packed, 9, "x.gz"); });
+  expect_error(ErrorKind::data, "found 3 more bytes",
+               [&] { gunzip(packed + packed + std::string("\0\0x", 3), 9, "x.gz"); });
   expect_error(ErrorKind::data, "gzip header", [&] { gunzip("plain text", 9, "x.gz"); });
 }
 

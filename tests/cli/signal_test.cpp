@@ -92,5 +92,41 @@ TEST_F(Signal, VerbsWithoutStateEndAtOnce) {
   EXPECT_LT(std::chrono::duration<double>(Tool::Clock::now() - start).count(), 1);
 }
 
+class Terminal : public Cli {
+ protected:
+  /// A training in a terminal that goes away.
+  Outcome leave(const std::string& steps, bool controlling) const {
+    ToolOptions options = here();
+    options.terminal = true;
+    options.controlling = controlling;
+    Tool tool(training({"--steps", steps, "--validate-every", "50", "--schedule", "constant",
+                        "--out", "run"}),
+              options);
+    EXPECT_TRUE(wait_until([&] {
+      tool.look_at_terminal();
+      return checkpoints("run").size() > 1;
+    }));
+    tool.hang_up();
+    return tool.wait();
+  }
+  int64_t newest() const { return std::stoll(checkpoints("run").back().substr(5)); }
+};
+
+TEST_F(Terminal, ThatIsClosedEndsATrainingWithACheckpoint) {
+  EXPECT_EQ(leave("100000000", true).code, 129);
+  const int64_t step = newest();
+  EXPECT_GT(step, 0);
+  const Outcome more = genai({"train", "--resume", "run", "--steps", std::to_string(step + 2)});
+  EXPECT_EQ(more.code, 0) << more.err;
+  EXPECT_EQ(newest(), step + 2);
+}
+
+TEST_F(Terminal, ThatNobodyReadsLosesNothing) {  // what is written there fails with EIO
+  const Outcome outcome = leave("2000", false);
+  EXPECT_GE(outcome.code, 0);  // 1 where its last line did not arrive, but no crash
+  EXPECT_EQ(newest(), 2000);
+  EXPECT_EQ(genai({"sample", "run", "-n", "1"}).code, 0);
+}
+
 }  // namespace
 }  // namespace genai

@@ -93,6 +93,60 @@ TEST_F(Text, StopsAndFiles) {
   EXPECT_EQ(slurp(folder / "texts/some.txt"), plain.out);
 }
 
+TEST_F(Text, FilesSayHowTheyWereMade) {
+  train();
+  const Arguments sample{"sample", "last", "--prompt", "1+", "-n", "8", "--out", "some.txt"};
+  ASSERT_EQ(genai(sample).code, 0);
+  const std::string text = slurp(folder / "some.txt");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 8);  // the texts and nothing else
+  const Json told = json_of({"inspect", "some.txt"});
+  EXPECT_EQ(told["unchanged"], true);
+  EXPECT_EQ(told["text"]["genai"]["weights_sha256"], weights("runs/001-transformer-sums"));
+  EXPECT_EQ(told["text"]["genai"]["request"]["prompt"], "1+");
+  EXPECT_EQ(told["text"]["genai"]["run"], "001-transformer-sums");
+  EXPECT_EQ(told.dump().find(folder.path().string()), std::string::npos);  // nothing of the machine
+  EXPECT_EQ(genai({"check", "some.txt"}).out, "ok      some.txt\n");
+  // Written again it is written over, with what stands beside it.
+  ASSERT_EQ(genai(sample).code, 0);
+  EXPECT_EQ(json_of({"inspect", "some.txt"}), told);
+  std::string changed = text;
+  changed[4] ^= 1;
+  put(folder / "some.txt", changed);
+  EXPECT_NE(genai({"inspect", "some.txt"}).out.find("changed since it was written"),
+            std::string::npos);
+  const Outcome bad = genai({"check", "some.txt"});
+  EXPECT_EQ(bad.code, 5);
+  EXPECT_NE(bad.out.find("DIFFERS some.txt"), std::string::npos) << bad.out;
+
+  // Running texts of int8, in a folder, as JSON, and samples of the training.
+  fs::create_directories(folder / "out");
+  for (const std::string name : {"a", "b"}) {
+    ASSERT_EQ(genai({"sample", "last", "-n", "3", "--seed", name == "a" ? "0" : "7", "--stop", "1",
+                     "--weights", "int8", "--out", "out/" + name + ".txt"})
+                  .code,
+              0);
+  }
+  EXPECT_EQ(genai({"check", "out", "-q"}).out, "ok      out/a.txt\nok      out/b.txt\n");
+  ASSERT_EQ(genai({"sample", "last", "--json", "-n", "1", "--out", "out/c.json"}).code, 0);
+  EXPECT_EQ(Json::parse(slurp(folder / "out/c.json"))["made"]["step"], 4);
+  EXPECT_FALSE(fs::exists(folder / "out/c.json.json"));
+  const std::string trained = "runs/001-transformer-sums/samples/step-0000004.txt";
+  EXPECT_EQ(json_of({"inspect", trained})["text"]["genai"]["request"]["training"], true);
+  expect_error(3, {"check", trained}, {"a training under way"});
+
+  // Nothing beside what was not asked for, what is no file, and what is of others.
+  ASSERT_EQ(genai({"sample", "last", "--metadata", "none", "--out", "bare.txt"}).code, 0);
+  EXPECT_FALSE(fs::exists(folder / "bare.txt.json"));
+  expect_error(3, {"inspect", "bare.txt"}, {"bare.txt", "no bare.txt.json of ours is beside it"});
+  expect_error(3, {"check", "bare.txt"}, {"bare.txt", "does not say how it was made"});
+  ASSERT_EQ(genai({"sample", "last", "--out", "/dev/stdout"}).code, 0);
+  put(folder / "mine.txt.json", "{}");
+  expect_error(2, {"sample", "last", "--out", "mine.txt"}, {"mine.txt.json", "--metadata none"});
+  EXPECT_EQ(slurp(folder / "mine.txt.json"), "{}");
+  put(folder / "some.txt.json", "{\"genai\": 1,");
+  expect_error(3, {"check", "some.txt"}, {"some.txt.json"});
+}
+
 TEST_F(Text, PromptsAndStopsSayLineEnds) {
   std::string text;
   for (int i = 0; i < 200; ++i) text += "one two\tthree @four\r\n";
@@ -297,6 +351,9 @@ TEST_F(Text, ForecastsASeries) {
   const std::string numbers = slurp(folder / made["files"][1].get<std::string>());
   EXPECT_EQ(std::count(numbers.begin(), numbers.end(), '\n'), 7);
   EXPECT_EQ(made["quantiles"]["0.5"].size(), 6u);
+  const std::string table = made["files"][1];
+  EXPECT_EQ(json_of({"inspect", table})["text"]["genai"]["request"]["forecast"], 6);
+  expect_error(3, {"check", table}, {"made from a series that it does not hold"});
   EXPECT_EQ(made["options"]["temperature"], 1.0);
   const Json found = json_of({"evaluate", "last", "-n", "10"});
   std::vector<std::string> names;

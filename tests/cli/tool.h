@@ -40,8 +40,11 @@ struct ToolOptions {
   std::vector<int> closed{};                         ///< standard streams closed at the start
   std::string out_file{};                            ///< standard output, instead of a pipe
   bool reader_gone = false;                          ///< nobody reads standard output
-  int64_t largest_file = -1;                         ///< RLIMIT_FSIZE in bytes
-  double timeout = 60;                               ///< seconds until it is killed
+  bool folder_removed = false;                       ///< the working folder, once it is in it
+  bool terminal = false;      ///< output and messages go to a terminal, see hang_up()
+  bool controlling = true;    ///< the terminal is the one that SIGHUP comes from
+  int64_t largest_file = -1;  ///< RLIMIT_FSIZE in bytes
+  double timeout = 60;        ///< seconds until it is killed
 };
 
 /// One running tool; killed when it goes out of scope.
@@ -56,14 +59,19 @@ class Tool {
     std::vector<char*> argv = pointers(words), envp = pointers(variables);
     int out[2], err[2];
     if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) ::abort();
+    const int terminal = options_.terminal ? open_terminal() : -1;
     pid_ = ::fork();
     if (pid_ < 0) ::abort();
-    if (pid_ == 0) child(argv.data(), envp.data(), out[1], err[1]);
+    if (pid_ == 0) child(argv.data(), envp.data(), out[1], err[1], terminal);
     ::close(out[1]);
     ::close(err[1]);
     streams_[0] = out[0];
     streams_[1] = err[0];
     if (options_.reader_gone) close_stream(0);
+    if (options_.terminal) {
+      close_stream(0);
+      streams_[0] = terminal;
+    }
   }
   Tool(const Tool&) = delete;
   Tool& operator=(const Tool&) = delete;
@@ -78,6 +86,16 @@ class Tool {
 
   pid_t pid() const { return pid_; }
   void send(int signal) const { ::kill(pid_, signal); }
+
+  /// Reads what the terminal shows, without waiting: it takes no more than a few pages.
+  void look_at_terminal() const {
+    pollfd polled{streams_[0], POLLIN, 0};
+    char piece[65536];
+    while (::poll(&polled, 1, 0) > 0 && ::read(streams_[0], piece, sizeof piece) > 0) {
+    }
+  }
+  /// The terminal is closed: its window, or the line to it.
+  void hang_up() { close_stream(0); }
 
   /// Has it ended? (wait() tells how.)
   bool ended() const {
@@ -152,8 +170,22 @@ class Tool {
     return variables;
   }
 
-  [[noreturn]] void child(char** argv, char** envp, int out, int err) const {
+  /// Its master side.
+  static int open_terminal() {
+    const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) ::abort();
+    return terminal;
+  }
+
+  [[noreturn]] void child(char** argv, char** envp, int out, int err, int terminal) const {
     if (!options_.folder.empty() && ::chdir(options_.folder.c_str()) != 0) ::_exit(99);
+    if (options_.folder_removed && ::rmdir(options_.folder.c_str()) != 0) ::_exit(99);
+    if (terminal >= 0) {
+      ::setsid();  // without a controlling terminal
+      char name[64];
+      if (::ptsname_r(terminal, name, sizeof name) != 0) ::_exit(99);
+      out = err = ::open(name, O_RDWR | (options_.controlling ? 0 : O_NOCTTY));
+    }
     if (!options_.out_file.empty()) out = ::open(options_.out_file.c_str(), O_WRONLY);
     const int in = ::open("/dev/null", O_RDONLY);
     if (in < 0 || ::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) ::_exit(99);

@@ -88,6 +88,11 @@ TEST_F(NumericsTest, JsonRoundTrip) {
   Json other = json;
   other["precision"] = "float8";
   expect_error(ErrorKind::data, "unknown name 'float8'", [&] { numerics_from_json(other); });
+  for (const int64_t threads : {int64_t{1'000'000'000}, int64_t{0}, int64_t{-1}}) {
+    other = json;
+    other["threads"] = threads;
+    expect_error(ErrorKind::data, concat("found ", threads), [&] { numerics_from_json(other); });
+  }
 }
 
 TEST_F(NumericsTest, AdoptingTellsWhatIsDifferent) {

@@ -339,6 +339,46 @@ TEST_F(ImageFolder, ClassesFromATableBeside) {
   expect_error("none is called label or class");
 }
 
+TEST_F(ImageFolder, SheetsAndKindsThatAreNotReadAreNamed) {
+  const Image one{.width = 8, .height = 8, .channels = 1, .pixels = std::vector<uint8_t>(64)};
+  write("a.png", encode_png(one));
+  write("b.png", encode_png(one));
+  write("c.TIF", std::string("II*\0\0", 5));
+  write("d.txt", "x");
+  EXPECT_TRUE(has_note(read(),
+                       "skipped 2 other files: c.TIF, d.txt; 1 is a picture of a kind that "
+                       "is not read (.tif): convert to PNG, as mogrify -format png *.tif"));
+  EXPECT_FALSE(has_note(read(), "samples"));
+  write("b.png", encode_png(one, {{"genai", R"({"request": {"count": 16}})", true}}));
+  EXPECT_TRUE(has_note(read(),
+                       "1 picture of ours with several samples, read as one picture each: "
+                       "b.png of 16 (`genai sample --separate` writes single ones)"));
+}
+
+TEST_F(ImageFolder, TablesOfClassesAreReadAsOtherTables) {
+  for (int i = 0; i < 4; ++i)
+    picture("img" + std::to_string(i) + ".png", {static_cast<uint8_t>(i)});
+  const std::vector<std::string> classes{"a \"b\", c", "d"};
+  const std::string rows = "img0.png,\"a \"\"b\"\", c\"\nimg1.png,d\nimg2.png,d\nimg3.png,d\n";
+  write("labels.csv", "# by hand\nfile,label\n\n" + rows);
+  EXPECT_EQ(read().classes, classes);
+  write("labels.csv", "sep=,\nfile,label\n" + rows);
+  EXPECT_EQ(read().classes, classes);
+  std::string wide = "\xFF\xFE", old = "file|label\r";
+  for (const char c : rows) wide += {c, '\0'};
+  write("labels.csv", wide);
+  EXPECT_EQ(read().classes, classes);
+  for (int i = 0; i < 4; ++i) old += concat("img", i, ".png|", i % 2, "\r");
+  write("labels.csv", old);
+  EXPECT_EQ(read().classes, (std::vector<std::string>{"0", "1"}));
+  write("labels.csv", "file,label\nimg0.png,a\nimg1.png\nimg2.png,b\nimg3.png,b\n");
+  expect_error("labels.csv: line 3: expected 2 fields as in line 1, found 1");
+  write("labels.csv", "file,label\nimg0.png,a\nimg1.png,\"b\nimg2.png,b\nimg3.png,b\n");
+  expect_error("labels.csv: line 3: expected a closing quote");
+  write("labels.csv", "a remark, with a comma\nand \"more\n");  // names no picture: none of ours
+  EXPECT_TRUE(read().classes.empty());
+}
+
 TEST_F(ImageFolder, ZipsOfPictures) {
   for (int i = 0; i < 5; ++i) {
     picture("in/cat/" + std::to_string(i) + ".png", {static_cast<uint8_t>(i)});

@@ -77,6 +77,20 @@ TEST(OwnPicture, ASheetIsNoPicture) {
   }
 }
 
+TEST(OwnPicture, WhatSaysThatItShowsSeveralSamplesIsNone) {
+  const auto read = [](const std::string& text) {
+    return decode_picture(encode_png(digit(3), {{"genai", text, true}}), "x.png");
+  };
+  const auto fit_told = [&](const std::string& text) {
+    return fit_own_picture(read(text), grey_info("digits"), Placing::free, "x.png").image;
+  };
+  expect_error(ErrorKind::data, "x.png: is a sheet of 16 samples, expected one picture",
+               [&] { fit_told(R"({"request": {"count": 16}})"); });
+  EXPECT_EQ(fit_told(R"({"request": {"count": 1}})"), digit(3));
+  for (const char* other : {"no JSON", "{}", R"({"request": 5})", R"({"request": {"count": "x"}})"})
+    EXPECT_EQ(fit_told(other), digit(3)) << other;
+}
+
 TEST(OwnPicture, ABlackDrawingOnWhiteFollowsMnist) {
   const DataInfo info = grey_info("mnist-without-9");
   const Image plain = fit(digit(4), info).image;

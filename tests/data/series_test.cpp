@@ -84,7 +84,8 @@ TEST(ReadColumn, DecimalCommasAndThousandsAreReadAsTheyAreMeantOrRefused) {
 }
 
 TEST(ReadColumn, SaysWhatIsWrong) {
-  expect_refused("a,b\n1,2\n3,x\n", "line 3: expected a number in column 'b', found 'x'");
+  expect_refused("a,b\n1,2\n3,x\n", "line 3: expected a number in column 'b', found 'x'",
+                 {.column = "b"});
   expect_refused("a,b\n1,2\n", "no column 'c'; its first line has: a, b", {.column = "c"});
   expect_refused("a,b\n1,2\n", "no column '3'", {.column = "3"});
   expect_refused("v\n1\n", "no column 'nosuch'", {.column = "nosuch"});
@@ -113,7 +114,7 @@ TEST(ReadColumn, MissingValuesLieBetweenTheirNeighbours) {
   expect_refused("v\n1\nNA\n3\n", "1 of 3 values are missing, expected a quarter at most");
   EXPECT_EQ(column_of("a,b\n1,\n2,5\n3,6\n4,7\n5,8\n"), (Values{5, 6, 7, 8}));
   // Years that name columns are no values.
-  EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,2,6\n"), (Values{5, 6}));
+  EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,3,7\n", "2020"), (Values{5, 7}));
   EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,2,6\n", "2019"), (Values{1, 2}));
   EXPECT_EQ(column_of("NaN,NaN\n2,5.5\n3,6\n4,7\n5,8\n"), (Values{5.5, 6, 7, 8}));
 }
@@ -138,13 +139,65 @@ TEST(ReadColumn, SeveralSeriesAreToldFromOne) {
     hours += concat("2020-10-25 ", 10 + (i < 30 ? i / 2 : i / 2 - 1), ":", i % 2 ? "30" : "00", ",",
                     i, "\n");
   EXPECT_EQ(column_of(hours).size(), 60u);
-  // Several columns of numbers: the last one, and a word about it.
+}
+
+TEST(ReadColumn, OneOfSeveralSeriesIsChosenByItsName) {
+  const std::string days[] = {"2020-01-01", "2020-01-02", "2020-01-03"};
+  std::string text = "ds,unique_id,store,item,y\n";
+  int value = 0;
+  for (const std::string& day : days)
+    for (const char* key : {"a,1,1", "b,1,2", "c,2,1", "\"d, e\",2,2"})
+      text += concat(day, ",", key, ",", value++ * value, "\n");
+  const auto series = [&](const std::string& name) {
+    return read_column(text, "s.csv", {.series = name});
+  };
+  EXPECT_EQ(series("a"), (Values{0, 20, 72}));
+  EXPECT_EQ(series("unique_id=b"), series("store=1,item=2"));
+  EXPECT_EQ(series("d, e"), series("store=2,item=2"));
+  EXPECT_EQ(series("unique_id=d, e,store=2"), series("3=2,item=2"));
+  expect_refused(text,
+                 "of 'b' in column 'unique_id' where it was 'a'; choose one, as --series \"a\"");
+  expect_refused(text, "no series 'x'; expected one of ", {.series = "x"});
+  expect_refused(text, "the name '1' of --series stands in columns 'store' and 'item'; say which",
+                 {.series = "1"});
+  expect_refused(text, "none has '3' in column 'item'", {.series = "store=1,item=3"});
+  expect_refused(text, "found several", {.series = "store=1"});
+  expect_refused("ds,store,y\n2020-01-01,1,5\n2020-01-01,2,7\n2020-01-02,1,5\n2020-01-02,2,6\n",
+                 "as --series \"store=1\"");
+  expect_refused("ds,y\n2020-01-01,1\n2020-01-01,3\n", "leave one of them in the file");
+  // What a model goes on from may be of the one series alone.
+  EXPECT_EQ(read_column("5\n7\n", "x", {.lone = true, .series = "a"}), (Values{5, 7}));
+}
+
+TEST(ReadColumn, TheColumnIsTheOnlyOneOfValuesOrNamed) {
   std::vector<std::string> notes;
-  EXPECT_EQ(column_of("date,open,close\n2020-01-01,1,5\n2020-01-02,2,7\n", "", &notes),
-            (Values{5, 7}));
+  std::string chosen;
+  const auto read = [&](const std::string& text) {
+    notes.clear();
+    chosen.clear();
+    return read_column(text, "s.csv", {.notes = &notes, .chosen = &chosen});
+  };
+  EXPECT_EQ(read("date,open,close,volume\n2020-01-01,1,5,9\n2020-01-02,2,7,8\n"), (Values{5, 7}));
+  EXPECT_EQ(chosen, "close");
   ASSERT_EQ(notes.size(), 1u);
-  EXPECT_NE(notes[0].find("'close', the last one; other columns of numbers: open"),
-            std::string::npos);
+  EXPECT_NE(notes[0].find("read column 'close'; other columns of numbers: open, volume"),
+            std::string::npos)
+      << notes[0];
+  // Neither times, nor a count, nor names, nor what never changes, nor words.
+  EXPECT_EQ(read(",date,temp,station_id,flag,sky\n0,2020-01-01,1,7,0,sun\n1,2020-01-02,3,7,0,rain\n"
+                 "2,2020-01-03,2,7,0,sun\n"),
+            (Values{1, 3, 2}));
+  EXPECT_EQ(chosen, "temp");
+  EXPECT_EQ(read("y,date\n4,2020-01-01\n2,2020-01-02\n"), (Values{4, 2}));
+  EXPECT_EQ(read("0,4.5\n1,2\n2,6\n"), (Values{4.5, 2, 6}));
+  EXPECT_TRUE(notes.empty());
+  expect_refused("date,temp,wind\n2020-01-01,1,5\n2020-01-02,3,8\n",
+                 "expected one column of values, found 2: temp, wind; say which, as --column "
+                 "\"wind\"");
+  expect_refused("4\t3\n2\t7\n", "found 2: 1, 2; say which, as --column \"2\"");
+  expect_refused("value,y\n4,3\n2,7\n", "found 2: value, y");
+  // A model of version 0.1 was trained on the last one.
+  EXPECT_EQ(read_column("temp,wind\n1,5\n3,8\n", "x", {.settled = true}), (Values{5, 8}));
 }
 
 TEST(ReadColumn, TimeGoesOn) {
@@ -222,11 +275,15 @@ TEST(Changes, SurviveAsJson) {
   EXPECT_EQ(again->fingerprint(), changes.fingerprint());
   EXPECT_EQ(again->changes()->encode(values), changes.encode(values));
   EXPECT_EQ(again->changes()->column(), "price");
+  EXPECT_FALSE(changes.to_json().contains("series"));  // as before there were any
+  const Changes one = Changes::learn(TokenizerKind::returns, values, 3, 2, "price", "a");
+  EXPECT_EQ(tokenizer_from_json(one.to_json(), "x")->changes()->series(), "a");
   for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{{"season", -1},
                                                                             {"season", "x"},
                                                                             {"season", INT64_MAX},
                                                                             {"edges", {3, 1}},
                                                                             {"changes", {1}},
+                                                                            {"series", 5},
                                                                             {"column", 5}}) {
     Json broken = changes.to_json();
     broken[key] = value;
@@ -271,6 +328,24 @@ TEST(SeriesData, IsCutInTwoWithALeadForTheSecondPart) {
   const Dataset again = load_text_set({.source = file, .context = 10}, false, data.info.tokenizer);
   EXPECT_TRUE(again.test.tokens.equal(data.test.tokens));
   EXPECT_EQ(again.info.fingerprint, data.info.fingerprint);
+
+  // Of several columns and series the ones that were chosen are the model's.
+  std::string table = "day,name,open,close\n";
+  for (int t = 0; t < 100; ++t)
+    table += concat(t % 28 + 1, ".", t / 28 + 1, ".2020,", "ab"[t % 2], ",", t % 5, ",", t * t % 17,
+                    "\n");
+  put(folder / "table.csv", table);
+  const DataConfig chosen{.source = (folder / "table.csv").string(),
+                          .tokenizer = "differences",
+                          .context = 10,
+                          .series = "b"};
+  const Dataset one = load_text_set(chosen, false);
+  EXPECT_EQ(one.info.tokenizer->changes()->column(), "close");
+  EXPECT_EQ(values_of(one.test).back(), 99 * 99 % 17);
+  EXPECT_EQ(values_of(one.test).size() + values_of(one.train, true).size(), 50u);
+  const Dataset more =
+      load_text_set({.source = chosen.source, .context = 10}, false, one.info.tokenizer);
+  EXPECT_EQ(more.info.fingerprint, one.info.fingerprint);
 
   const auto error = [&](const DataConfig& config) {
     return error_of([&] { load_text_set(config, false); });

@@ -10,6 +10,7 @@
 namespace genai {
 namespace {
 
+namespace fs = std::filesystem;
 using namespace std::string_literals;
 
 /// "Aé🙂" and a line end in UTF-16.
@@ -28,7 +29,9 @@ std::string gzipped(const std::string& text) {
 
 TEST(PlainText, LeavesOutMarksAndLineEndsOfOtherSystems) {
   EXPECT_EQ(plain_text("a\r\nb\r\n", "x"), "a\nb\n");
-  EXPECT_EQ(plain_text("a\rb\n\r", "x"), "a\rb\n\r");
+  EXPECT_EQ(plain_text("a\rb\r", "x"), "a\nb\n");  // of old Macs
+  EXPECT_EQ(plain_text("a\rb\n\r\r\n", "x"), "a\nb\n\n\n");
+  EXPECT_EQ(plain_text(gzipped("a\r\n") + gzipped("b\r"), "x"), "a\nb\n");  // cat a.gz b.gz
   EXPECT_EQ(plain_text("\xEF\xBB\xBF"
                        "anna\n",
                        "x"),
@@ -102,6 +105,51 @@ TEST(TextFolder, IsReadInTheOrderOfItsPaths) {
   EXPECT_FALSE(is_text_source(texts));
 }
 
+TEST(TextFolder, IsSplitWhereNamesSaySo) {
+  TempFolder folder;
+  int made = 0;
+  const auto parts = [&](const std::vector<std::string>& files,
+                         std::vector<std::string>* notes = nullptr) {
+    const fs::path texts = folder / concat("texts", ++made);
+    for (const std::string& file : files) {
+      fs::create_directories((texts / file).parent_path());
+      const std::string text = file + "\n";
+      put(texts / file, file.ends_with(".gz") ? gzipped(text) : text);
+    }
+    const TextParts read = read_text_parts(texts, false, notes);
+    return std::pair(read.text, read.validation);
+  };
+  using Parts = std::pair<std::string, std::string>;
+  EXPECT_EQ(parts({"train.txt", "val.txt"}), Parts("train.txt\n", "val.txt\n"));
+  EXPECT_EQ(parts({"Validation.TXT", "TRAIN.TXT"}), Parts("TRAIN.TXT\n", "Validation.TXT\n"));
+  EXPECT_EQ(parts({"wiki.train.tokens", "wiki.valid.tokens"}),
+            Parts("wiki.train.tokens\n", "wiki.valid.tokens\n"));
+  EXPECT_EQ(parts({"my_train.txt.gz", "my_test.txt.gz"}),
+            Parts("my_train.txt.gz\n", "my_test.txt.gz\n"));
+  EXPECT_EQ(parts({"train/a.txt", "train/b/c.txt", "test/a.txt"}),
+            Parts("train/a.txt\ntrain/b/c.txt\n", "test/a.txt\n"));
+  std::vector<std::string> notes;
+  EXPECT_EQ(parts({"train.txt", "valid.txt", "test.txt", "README.md"}, &notes),
+            Parts("train.txt\n", "valid.txt\n"));
+  const std::string said = notes.back();
+  EXPECT_NE(said.find("1 text to train on (train.txt), 1 text to validate on (valid.txt); left out "
+                      "1 text of neither part, as test.txt; left out 1 text of neither part, as "
+                      "README.md"),
+            std::string::npos)
+      << said;
+  // One part alone is no split, nor are words that merely hold such a name.
+  EXPECT_EQ(parts({"train.txt", "trains.txt"}), Parts("train.txt\ntrains.txt\n", ""));
+  // Training takes each for what it is, whatever the share; a file named for it goes before.
+  const std::string texts = (folder / "texts1").string();
+  const TextData data = load_text({.source = texts, .lines = true}, folder.path());
+  EXPECT_EQ(data.train, "train.txt\n");
+  EXPECT_EQ(data.validation, "val.txt\n");
+  put(folder / "own.txt", "own\n");
+  const std::string own = (folder / "own.txt").string();
+  const TextData other = load_text({.source = texts, .validation = own}, folder.path());
+  EXPECT_EQ(other.train + other.validation, "train.txt\nown\n");
+}
+
 TEST(TextSource, ThatIsNotThereIsNamedWhateverItsEnding) {
   for (const char* name : {"mispelled.txt", "mispelled.csv", "mispelled", "no/such/folder"}) {
     expect_error(ErrorKind::data, concat("no such file or folder '", name, "'"),
@@ -115,14 +163,16 @@ TEST(TextSource, ThatIsNotThereIsNamedWhateverItsEnding) {
 
 TEST(TextData, IsTheSameFromEverySystem) {
   TempFolder folder;
-  std::string plain, windows = "\xEF\xBB\xBF", wide = "\xFF\xFE";
+  std::string plain, mac, windows = "\xEF\xBB\xBF", wide = "\xFF\xFE";
   for (int i = 0; i < 40; ++i) {
     const std::string line = concat("line ", i);
     plain += line + "\n";
+    mac += line + "\r";
     windows += line + "\r\n";
     for (const char c : line + "\r\n") wide += {c, '\0'};
   }
   put(folder / "plain.txt", plain);
+  put(folder / "mac.txt", mac);
   put(folder / "windows.txt", windows);
   put(folder / "wide.txt", wide);
   put(folder / "packed.txt.gz", gzipped(windows));
@@ -132,7 +182,7 @@ TEST(TextData, IsTheSameFromEverySystem) {
           .fingerprint;
     };
     const std::string expected = load("plain.txt");
-    for (const char* other : {"windows.txt", "wide.txt", "packed.txt.gz"})
+    for (const char* other : {"mac.txt", "windows.txt", "wide.txt", "packed.txt.gz"})
       EXPECT_EQ(load(other), expected);
   }
   // As version 0.1 read it.

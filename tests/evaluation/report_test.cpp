@@ -222,6 +222,19 @@ TEST_F(Reports, AsText) {
   EXPECT_EQ(json.dump().find("secret"), std::string::npos);
 }
 
+TEST_F(Reports, ValuesCannotLeaveTheirCells) {
+  const std::string a = save(run("=cmd()"), 10, 0, "```\n# free"),
+                    b = save(run("b"), 10, 1, "````");
+  keep_evaluation(run("=cmd()"), {.step = 10, .weights_sha256 = a, .metrics = {nll(eight(-50))}});
+  keep_evaluation(run("b"), {.step = 10, .weights_sha256 = b, .metrics = {nll(eight(0))}});
+  const Report found = report({"=cmd()", "b"});
+  const std::string csv = report_csv(found), markdown = report_markdown(found);
+  EXPECT_NE(csv.find("\r\n'=cmd(),10,"), std::string::npos) << csv;  // no formula
+  EXPECT_NE(csv.find(",-39.5,"), std::string::npos) << csv;          // but numbers are numbers
+  EXPECT_NE(markdown.find("\n`````\n"), std::string::npos) << markdown;
+  EXPECT_EQ(markdown.find("\n# free"), std::string::npos) << markdown;
+}
+
 TEST_F(Reports, WithoutEvaluationsTheyTellOfTraining) {
   save(run("a"), 10);
   put(run("a") / "metrics.jsonl",

@@ -15,6 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const ColumnRequest request{.column = columns[choice % 4],
                               .missing = choice & 4 ? Missing::refuse : Missing::fill,
                               .lone = (choice & 8) != 0,
+                              .series = choice & 128 ? "a" : "",
+                              .settled = (choice & 64) != 0,
                               .notes = &notes};
   Csv csv;
   const bool table = reads([&] { csv = read_csv(text, "fuzz"); });

@@ -8,6 +8,7 @@
 #include "base/temp_folder.h"
 #include "genai/base/json.h"
 #include "genai/core/safetensors.h"
+#include "genai/data/text_set.h"
 #include "genai/run/load_model.h"
 #include "models/text_runs.h"
 
@@ -285,6 +286,60 @@ TEST_F(Gpt2Tokenizers, SpecialTokensOfAnExportAreTokensOfTheModel) {
       }
     }
   }
+}
+
+TEST_F(Gpt2Tokenizers, NamesOfSpecialTokensAreKept) {
+  const fs::path padded = folder(265);
+  put(padded / "added_tokens.json", R"({"<pad>": 263, "<s>": 264})");
+  const auto expect_kept = [&] {
+    const Checkpoint loaded = load_checkpoint(find_checkpoint(imported(padded), ""), false);
+    const fs::path again = folder_ / concat("again-", ++folders_);
+    export_gpt2(loaded, again);
+    const Json tokenizer = Json::parse(slurp(again / "tokenizer_config.json"));
+    EXPECT_EQ(tokenizer["pad_token"], "<pad>");
+    EXPECT_EQ(tokenizer["bos_token"], "<s>");
+    EXPECT_EQ(tokenizer["eos_token"], "<|endoftext|>");
+    EXPECT_EQ(tokenizer["unk_token"], "<|endoftext|>");
+    EXPECT_EQ(config(again)["pad_token_id"], 263);
+    EXPECT_EQ(config(again)["bos_token_id"], 264);
+    EXPECT_EQ(config(again)["eos_token_id"], 262);
+    const auto expected = loaded.manifest.data.tokenizer->fingerprint();
+    EXPECT_EQ(read_gpt2(again).data.tokenizer->fingerprint(), expected);
+    fs::remove(again / "genai-tokenizer.json");
+    EXPECT_EQ(read_gpt2(again).data.tokenizer->fingerprint(), expected);
+  };
+  put(padded / "tokenizer_config.json",
+      R"({"pad_token": "<pad>", "bos_token": {"content": "<s>"}, "unk_token": "<none>"})");
+  expect_kept();
+  fs::remove(padded / "tokenizer_config.json");
+  put(padded / "special_tokens_map.json", R"({"pad_token": "<pad>", "bos_token": "<s>"})");
+  expect_kept();
+  fs::remove(padded / "special_tokens_map.json");
+  change_config(padded, "pad_token_id", 263);
+  change_config(padded, "bos_token_id", 264);
+  expect_kept();
+  // A folder that tells nothing of padding has the end for it, as before.
+  change_config(padded, "pad_token_id", nullptr);
+  change_config(padded, "bos_token_id", 262);
+  EXPECT_TRUE(read_gpt2(padded).data.tokenizer->bpe()->roles().empty());
+}
+
+TEST_F(Gpt2Tokenizers, LinesEndWithTheLineWhateverTheEndOfTexts) {
+  DataInfo info = read_gpt2(folder(263)).data;
+  ASSERT_EQ(info.tokenizer->end_token(), 262);
+  info.lines = true;
+  info.context = kContext;
+  const fs::path made = exported({{"bias", true}}, info);
+  const int32_t line_end = start_token(*info.tokenizer);
+  const Json tokenizer = Json::parse(slurp(made / "tokenizer_config.json"));
+  EXPECT_EQ(config(made)["eos_token_id"], line_end);
+  EXPECT_EQ(config(made)["bos_token_id"], line_end);
+  EXPECT_EQ(tokenizer["eos_token"], to_byte_letters("\n"));
+  EXPECT_EQ(tokenizer["pad_token"], "<|endoftext|>");  // a line holds none
+  EXPECT_EQ(read_gpt2(made).data.tokenizer->fingerprint(), info.tokenizer->fingerprint());
+  fs::remove(made / "genai-tokenizer.json");
+  EXPECT_EQ(read_gpt2(made).data.tokenizer->fingerprint(), info.tokenizer->fingerprint());
+  EXPECT_TRUE(read_gpt2(made).data.lines);
 }
 
 TEST_F(Gpt2, TakesTheFormsThatFoldersHave) {

@@ -484,6 +484,27 @@ TEST(VaeConditional, TellsNetworksTheClass) {
       plain.likelihood->log_likelihood(batch, draw, 2)[1]));
 }
 
+TEST(VaeConditional, WithoutALabelMeasuresAllClasses) {
+  DataInfo info = make_info(1, 4, 4);
+  info.classes = {"a", "b", "c"};
+  Vae vae({{"latent", 2}, {"conditional", true}}, info);
+  const at::NoGradGuard guard;
+  Batch batch = make_batch(binary_images(5, info));
+  Draw draw(1, "test", ids(5));
+  const Tensor unknown = vae.likelihood->log_likelihood(batch, draw, 20);
+  const Tensors bound = vae.model->validate(batch, draw);
+  std::vector<Tensor> likelihoods, bounds;
+  for (int64_t label = 0; label < 3; ++label) {
+    batch.target = at::full({5}, label, at::kLong);
+    likelihoods.push_back(vae.likelihood->log_likelihood(batch, draw, 20));
+    bounds.push_back(-vae.model->validate(batch, draw).at("nelbo"));
+  }
+  // p(x) = 1/3 sum_y p(x|y), and so for bounds of it.
+  expect_near(unknown.exp(), at::stack(likelihoods).exp().mean(0), 1e-9);
+  expect_near(bound.at("nelbo").neg().exp(), at::stack(bounds).exp().mean(0), 1e-6);
+  expect_near(bound.at("reconstruction") + bound.at("kl"), bound.at("nelbo"), 1e-5);
+}
+
 TEST(VaeGenerate, TheSameNumberGivesTheSameImage) {
   const DataInfo info = make_info(1, 8, 8);
   Vae vae({{"latent", 3}}, info);

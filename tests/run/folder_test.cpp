@@ -56,6 +56,9 @@ TEST(CreateRun, CountsOn) {
   fs::create_directory(runs / "999-big");
   EXPECT_EQ(create_run(runs, "x").filename(), "1000-x");
   EXPECT_EQ(create_run(runs, "x").filename(), "1001-x");
+  // Nor do numbers beyond any of ours, which could not be counted on from.
+  for (const char* name : {"9223372036854775807-x", "99999999999999999999-x", "1000000000-x"})
+    fs::create_directory(runs / name);
   // Others' files and folders do not count.
   fs::create_directory(runs / "2000");
   fs::create_directory(runs / "old-3000");

@@ -653,6 +653,15 @@ TEST_F(Trainer, NeverSavesWeightsThatAreNotFinite) {
   EXPECT_EQ(list_checkpoints(folder_ / "run").size(), 1u);
 }
 
+TEST_F(Trainer, ValidatesASmallSetNoMoreOftenThanItsStepsAreWorth) {
+  // An epoch of three steps; 0 asks for a validation each epoch.
+  const Json config = toy_config({}, {{"steps", 120}, {"validate_every", 0}});
+  int validations = 0;
+  recorder_.on_validation = [&] { ++validations; };
+  start(folder_ / "run", config);
+  EXPECT_EQ(validations, 4);  // before the first step, after 50, 100 and 120
+}
+
 // ---- The run's folder
 
 TEST_F(Trainer, WritesEachStepOfTheMetricsOnce) {

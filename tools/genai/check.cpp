@@ -7,6 +7,8 @@
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
+#include "genai/base/picture.h"
+#include "genai/generation/provenance.h"
 #include "genai/generation/recreate.h"
 
 namespace genai::tool {
@@ -20,7 +22,15 @@ struct CheckOptions {
   bool json = false;
 };
 
-std::vector<fs::path> pictures_of(const fs::path& path) {
+/// Of a text or table, which tell in a file beside them; the base of "x.txt.json".
+bool is_sidecar(const fs::path& path) {
+  std::error_code error;
+  const fs::path file = path.parent_path() / path.stem();
+  return path.extension() == ".json" && file.has_extension() && fs::is_regular_file(file, error) &&
+         !read_sidecar(file).is_null();
+}
+
+std::vector<fs::path> files_of(const fs::path& path) {
   std::error_code error;
   if (fs::is_regular_file(path, error)) return {path};
   if (!fs::is_directory(path, error)) {
@@ -31,10 +41,12 @@ std::vector<fs::path> pictures_of(const fs::path& path) {
     const fs::path extension = entry.path().extension();
     if (entry.is_regular_file() && (extension == ".png" || extension == ".apng")) {
       found.push_back(entry.path());
+    } else if (entry.is_regular_file() && is_sidecar(entry.path())) {
+      found.push_back(entry.path().parent_path() / entry.path().stem());
     }
   }
   std::sort(found.begin(), found.end());
-  if (found.empty()) fail(ErrorKind::data, path.string(), ": no .png files in it");
+  if (found.empty()) fail(ErrorKind::data, path.string(), ": no .png files or texts of ours in it");
   return found;
 }
 
@@ -87,12 +99,11 @@ struct Claim {
   int64_t threads = 1;
 };
 
-/// What the picture says of the weights and threads that made it; nothing when it makes no claim
-/// that could be checked: `why` tells.
-std::optional<Claim> read_claim(const std::string& png, const std::string& name, std::string& why) {
-  const Json made = read_provenance(png, name);
+/// What a file says of the weights and threads that made it; nothing when it makes no claim that
+/// could be checked: `why` tells.
+std::optional<Claim> read_claim(const Json& made, const std::string& name, std::string& why) {
   if (made.is_null()) {
-    why = "does not say how it was made (no 'genai' text)";
+    why = "does not say how it was made (no 'genai' text in it, no .json of ours beside it)";
     return std::nullopt;
   }
   if (made.is_object() && made.contains("request") && !made.contains("weights_sha256")) {
@@ -109,10 +120,12 @@ std::optional<Claim> read_claim(const std::string& png, const std::string& name,
   fail(ErrorKind::data, name, ": its 'genai' text is not one of ours");
 }
 
-/// A request that cannot be met is the picture's fault, not the user's.
-Recreation make_again(const std::string& png, const std::string& name, const LoadedModel& model) {
+/// A request that cannot be met is the file's fault, not the user's.
+/// @param made  of a text; null: a PNG has it within
+Recreation make_again(const std::string& bytes, const Json& made, const std::string& name,
+                      const LoadedModel& model) {
   try {
-    return recreate(png, name, model);
+    return made.is_null() ? recreate(bytes, name, model) : recreate_text(bytes, made, name, model);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::usage) throw;
     fail(ErrorKind::data, name, ": its own request is impossible: ", error.what());
@@ -131,22 +144,23 @@ int check_verb(const CheckOptions& options) {
       fail(ErrorKind::data, "no such file, folder or run: ", options.path);
     }
   }
-  const auto pictures = pictures_of(path);
-  const WeightFinder finder(pictures, runs);
+  const auto files = files_of(path);
+  const WeightFinder finder(files, runs);
   std::map<std::string, LoadedModel> models;
   int64_t bad = 0, skipped = 0;
   Json results = Json::array();
-  for (const fs::path& path : pictures) {
-    const std::string png = read_file(path, kMaxPicture);
+  for (const fs::path& path : files) {
+    const std::string bytes = read_file(path, kMaxPicture);
+    const bool is_text = binary_kind(bytes).empty();
+    const Json made = is_text ? read_sidecar(path) : read_provenance(bytes, path.string());
     const auto skip = [&](const std::string& why) {
-      if (pictures.size() == 1)
-        fail(ErrorKind::data, path.string(), ": cannot be made again; ", why);
+      if (files.size() == 1) fail(ErrorKind::data, path.string(), ": cannot be made again; ", why);
       ++skipped;
       results.push_back({{"file", path.string()}, {"skipped", why}});
       if (!options.json) std::cout << "skipped " << path.string() << "  (" << why << ")\n";
     };
     std::string why;
-    const auto claimed = read_claim(png, path.string(), why);
+    const auto claimed = read_claim(made, path.string(), why);
     if (!claimed) {
       skip(why);
       continue;
@@ -161,7 +175,7 @@ int check_verb(const CheckOptions& options) {
     // With the thread count of the picture, where it is not asked for otherwise.
     const at::Device device = options.compute.resolve(claim.threads);
     if (model.device != device) model = load_model(finder.find(hash, path.string()), device);
-    const Recreation again = make_again(png, path.string(), model);
+    const Recreation again = make_again(bytes, is_text ? made : Json(), path.string(), model);
     if (!again.impossible.empty()) {
       skip(again.impossible);
       continue;
@@ -174,21 +188,23 @@ int check_verb(const CheckOptions& options) {
                        {"allowed", again.tolerance}});
     if (!options.json) {
       std::cout << (again.same ? "ok      " : "DIFFERS ") << path.string();
-      if (again.differing > 0) {
+      if (again.differing > 0 && is_text) {
+        std::cout << "  (its last " << again.differing << " bytes differ)";
+      } else if (again.differing > 0) {
         std::cout << "  (" << again.differing << " values differ, by up to " << again.worst
                   << " of 255; allowed: " << again.tolerance << ")";
       }
       std::cout << "\n";
     }
   }
-  const int64_t checked = static_cast<int64_t>(pictures.size()) - skipped;
+  const int64_t checked = static_cast<int64_t>(files.size()) - skipped;
   if (checked == 0) {
-    fail(ErrorKind::data, options.path, ": none of its ", skipped, " pictures can be made again");
+    fail(ErrorKind::data, options.path, ": none of its ", skipped, " files can be made again");
   }
   if (options.json) {
     print_json({{"checked", checked}, {"bad", bad}, {"skipped", skipped}, {"files", results}});
   }
-  say(concat(checked - bad, " of ", checked, " pictures are what their own request gives",
+  say(concat(checked - bad, " of ", checked, " files are what their own request gives",
              skipped ? concat("; ", skipped, " skipped") : ""));
   return bad ? static_cast<int>(ErrorKind::bar) : 0;
 }
@@ -197,12 +213,13 @@ int check_verb(const CheckOptions& options) {
 
 std::unique_ptr<Command> make_check(const Arguments&) {
   auto command = std::make_unique<Command>(
-      "check", "makes each picture again from what it says of itself and compares the pixels",
+      "check", "makes each picture or text again from what it says of itself and compares them",
       std::vector<std::string>{"genai check runs/008-vae-mnist/out", "genai check golden.png",
                                "genai check goldens/ --runs goldens/runs --exact"});
   auto options = std::make_shared<CheckOptions>();
   CLI::App& app = command->app;
-  app.add_option("PATH", options->path, "a PNG file, a folder of them, or a run")->required();
+  app.add_option("PATH", options->path, "a PNG, a text of ours, a folder of them, or a run")
+      ->required();
   app.add_option("--runs", options->runs, "folder of the runs ($GENAI_RUNS, or runs)")
       ->type_name("DIR");
   app.add_flag("--exact")->description("one thread and AVX2 code, as `sample --exact`");

@@ -242,7 +242,10 @@ void set_repetition(CLI::App& app) {
 
 int execute(const Verb& verb, const Arguments& arguments) {
   std::unique_ptr<Command> command;
-  const auto failed = [&](ErrorKind kind, const std::string& message) {
+  const auto failed = [&](ErrorKind kind, std::string message) {
+    std::error_code removed;
+    if (std::filesystem::current_path(removed).empty())
+      message += "\nthe working folder was removed or cannot be seen; go to another (cd)";
     return report_error(arguments, static_cast<int>(kind), message);
   };
   try {
@@ -269,6 +272,8 @@ int execute(const Verb& verb, const Arguments& arguments) {
     return failed(error.kind(), error.what());
   } catch (const c10::Error& error) {
     return failed(ErrorKind::failure, error.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return failed(ErrorKind::failure, concat(error.path1().string(), ": ", error.code().message()));
   } catch (const std::bad_alloc&) {
     return failed(ErrorKind::failure, "out of memory; a smaller --batch needs less");
   } catch (const std::exception& error) {

@@ -29,13 +29,13 @@ struct DataOptions {
   std::string ground = "white";
   bool json = false;
   // of texts
-  std::string tokenizer, validation, text, out, column, missing = "fill";
+  std::string tokenizer, validation, text, out, column, series, missing = "fill";
   int64_t vocabulary = 0, season = 0;
   bool lines = false;
 
   bool about_text() const {
     return lines || vocabulary != 0 || !tokenizer.empty() || !validation.empty() || !text.empty() ||
-           !out.empty() || !column.empty() || season != 0 || missing != "fill";
+           !out.empty() || !column.empty() || !series.empty() || season != 0 || missing != "fill";
   }
 };
 
@@ -290,6 +290,7 @@ int show_text(const DataOptions& options) {
                          .lines = options.lines,
                          .series = is_series_tokenizer(options.tokenizer),
                          .column = options.column,
+                         .which = options.series,
                          .season = options.season,
                          .missing = options.missing == "refuse" ? Missing::refuse : Missing::fill},
                         data_folder(options.dir));
@@ -321,7 +322,7 @@ int show_images(const DataOptions& options) {
   if (options.about_text())
     fail(ErrorKind::usage,
          "data show: --tokenizer, --vocabulary, --lines, --validation, --text, "
-         "--out, --column, --season and --missing are for texts and series; ",
+         "--out, --column, --series, --season and --missing are for texts and series; ",
          options.source, " is none");
   const Dataset data =
       load_dataset({.source = options.source,
@@ -412,7 +413,11 @@ std::unique_ptr<Command> make_data(const Arguments&) {
   app.add_option("--validation", options->validation,
                  "texts: a file for validation (else the last tenth, or a tenth of the lines)")
       ->type_name("FILE");
-  app.add_option("--column", options->column, "series: name or number of the CSV column (the last)")
+  app.add_option("--series", options->series,
+                 "series: of several in one table the one of this name, or COLUMN=VALUE,...")
+      ->type_name("NAME");
+  app.add_option("--column", options->column,
+                 "series: name or number of the CSV column (the only one of values)")
       ->type_name("NAME");
   app.add_option("--season", options->season, "series: values of a season; 0: none")
       ->type_name("N")

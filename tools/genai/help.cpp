@@ -34,7 +34,7 @@ std::string overview() {
   }
   return text +
          "\nexit codes: 0 ok, 1 failed while running, 2 usage or settings, 3 data, 4 device,\n"
-         "            5 a bar or check missed, 6 diverged, 130/143 interrupted (saved)\n";
+         "            5 a bar or check missed, 6 diverged, 129/130/143 interrupted (saved)\n";
 }
 
 namespace {

@@ -4,7 +4,10 @@
 #include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
+#include "genai/base/hash.h"
+#include "genai/base/picture.h"
 #include "genai/base/png.h"
+#include "genai/generation/provenance.h"
 #include "genai/run/checkpoint.h"
 
 namespace genai::tool {
@@ -55,6 +58,30 @@ int inspect_picture(const fs::path& path, bool json) {
               << (value.is_string() ? value.get<std::string>() : value.dump(2)) << "\n";
   }
   return 0;
+}
+
+/// A text or a table, by what stands beside it.
+int inspect_text(const fs::path& path, bool json) {
+  const Json made = read_sidecar(path);
+  const bool same = made["sha256"] == sha256_file(path);
+  if (json) {
+    print_json({{"file", path.string()}, {"unchanged", same}, {"text", {{"genai", made}}}});
+    return 0;
+  }
+  std::cout << path.string() << ": "
+            << (same ? "as it was written" : "changed since it was written") << "\n\n["
+            << kProvenanceKeyword << "] of " << sidecar_path(path).string() << "\n"
+            << made.dump(2) << "\n";
+  return 0;
+}
+
+int inspect_file(const fs::path& path, bool json) {
+  const std::string kind = binary_kind(read_start(path, 16));
+  if (!kind.empty()) return inspect_picture(path, json);
+  if (!read_sidecar(path).is_null()) return inspect_text(path, json);
+  fail(ErrorKind::data, path.string(),
+       ": says nothing about how it was made: it is no PNG or GIF, ", "and no ",
+       sidecar_path(path).string(), " of ours is beside it");
 }
 
 int inspect_run(const RunReference& reference, bool json) {
@@ -118,19 +145,20 @@ int inspect_run(const RunReference& reference, bool json) {
 
 std::unique_ptr<Command> make_inspect(const Arguments&) {
   auto command = std::make_unique<Command>(
-      "inspect", "says what a picture or a run is, and verifies it",
+      "inspect", "says what a file of ours or a run is, and verifies it",
       std::vector<std::string>{"genai inspect out.png", "genai inspect last",
                                "genai inspect 8@best --json"});
   auto what = std::make_shared<std::string>();
   auto runs = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  command->app.add_option("WHAT", *what, "a PNG or GIF file, or a run")->required();
+  command->app.add_option("WHAT", *what, "a PNG or GIF, a text or table of ours, or a run")
+      ->required();
   command->app.add_option("--runs", *runs, "folder of the runs ($GENAI_RUNS, or runs)")
       ->type_name("DIR");
   command->app.add_flag("--json", *json, "one JSON object as the result");
   command->run = [what, runs, json] {
     std::error_code error;
-    if (fs::is_regular_file(*what, error)) return inspect_picture(*what, *json);
+    if (fs::is_regular_file(*what, error)) return inspect_file(*what, *json);
     return inspect_run(find_run(*what, runs_folder(*runs)), *json);
   };
   return command;

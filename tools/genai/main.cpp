@@ -93,6 +93,13 @@ int main_of(int argc, char** argv) {
   } catch (const Error& error) {
     return report_error(arguments, static_cast<int>(error.kind()), error.what());
   }
+  // MKL ends the process without a word of use when it is loaded in such a folder.
+  std::error_code removed;
+  if (fs::current_path(removed).empty()) {
+    return report_error(arguments, static_cast<int>(ErrorKind::failure),
+                        "the working folder was removed or cannot be seen (" + removed.message() +
+                            "); go to another one (cd)");
+  }
   limit_spinning();
   return run_verbs(folder, argc, argv);
 }

@@ -97,7 +97,12 @@ void ProgressPrinter::wrote(int64_t step, const std::vector<std::string>& texts)
   char name[40];
   std::snprintf(name, sizeof name, "step-%07lld.txt", static_cast<long long>(step));
   std::filesystem::create_directories(run_ / "samples");
-  write_file(run_ / "samples" / name, all);
+  const std::filesystem::path file = run_ / "samples" / name;
+  write_file(file, all);
+  Json made = maker_;
+  made["step"] = step;
+  made["request"] = {{"write", "texts"}, {"training", true}};
+  write_file(sidecar_path(file), sidecar(all, made));
   if (!terminal_) return;
   close_line();
   // The beginning alone: the block must fit on the screen to be written over.

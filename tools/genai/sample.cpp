@@ -62,8 +62,7 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
                      const RunReference& reference, const Checkpoint& checkpoint,
                      const ImageRequest& request) {
   const Manifest& manifest = checkpoint.manifest;
-  for (const char* option :
-       {"--class", "--grid", "--scale", "--separate", "--preview", "--metadata"}) {
+  for (const char* option : {"--class", "--grid", "--scale", "--separate", "--preview"}) {
     if (command.app.count(option) > 0) {
       fail(ErrorKind::usage, option, ": is for pictures; this run writes texts");
     }
@@ -81,7 +80,8 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
                     .first = options.seed,
                     .count = counted ? options.count : usual,
                     .out = is_standard_output(options.out) ? "-" : options.out,
-                    .json = options.json};
+                    .json = options.json,
+                    .metadata = options.metadata != "none"};
   return series ? sample_series(job) : sample_texts(job);
 }
 
@@ -191,7 +191,8 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
                  "PNG or text file; - is standard output (RUN/out/..., texts: standard output)")
       ->type_name("FILE");
   app.add_flag("--separate", options->separate, "one file per sample, in the folder --out");
-  app.add_option("--metadata", options->metadata, "what the PNG tells of its making")
+  app.add_option("--metadata", options->metadata,
+                 "what the file tells of its making; of texts and tables FILE.json beside it does")
       ->type_name("full|none")
       ->check(CLI::IsMember({"full", "none"}));
   app.add_flag("--preview", options->preview, "shows samples as text even without a terminal");

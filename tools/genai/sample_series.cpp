@@ -46,9 +46,9 @@ int sample_series(const TextJob& job) {
                       .options = job.sampling};
   check_request(request, info);
   std::vector<std::string> notes;
-  const auto past =
-      read_column(request.prompt, "--prompt",
-                  {.column = info.tokenizer->changes()->column(), .lone = true, .notes = &notes});
+  ColumnRequest reading = info.tokenizer->changes()->request();
+  reading.notes = &notes;
+  const auto past = read_column(request.prompt, "--prompt", reading);
   for (const std::string& note : notes) say("note: " + note);
   const Json usual =
       usual_sampling(info).resolve({{"sampling", token_sampling_fields()}})["sampling"];
@@ -65,18 +65,23 @@ int sample_series(const TextJob& job) {
   const fs::path numbers = fs::path(picture).replace_extension(".csv");
   check_writable(picture, ".png");
   check_writable(numbers, ".csv");
+  if (job.metadata) check_sidecar(numbers);
   job.compute.resolve(job.manifest.numerics.threads);
   const LoadedModel loaded = load_model(job.reference, job.checkpoint, at::kCPU);
   loaded.as<NextToken>("sample");
   const Forecast fan = forecast(*loaded.model, request, past, info);
-  write_output(numbers, forecast_csv(fan));
   const Image drawn = draw_forecast(fan);
   const Json made = {{"forecast", request.length},
                      {"first", request.first},
                      {"count", request.count},
                      {"past_sha256", sha256(request.prompt)},
                      {"options", request.options}};
-  write_output(picture, encode_png(drawn, provenance(loaded, made, drawn, Origin::mixed)));
+  const std::string table = forecast_csv(fan);
+  write_output(numbers, table);
+  if (job.metadata) write_sidecar(numbers, table, made_by(loaded, made));
+  write_output(picture, job.metadata
+                            ? encode_png(drawn, provenance(loaded, made, drawn, Origin::mixed))
+                            : encode_png(drawn));
   if (job.json) {
     Json json{{"files", {picture.string(), numbers.string()}},
               {"run", job.reference.folder.string()},

@@ -13,6 +13,7 @@
 #include "genai/base/text.h"
 #include "genai/data/text_file.h"
 #include "genai/data/unicode.h"
+#include "genai/generation/generate.h"
 #include "genai/generation/text.h"
 #include "output.h"
 
@@ -63,8 +64,8 @@ int converse(const TextJob& job, const LoadedModel& loaded, TextRequest request)
   for (std::string line;;) {
     if (terminal) std::cerr << "> " << std::flush;
     if (!wanted() || !std::getline(std::cin, line)) break;
-    line = plain_text(line, "the input");
     if (line.ends_with('\r')) line.pop_back();
+    line = plain_text(line, "the input");
     request.prompt = request.prompt.empty() ? line : request.prompt + line;
     try {
       const auto samples = generate_texts(*loaded.model, request, job.manifest.data,
@@ -159,6 +160,8 @@ int sample_texts(const TextJob& job) {
   check_request(request, info);
   const bool to_file = !job.out.empty() && job.out != "-";
   if (to_file) check_writable(job.out, ".txt");
+  const bool beside = to_file && job.metadata && !job.json;
+  if (beside) check_sidecar(job.out);
   job.compute.resolve(job.manifest.numerics.threads);
   // Texts are written on the CPU, wherever the model was trained.
   const LoadedModel loaded = load_model(job.reference, job.checkpoint, at::kCPU);
@@ -188,16 +191,16 @@ int sample_texts(const TextJob& job) {
       Json line = to_json(sample, info);
       line["prompt"] = valid_utf8(request.prompt);
       line["weights_sha256"] = job.manifest.weights_sha256();
+      if (to_file && job.metadata) line["made"] = made_by(loaded, to_json(request));
       all += (all.empty() ? "" : ",\n") + line.dump();
-    } else {
-      if (samples.size() > 1 && !info.lines) all += concat("---- ", sample.number, "\n");
-      all += request.prompt + sample.text + "\n";
     }
   }
+  if (!job.json) all = text_file(samples, request, info.lines);
   // One text is an object, several are a list.
   if (job.json) all = samples.size() == 1 ? all + "\n" : "[" + all + "]\n";
   if (to_file) {
     write_output(job.out, all);
+    if (beside) write_sidecar(job.out, all, made_by(loaded, to_json(request)));
     std::cout << job.out << "\n";
   } else {
     std::cout << (stream ? "\n" : shown(all)) << std::flush;

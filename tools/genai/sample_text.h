@@ -31,7 +31,7 @@ struct TextJob {
   Json sampling;  ///< the resolved sampling fields
   int64_t first = 0, count = 1;
   std::string out;  ///< a file, "" or "-" for standard output
-  bool json = false;
+  bool json = false, metadata = true;
 };
 
 /// Writes the texts: one as it comes about, several one after the other.

@@ -125,7 +125,8 @@ Json print_classes(const LoadedModel& loaded, const ScoredSet& set,
 Json print_likelihoods(const LoadedModel& loaded, const ScoredSet& set,
                        const ScoreOptions& options) {
   const auto scores = score_images(loaded, set, options.draws);
-  const Split kept = load_kept(loaded.run, loaded.manifest);
+  Split kept = load_kept(loaded.run, loaded.manifest);
+  kept.labels = Tensor();  // single pictures have none, and p(x|y) says nothing beside p(x)
   const auto usual = score_images(
       loaded, {.name = "kept", .images = kept, .info = loaded.manifest.data}, options.draws);
   Json results = Json::array();
@@ -196,6 +197,7 @@ int score_data(const Command& command, const LoadedModel& loaded, const ScoreOpt
     print_json(json);
     return 0;
   }
+  for (const std::string& note : result.notes) std::cout << "note: " << note << "\n";
   std::cout << metrics_table(result.metrics) << "the least usual images: " << picture << "\n";
   return 0;
 }

@@ -19,6 +19,7 @@ struct Picture {
   Image alpha;           ///< 1 channel, 0 for transparent; without pixels when all is opaque
   int64_t highest = -1;  ///< of a PNG of 16 bits: the largest value of a colour, up to 65,535
   bool lossy = false;    ///< JPEG: values near those that were meant
+  int64_t samples = 0;   ///< of a PNG of ours, as it says itself: how many it shows
 };
 
 /// A PNG (see decode_png), JPEG (see decode_jpeg), WebP (no animation) or BMP (RGB, alpha ignored),

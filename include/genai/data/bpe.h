@@ -103,6 +103,15 @@ class Bpe {
   int32_t end() const { return end_; }
   /// Makes it special unless it is of a byte or a merge. Throws Error{data} where `id` is no token.
   void set_end(int32_t id);
+  /// Other tokens that have a part of their own, which only an export tells again: ids of "bos",
+  /// "pad" and "unk" where they are not the end.
+  using Roles = std::map<std::string, int32_t>;
+  const Roles& roles() const { return roles_; }
+  /// Throws Error{data}: another role, an id that is no token.
+  void set_role(const std::string& role, int32_t id);
+  /// The id of a token as files write it, in byte letters or of a special one as it is; -1: none.
+  int32_t find(const std::string& token) const;
+
   /// Ids up to `size` - 1 that no token has, as of models whose tables are rounded up.
   void pad(int64_t size);
 
@@ -116,6 +125,7 @@ class Bpe {
   std::array<int32_t, 256> byte_ids_{};
   std::unordered_map<uint64_t, int32_t> ranks_;  // by pair_key of left and right
   Specials specials_;
+  Roles roles_;
   int32_t end_ = -1;
 };
 

@@ -50,6 +50,7 @@ struct DataConfig {
   std::string validation;
   Windows windows = Windows::shuffled;
   std::string column;
+  std::string series;
   int64_t season = 0;
   Missing missing = Missing::fill;
   /// No setting: runs of version 0.1 read the bytes of texts as they are (data/text_file.h).

@@ -21,7 +21,9 @@ struct TextOptions {
   double validation_share = 0.1;       ///< of the bytes or items, 0 < share < 1
   uint64_t seed = 0;                   ///< of the items' order
   bool series = false;                 ///< numbers in a column (data/series.h)
-  std::string column;                  ///< which one; empty: the last
+  std::string column;                  ///< which one; empty: as read_column chooses
+  std::string which;                   ///< the series of this name, of several in one table
+  bool settled = false;                ///< the series of a model (data/series.h)
   int64_t season = 0;                  ///< values of a season; 0: none
   Missing missing = Missing::fill;     ///< values of a series
   bool raw = false;                    ///< bytes as they are in the files (data/text_file.h)
@@ -32,7 +34,8 @@ struct TextData {
   std::string train, validation;   ///< of items: each with '\n' behind it
   bool items = false;              ///< lines are items of their own; else running text
   bool series = false;             ///< a number a line
-  std::string column;              ///< of a series, as it was asked for
+  std::string column;              ///< of a series, as it was asked for or chosen
+  std::string which;               ///< of a series, as it was asked for
   int64_t season = 0;              ///< of a series
   std::string fingerprint;         ///< SHA-256 over what defines the two texts and `items`
   std::vector<std::string> notes;  ///< what the user should know
@@ -42,8 +45,8 @@ struct TextData {
 /// (tinyshakespeare: 1,003,854 and 111,540), fewer where the cut would part a UTF-8 sequence.
 ///
 /// Items (`lines`, and "sums" always) are the lines that are not empty, in an order from (seed);
-/// the first floor((1 - share) items) are for training. With a validation file there is no cut and
-/// no new order.
+/// the first floor((1 - share) items) are for training. With a validation file, or in a folder
+/// whose files are named so (data/text_file.h), there is no cut and no new order.
 ///
 /// Of a series the first floor((1 - share) values) are for training; what is for validation begins
 /// with the last season + 1 of them, so that each value after these has a change before it.

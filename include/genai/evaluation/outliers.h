@@ -35,6 +35,8 @@ std::vector<Score> score_images(const LoadedModel& loaded, const ScoredSet& set,
 
 /// The mean of each score; picture "worst": the 16 images with the lowest score, lowest first (of a
 /// Likelihood by complexity_corrected). With `against`, the area under the ROC curve of each score.
+/// Where a class-conditional model does not know the classes of one set, both are scored without,
+/// which names ("/unlabelled") and notes tell.
 void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const ScoredSet* against,
                     int64_t draws, Evaluation& into, const StageProgress& progress = {});
 

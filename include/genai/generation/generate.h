@@ -91,6 +91,9 @@ enum class Origin {
   mixed,  ///< from the user's picture and a model
 };
 
+/// Who made a file, and from what request.
+Json made_by(const LoadedModel& loaded, const Json& request);
+
 /// The texts of a PNG of ours.
 /// @param request  with which the same pixels are made again; holds "first", "count", "options"
 std::vector<PngText> provenance(const LoadedModel& loaded, const Json& request,

@@ -21,6 +21,10 @@ std::string lacks_for_recreation(const Json& request);
 /// Throws Error{data} when the file tells nothing or the weights are not `loaded`'s.
 Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded);
 
+/// The same of a text and what stands beside it (generation/provenance.h): `differing` are bytes.
+Recreation recreate_text(const std::string& text, const Json& made, const std::string& name,
+                         const LoadedModel& loaded);
+
 /// Largest difference of a grey value between machines that we measured (docs/results.md).
 inline constexpr double kTolerance = 2;
 

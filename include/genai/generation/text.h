@@ -45,6 +45,17 @@ void check_request(const TextRequest& request, const DataInfo& info);
 std::vector<TextSample> generate_texts(Model& model, const TextRequest& request,
                                        const DataInfo& info, const WatchText& watch = {});
 
+/// The file of these texts: prompt and text of each, a line end behind it; several running texts
+/// have a line "---- NUMBER" before each.
+std::string text_file(const std::vector<TextSample>& samples, const TextRequest& request,
+                      bool lines);
+
+/// What makes the same texts again: the request of their provenance. A prompt that is no UTF-8 is
+/// told by its hash alone.
+Json to_json(const TextRequest& request);
+/// The reverse. Throws Json::exception where it is none of ours.
+TextRequest text_request_from_json(const Json& json);
+
 /// Tokens that a text begins with: the start, where there is no prompt or it begins a line, and the
 /// prompt.
 std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& info);
