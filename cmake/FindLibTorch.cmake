@@ -75,6 +75,7 @@ endif()
 
 # at::parallel_for is a serial loop in code compiled without -fopenmp; linked with it, the system's
 # libgomp would be a second pool of threads. So: the flag for compiling only, LibTorch's own libgomp.
+# Clang compiles to calls of its own libomp, which that libgomp lacks: with it the loops are serial.
 file(GLOB LIBTORCH_OPENMP ${LIBTORCH_ROOT}/lib/libgomp*.so*)
 if(LIBTORCH_OPENMP)
   list(GET LIBTORCH_OPENMP 0 LIBTORCH_OPENMP)
@@ -87,8 +88,10 @@ add_library(LibTorch::LibTorch INTERFACE IMPORTED)
 target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE ${LIBTORCH_ROOT}/include
   ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
 target_link_libraries(LibTorch::LibTorch INTERFACE ${_libraries})
-if(LIBTORCH_OPENMP)
+if(LIBTORCH_OPENMP AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(LibTorch::LibTorch INTERFACE -fopenmp)
+elseif(LIBTORCH_OPENMP)
+  message(STATUS "${CMAKE_CXX_COMPILER_ID}'s OpenMP is not LibTorch's: a few loops run on one thread")
 endif()
 target_compile_features(LibTorch::LibTorch INTERFACE cxx_std_20)
 

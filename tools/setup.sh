@@ -1,4 +1,4 @@
-# Sourced by quickstart.sh and test.sh: installs what the build needs and is missing.
+# Sourced by the other scripts: installs what the build needs and is missing.
 # Nothing that is there already is replaced.
 
 say() { printf '\n== %s\n' "$*"; }
@@ -42,6 +42,21 @@ install_packages() {
   "${as_root[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends \
     "${missing[@]}" >/dev/null
+}
+
+# Sets $clang to a Clang that has libFuzzer, whatever the number behind its name.
+install_clang() {
+  mkdir -p build
+  find_clang() {
+    for clang in clang++ $(compgen -c clang++- | grep -E '^clang\+\+-[0-9]+$' | sort -ru); do
+      echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
+        "$clang" -fsanitize=fuzzer -x c++ - -o build/clang-check 2>/dev/null && return
+    done
+    return 1
+  }
+  find_clang || { install_packages clang; find_clang; } ||
+    { install_packages libclang-rt-dev; find_clang; } ||
+    { echo "No clang++ here has libFuzzer." >&2; exit 1; }
 }
 
 # LibTorch: the user's own (TORCH_DIR, or the torch of the active Python), else PyTorch's CPU wheel

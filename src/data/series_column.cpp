@@ -293,11 +293,6 @@ Writing find_writing(const Lines& lines, char mark, std::vector<std::string>* no
       fitting.push_back(writing);
     }
   }
-  const auto first_with = [&](char sign) -> const CsvRecord& {
-    return *std::ranges::find_if(lines.rows, [&](const auto& row) {
-      return row.fields[lines.value].find(sign) != std::string::npos;
-    });
-  };
   if (fitting.empty()) {
     const CsvRecord* odd = nullptr;
     for (const CsvRecord& row : lines.rows) {
@@ -316,7 +311,10 @@ Writing find_writing(const Lines& lines, char mark, std::vector<std::string>* no
   }
   if (fitting.front() == Writing::plain) return Writing::plain;
   Writing writing = fitting.front();
-  const CsvRecord& example = first_with(',');
+  const CsvRecord& example = *std::ranges::find_if(lines.rows, [&](const CsvRecord& row) {
+    const std::string& found = row.fields[lines.value];
+    return !is_missing(found) && !number_in(found, Writing::plain);
+  });
   const std::string& cell = example.fields[lines.value];
   if (fitting.size() > 1) {
     // "1,234" alone: a comma that parts fields is none of their numbers' decimals.

@@ -112,12 +112,28 @@ std::shared_ptr<const Tokenizer> read_tokenizer_file(const fs::path& checkpoint,
                              name);
 }
 
+/// A whole number, where a JSON library would take fractions and truth values as well.
+int64_t whole_number(const Json& json, const char* key) {
+  const Json& value = json.at(key);
+  if (!value.is_number_integer())
+    fail(ErrorKind::data, key, ": expected a whole number, found ", value.dump());
+  return value.get<int64_t>();
+}
+
 Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   Manifest m;
-  m.step = json.at("step");
-  m.steps = json.at("steps");
+  const int64_t format = json.contains("format") ? whole_number(json, "format") : 0;
+  if (format < 1 || format > kFormat) {
+    fail(ErrorKind::data, "format ", format, ", this genai ", GENAI_VERSION, " reads formats 1 to ",
+         kFormat, format > kFormat ? "; it was made by a newer genai" : "");
+  }
+  m.step = whole_number(json, "step");
+  m.steps = whole_number(json, "steps");
   m.preset = json.at("preset");
   m.config = json.at("config");
+  for (const char* section : {"model", "data", "training"})
+    m.config.at(section).get_ref<const Json::object_t&>();
+  m.config.at("model").at("family").get_ref<const std::string&>();
   m.files = json.at("files");
   for (const auto& [name, entry] : m.files.items())
     entry.at("sha256").get_ref<const std::string&>();
@@ -128,7 +144,7 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   m.numerics = numerics_from_json(json.at("numerics"));
   m.objective = json.at("objective");
   m.validation = json.at("validation");
-  m.best_step = json.at("best_step");
+  m.best_step = whole_number(json, "best_step");
   m.best_value = json.at("best_value");
   m.kept_sha256 = json.at("kept_sha256");
   m.folder = json.value("folder", "");
@@ -221,11 +237,6 @@ Manifest read_manifest(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifestFile;
   const Json json =
       open_sealed_json(read_file(path, kMaxManifest), path.string(), {.bytes = kMaxManifest});
-  const int format = json.value("format", 0);
-  if (format < 1 || format > kFormat) {
-    fail(ErrorKind::data, path.string(), ": format ", format, ", this genai ", GENAI_VERSION,
-         " reads formats 1 to ", kFormat, format > kFormat ? "; it was made by a newer genai" : "");
-  }
   try {
     return manifest_from_json(json, checkpoint);
   } catch (const Error& error) {

@@ -71,6 +71,10 @@ TEST(ReadColumn, DecimalCommasAndThousandsAreReadAsTheyAreMeantOrRefused) {
   EXPECT_EQ(column_of("d;v\n2020-01;1,5\n2020-02;-12,25\n", "", &notes), (Values{1.5, -12.25}));
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_NE(notes[0].find("'1,5' is read as 1.5"), std::string::npos) << notes[0];
+  notes.clear();
+  EXPECT_EQ(column_of("d;v\n2020-01;7\n2020-02;3.103.120\n", "", &notes), (Values{7, 3103120}));
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("'3.103.120' is read as 3103120"), std::string::npos) << notes[0];
   EXPECT_EQ(column_of("v;w\n1.234,5;x1\n12,25;x2\n", "v"), (Values{1234.5, 12.25}));
   EXPECT_EQ(column_of("d,v\n2020-01,\"1,234.5\"\n2020-02,\"2,000,000\"\n"), (Values{1234.5, 2e6}));
   EXPECT_EQ(column_of("d\tv\n2020-01\t1'234.5\n2020-02\t1\u00A0000\n"), (Values{1234.5, 1000}));

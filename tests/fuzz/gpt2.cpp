@@ -1,36 +1,12 @@
 // The tokenizer of a folder of GPT-2's form: one file after the other, each ended by a zero byte.
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include "fuzz.h"
 #include "genai/base/json.h"
 #include "genai/data/bpe.h"
+#include "scratch.h"
 
 using namespace genai;
-namespace fs = std::filesystem;
 
 namespace {
-
-/// In memory where there is such a place.
-const fs::path& folder() {
-  static const struct Folder {
-    Folder() {
-      std::string name =
-          (fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) /
-          "genai-fuzz-XXXXXX";
-      promise(mkdtemp(name.data()) != nullptr, "a folder can be made");
-      path = name;
-    }
-    ~Folder() {
-      std::error_code error;
-      fs::remove_all(path, error);
-    }
-    fs::path path;
-  } made;
-  return made.path;
-}
 
 /// The members of a vocabulary for the 256 bytes in the place of "BYTES":0.
 std::string with_bytes(std::string text) {
@@ -50,12 +26,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json",
                            "tokenizer_config.json"}) {
     const std::string content = with_bytes(std::string(take_until(bytes, '\0')));
-    fs::remove(folder() / name);
-    if (!content.empty()) std::ofstream(folder() / name, std::ios::binary) << content;
+    std::filesystem::remove(scratch() / name);
+    if (!content.empty()) put(scratch() / name, content);
   }
   std::string vocabulary, merges;
   reads([&] {
-    const Bpe bpe = Bpe::read_folder(folder());
+    const Bpe bpe = Bpe::read_folder(scratch());
     std::string back;
     for (const int32_t id : bpe.encode(sample)) back += bpe.tokens().at(to_index(id));
     promise(back == sample, "tokens and back");

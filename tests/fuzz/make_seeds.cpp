@@ -10,6 +10,7 @@
 #include "genai/base/json.h"
 #include "genai/base/png.h"
 #include "png_repair.h"
+#include "zip_repair.h"
 
 extern "C" {
 #include <jpeglib.h>
@@ -246,6 +247,43 @@ void write_idx(const fs::path& folder) {
             "\x03\x09");
 }
 
+void write_zips(const fs::path& folder) {
+  const std::string files = "\0a.png\0abc\0\1b/c.jpg\0aaaaaaaaaaaa\0\0readme\0x\0\0b/\0\0"s;
+  write(folder, "files", files);
+  write(folder, "zip", zip_of(files));
+  write(folder, "deflated", "\2a.png\0\x4b\x4c\x4a\x06"s);
+  write(folder, "encrypted", "\4a.png\0abc\0\xC__MACOSX/a.png\0abc"s);
+  write(folder, "empty", zip_of(""));
+}
+
+// ---- manifests ----
+
+void write_manifests(const fs::path& folder) {
+  const auto manifest = [](int format, const std::string& data, const std::string& files) {
+    return R"({"format":)" + std::to_string(format) +
+           R"(,"genai":"0.1.0","step":4,"steps":8,)"
+           R"("preset":"vae","config":{"model":{"family":"vae","latent":2},"data":{"source":"pics",)"
+           R"("size":0,"leave_out":["a"]},"training":{"epochs":1.5}},"data":{"source":"pics",)"
+           R"("train_count":19,"test_count":5,"fingerprint":"79e6",)" +
+           data +
+           R"(},"numerics":{"device":"cpu","precision":"float32","layout":"contiguous","threads":1,)"
+           R"("cpu":"AVX2","libtorch":"2.13.0"},"objective":"nelbo","validation":{"nelbo":45.5},)"
+           R"("best_step":4,"best_value":45.5,"kept_sha256":"4d3f","folder":"../..","files":)"
+           R"({"model.safetensors":{"sha256":"ff0b","bytes":5280},)"
+           R"("training.safetensors":{"sha256":"fb46","bytes":1})" +
+           files + "}}";
+  };
+  const std::string texts = R"("lines":false,"context":8,"windows":"shuffled","tokenizer":)";
+  write(folder, "pictures",
+        manifest(1, R"("channels":1,"height":8,"width":8,"classes":["a","b"],"binarize":"dynamic")",
+                 ""));
+  write(folder, "text", manifest(1, texts + R"({"kind":"bytes"})", ""));
+  write(folder, "tokenizer",
+        manifest(2, texts + R"("tokenizer.json")",
+                 R"(,"tokenizer.json":{"sha256":"TOKENIZER","bytes":1})") +
+            "\0"s + R"({"kind":"characters","vocabulary":" defhnot"})");
+}
+
 void write_seeds(const fs::path& to) {
   write_json(to / "json");
   write_pictures(to / "png", to / "picture");
@@ -253,6 +291,8 @@ void write_seeds(const fs::path& to) {
   write_tokenizers(to / "tokenizer", to / "gpt2");
   write_tensors(to / "safetensors");
   write_idx(to / "idx");
+  write_zips(to / "zip");
+  write_manifests(to / "manifest");
   write(to / "provenance", "png",
         encode_png(sample(2, 2, 1), {{"genai", R"({"genai":"1","request":{"seed":1}})", true}}));
   write(to / "provenance", "text", R"({"genai":"1","numerics":{"device":"cpu"},"request":{}})");

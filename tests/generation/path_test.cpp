@@ -64,11 +64,11 @@ TEST_F(Paths, EndInTheSamplesBitForBit) {
     const Tensor expected = samples(model, request);
     for (const int64_t most : {0, 2, 3}) {
       int64_t told = 0;
-      const auto path =
-          find_path(model, {.images = request, .moments = most}, [&](const Moment& moment) {
-            EXPECT_LE(moment.noisy.size(0), request.count);
-            ++told;
-          });
+      const auto path = find_path(model, {.images = request, .moments = most},
+                                  [&, count = request.count](const Moment& moment) {
+                                    EXPECT_LE(moment.noisy.size(0), count);
+                                    ++told;
+                                  });
       const int64_t steps = request.options.value("steps", int64_t{10});
       EXPECT_EQ(static_cast<int64_t>(path.size()), most ? std::min(most, steps + 1) : steps + 1);
       EXPECT_EQ(told, static_cast<int64_t>(path.size()));

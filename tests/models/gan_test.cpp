@@ -262,7 +262,7 @@ TEST(GanSettings, MustFitTheDataAndEachOther) {
       {{{"discriminator_rate", 0}}, "discriminator_rate"},
   };
   for (const auto& [settings, part] : wrong) {
-    expect_error(ErrorKind::usage, part, [&] { make_gan(settings); });
+    expect_error(ErrorKind::usage, part, [&given = settings] { make_gan(given); });
   }
   expect_error(ErrorKind::usage, "no labels", [&] {
     make_gan({{"conditional", true}}, unlabelled);

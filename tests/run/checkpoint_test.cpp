@@ -24,7 +24,9 @@ Manifest some_manifest(int64_t step) {
   m.step = step;
   m.steps = 100;
   m.preset = "vae";
-  m.config = {{"model", {{"family", "vae"}, {"beta", 0.1}}}, {"training", {{"seed", 3}}}};
+  m.config = {{"model", {{"family", "vae"}, {"beta", 0.1}}},
+              {"data", Json::object()},
+              {"training", {{"seed", 3}}}};
   m.data = {.source = "digits",
             .channels = 3,
             .height = 5,
@@ -366,6 +368,30 @@ TEST_F(DamagedCheckpoint, ANewerFormatSaysSo) {
   content["format"] = 0;
   put(checkpoint_ / "manifest.json", seal_json(content));
   expect_error(ErrorKind::data, "format 0", [&] { read_manifest(checkpoint_); });
+}
+
+TEST_F(DamagedCheckpoint, AManifestThatIsSealedButNoneOfOurs) {
+  const Json whole = open_sealed_json(bytes_["manifest.json"], "manifest");
+  const auto refused = [&](const std::string& part, const Json& content) {
+    put(checkpoint_ / "manifest.json", seal_json(content));
+    expect_error(ErrorKind::data, part, [&] { read_manifest(checkpoint_); });
+  };
+  refused("format 0", "a text");
+  refused("format 0", Json::array());
+  const auto changed = [&](const char* at, const Json& value) {
+    Json content = whole;
+    content[Json::json_pointer(at)] = value;
+    return content;
+  };
+  refused("format: expected a whole number, found 1.5", changed("/format", 1.5));
+  refused("step: expected a whole number, found 1e+300", changed("/step", 1e300));
+  refused("steps: expected a whole number, found true", changed("/steps", true));
+  refused("steps below 0", changed("/step", -1));
+  refused("not a manifest", changed("/data", 1));
+  refused("not a manifest", changed("/config", nullptr));
+  refused("not a manifest", changed("/config/model", Json::array()));
+  refused("not a manifest", changed("/config/model/family", 1));
+  refused("not a manifest", changed("/files/model.safetensors", 1));
 }
 
 TEST_F(DamagedCheckpoint, TheNewestFallsBackWithAWarning) {
