@@ -10,7 +10,8 @@ install_packages
 install_libtorch
 
 say "building genai (two to five minutes the first time)"
-cmake --preset release -DGENAI_TESTS=OFF >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
+cmake --preset release -DGENAI_TESTS=OFF -DGENAI_WERROR="${GENAI_WERROR:-OFF}" >build/configure.log 2>&1 ||
+  { cat build/configure.log >&2; exit 1; }
 grep -- '-- LibTorch' build/configure.log || true
 build --target genai_program
 

@@ -9,7 +9,8 @@ install_packages libgtest-dev
 install_libtorch
 
 say "building everything"
-cmake --preset release -DGENAI_TESTS=ON >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
+cmake --preset release -DGENAI_TESTS=ON -DGENAI_WERROR="${GENAI_WERROR:-OFF}" >build/configure.log 2>&1 ||
+  { cat build/configure.log >&2; exit 1; }
 grep -- '-- LibTorch' build/configure.log || true
 build
 

@@ -131,8 +131,8 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   m.steps = whole_number(json, "steps");
   m.preset = json.at("preset");
   m.config = json.at("config");
-  for (const char* section : {"model", "data", "training"})
-    m.config.at(section).get_ref<const Json::object_t&>();
+  for (const auto& [section, settings] : m.config.get_ref<const Json::object_t&>())
+    settings.get_ref<const Json::object_t&>();
   m.config.at("model").at("family").get_ref<const std::string&>();
   m.files = json.at("files");
   for (const auto& [name, entry] : m.files.items())

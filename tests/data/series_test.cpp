@@ -150,8 +150,10 @@ TEST(ReadColumn, OneOfSeveralSeriesIsChosenByItsName) {
   std::string text = "ds,unique_id,store,item,y\n";
   int value = 0;
   for (const std::string& day : days)
-    for (const char* key : {"a,1,1", "b,1,2", "c,2,1", "\"d, e\",2,2"})
-      text += concat(day, ",", key, ",", value++ * value, "\n");
+    for (const char* key : {"a,1,1", "b,1,2", "c,2,1", "\"d, e\",2,2"}) {
+      text += concat(day, ",", key, ",", value * (value + 1), "\n");
+      ++value;
+    }
   const auto series = [&](const std::string& name) {
     return read_column(text, "s.csv", {.series = name});
   };
