@@ -152,7 +152,7 @@ std::string plain_text(std::string bytes, const std::string& name,
   for (size_t i = 0; i < text.size(); ++i) {
     const bool lone = text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n');
     windows = windows || (text[i] == '\r' && !lone);
-    mac = mac || lone;
+    mac = mac || (lone && !(windows && i + 1 == text.size()));  // cut behind its CR
     if (text[i] != '\r' || lone) text[kept++] = lone ? '\n' : text[i];
   }
   text.resize(kept);
