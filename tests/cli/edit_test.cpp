@@ -130,7 +130,7 @@ TEST_F(EditVerb, ASampleOfTheToolIsScaledDown) {
   expect_error(2, {"edit", "last", "inpaint", "large.png", "--mask", "lower", "--as-is"},
                {"12x12", "96x96"});
   ASSERT_EQ(genai({"sample", "last", "-n", "4", "--steps", "2", "--out", "sheet.png"}).code, 0);
-  expect_error(3, {"edit", "last", "vary", "sheet.png"}, {"a sheet of 2 x 2 pictures"});
+  expect_error(3, {"edit", "last", "vary", "sheet.png"}, {"a sheet of 4 samples", "--seed"});
 }
 
 TEST_F(EditVerb, RefusesWhatDoesNotFit) {

@@ -178,6 +178,7 @@ class Gpt2Tokenizers : public Gpt2 {
     for (const std::string& merge : merges_) lines += merge + end;
     put(made / "merges.txt", lines + (padding ? end + end : ""));
     change_config(made, "eos_token_id", 262);
+    change_config(made, "bos_token_id", 262);
     return made;
   }
   void put_tokenizer_json(const fs::path& made, const Json& merges,
