@@ -350,7 +350,8 @@ TEST(SeriesData, IsCutInTwoWithALeadForTheSecondPart) {
   const auto error = [&](const DataConfig& config) {
     return error_of([&] { load_text_set(config, false); });
   };
-  EXPECT_NE(error({.source = file, .column = "y"}).find("column, series and season"), std::string::npos);
+  EXPECT_NE(error({.source = file, .column = "y"}).find("column, series and season"),
+            std::string::npos);
   EXPECT_NE(error({.source = file, .tokenizer = "differences", .lines = true}).find("lines"),
             std::string::npos);
   EXPECT_NE(error({.source = file, .tokenizer = "differences", .season = 95}).find("at least 104"),
