@@ -5,6 +5,7 @@
 #include "genai/base/error.h"
 #include "genai/base/log.h"
 #include "genai/base/signals.h"
+#include "genai/core/neighbours.h"
 #include "grammar.h"
 
 namespace genai::tool {
@@ -41,6 +42,7 @@ int main_of(Arguments arguments) {
 extern "C" int genai_verbs_main(int argc, char** argv) {
   const genai::tool::Arguments arguments(argv + 1, argv + argc);
   genai::tool::handle_signals(arguments);
+  const genai::NeighbourWatch neighbours;
   const int code = genai::tool::main_of(arguments);
   // A result that did not arrive is a failure: the reader went away, the disk is full.
   if (!std::cout.flush() && code == 0) {

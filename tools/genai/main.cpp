@@ -28,14 +28,6 @@ void tune_malloc() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-/// How long threads look in a loop for work before they give the core away. By default libgomp's
-/// look some milliseconds, which is too long beside another busy program: it cannot run, and
-/// neither can the thread that is waited for (measured in docs/results.md).
-void limit_spinning() {
-  if (std::getenv("OMP_WAIT_POLICY")) return;
-  setenv("GOMP_SPINCOUNT", "300", /*replace=*/0);
-}
-
 /// --exact: code paths that every x86-64 CPU of the last decade has, and one thread.
 /// Throws Error{device} on a CPU that is older than that.
 void pin_code_paths() {
@@ -100,7 +92,6 @@ int main_of(int argc, char** argv) {
                         "the working folder was removed or cannot be seen (" + removed.message() +
                             "); go to another one (cd)");
   }
-  limit_spinning();
   return run_verbs(folder, argc, argv);
 }
 
