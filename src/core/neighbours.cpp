@@ -16,21 +16,8 @@
 namespace genai {
 namespace {
 
-constexpr std::chrono::milliseconds kInterval{200};
 /// Cores that may be missing: little programs come and go everywhere.
 constexpr double kNew = 0.4, kOld = 0.15;
-
-CpuTimes times_now() {
-  std::ifstream file("/proc/stat");
-  std::string line;
-  std::getline(file, line);
-  rusage own{};
-  getrusage(RUSAGE_SELF, &own);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return {.all = busy_seconds(line), .own = seconds(own.ru_utime) + seconds(own.ru_stime)};
-}
 
 }  // namespace
 
@@ -57,6 +44,24 @@ bool is_crowded(const CpuTimes& from, const CpuTimes& to, double seconds, int64_
 }
 
 #ifdef _OPENMP
+
+namespace {
+
+constexpr std::chrono::milliseconds kInterval{200};
+
+CpuTimes times_now() {
+  std::ifstream file("/proc/stat");
+  std::string line;
+  std::getline(file, line);
+  rusage own{};
+  getrusage(RUSAGE_SELF, &own);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return {.all = busy_seconds(line), .own = seconds(own.ru_utime) + seconds(own.ru_stime)};
+}
+
+}  // namespace
 
 NeighbourWatch::NeighbourWatch() {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
