@@ -10,15 +10,8 @@ seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: tools/fuzz.sh [SECONDS [TARGET...]]" >&2; exit 2; }
 
-mkdir -p build
-install_packages libgtest-dev
-install_clang
-install_libtorch
-
-# Clang sees other things than GCC: no warning of either is let through.
+configure_sanitized
 say "building the targets with $clang"
-cmake --preset fuzz -DCMAKE_CXX_COMPILER="$clang" -DGENAI_WERROR=ON >build/configure.log 2>&1 ||
-  { cat build/configure.log >&2; exit 1; }
 cmake --build --preset fuzz -j "$(jobs)"
 
 cd build/fuzz

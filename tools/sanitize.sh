@@ -5,14 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/setup.sh
 
-mkdir -p build
-install_packages libgtest-dev
-install_clang
-install_libtorch
-
+configure_sanitized
 say "building the tests of base, core and data with $clang and sanitizers"
-cmake --preset fuzz -DCMAKE_CXX_COMPILER="$clang" -DGENAI_WERROR=ON >build/configure.log 2>&1 ||
-  { cat build/configure.log >&2; exit 1; }
 cmake --build --preset fuzz -j "$(jobs)" --target base_tests core_tests data_tests
 
 say "testing"

@@ -59,6 +59,16 @@ install_clang() {
     { echo "No clang++ here has libFuzzer." >&2; exit 1; }
 }
 
+# The build with Clang, libFuzzer and both sanitizers (build/fuzz). Clang sees other things than GCC:
+# no warning of either is let through.
+configure_sanitized() {
+  install_packages libgtest-dev
+  install_clang
+  install_libtorch
+  cmake --preset fuzz -DCMAKE_CXX_COMPILER="$clang" -DGENAI_WERROR=ON >build/configure.log 2>&1 ||
+    { cat build/configure.log >&2; exit 1; }
+}
+
 # LibTorch: the user's own (TORCH_DIR, or the torch of the active Python), else PyTorch's CPU wheel
 # in build/torch.
 install_libtorch() {

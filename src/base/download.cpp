@@ -156,9 +156,9 @@ std::string short_form(const std::string& url) {
 void download(const Download& what, const fs::path& destination, const Progress& progress) {
   if (what.urls.empty() || what.sha256.size() != 64)
     fail(ErrorKind::usage, "cannot download ", destination, ": expected a mirror and a SHA-256");
-  static const CURLcode kStarted = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (kStarted != CURLE_OK)
-    fail(ErrorKind::failure, "libcurl cannot start: ", curl_easy_strerror(kStarted));
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (started != CURLE_OK)
+    fail(ErrorKind::failure, "libcurl cannot start: ", curl_easy_strerror(started));
 
   const fs::path target = fs::absolute(destination);
   std::error_code code;

@@ -22,7 +22,7 @@ std::string range_text(const Range& range) {
 
 std::string list_text(const std::vector<std::string>& items) {
   return std::accumulate(items.begin(), items.end(), std::string(),
-                         [](std::string text, const std::string& item) {
+                         [](const std::string& text, const std::string& item) {
                            return text.empty() ? item : text + ", " + item;
                          });
 }

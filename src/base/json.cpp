@@ -151,7 +151,7 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
 
   static std::string reason(std::string what) {
     const size_t colon = what.rfind("; last read");
-    const size_t start = what.find(": ", what.find("]"));
+    const size_t start = what.find(": ", what.find(']'));
     if (colon != std::string::npos) what.resize(colon);
     return start == std::string::npos || start > what.size() ? what : what.substr(start + 2);
   }
@@ -224,7 +224,7 @@ CheckedLines read_checked_lines(std::string_view text, const std::string& name, 
         unchecked.emplace_back(std::move(object), where);
       }
     } catch (const Error& error) {
-      read.damaged.push_back(error.what());
+      read.damaged.emplace_back(error.what());
     }
     text.remove_prefix(end + 1);
   }

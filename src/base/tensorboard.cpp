@@ -34,7 +34,7 @@ std::string varint(uint64_t value) {
 // 5 fixed32.
 
 std::string number_field(int number, int64_t value) {
-  return varint(static_cast<uint64_t>(number << 3)) + varint(static_cast<uint64_t>(value));
+  return varint(static_cast<uint64_t>(number) << 3) + varint(static_cast<uint64_t>(value));
 }
 
 std::string double_field(int number, double value) {

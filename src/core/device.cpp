@@ -13,12 +13,12 @@
 #ifdef GENAI_CUDA_GRAPHS
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 #if __has_include(<cusparse.h>) && __has_include(<cublas_v2.h>) && \
     __has_include(<cusolverDn.h>) && __has_include(<nv/target>)
 #include <ATen/cuda/CUDAContextLight.h>
 #define GENAI_GPU_NAMES
 #endif
-#include <c10/cuda/CUDAStream.h>
 #endif
 
 namespace genai {
@@ -101,10 +101,12 @@ OwnStream::~OwnStream() {
   }
 }
 
+namespace {
 bool in_own_stream() {
   const auto now = c10::cuda::getCurrentCUDAStream();
   return now != c10::cuda::getDefaultCUDAStream(now.device_index());
 }
+}  // namespace
 
 struct Repeated::Recording {
   at::cuda::CUDAGraph graph;
@@ -139,9 +141,11 @@ void Repeated::operator()(const std::function<void()>& work) {
 
 #else  // a build without CUDA: nothing is recorded
 
+namespace {
 bool in_own_stream() {
   return false;
 }
+}  // namespace
 
 struct OwnStream::Guard {};
 OwnStream::OwnStream(at::Device) {}

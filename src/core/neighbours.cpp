@@ -1,6 +1,5 @@
 #include "genai/core/neighbours.h"
 
-#include <ATen/Parallel.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,8 +15,12 @@
 namespace genai {
 namespace {
 
-/// Cores that may be missing: little programs come and go everywhere.
-constexpr double kNew = 0.4, kOld = 0.15;
+/// Cores that others must keep busy, since little programs come and go everywhere, and the share of
+/// all cores that may be idle: for a crowd to begin, and to stay.
+struct Bounds {
+  double others, idle;
+};
+constexpr Bounds kBegins{0.4, 0.1}, kStays{0.15, 0.4};
 
 }  // namespace
 
@@ -35,12 +38,12 @@ double busy_seconds(const std::string& proc_stat) {
   return busy / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-bool is_crowded(const CpuTimes& from, const CpuTimes& to, double seconds, int64_t threads,
-                int64_t cores, bool crowded_before) {
+bool is_crowded(const CpuTimes& from, const CpuTimes& to, double seconds, int64_t cores,
+                bool crowded_before) {
   if (from.all < 0 || to.all < 0 || !(seconds > 0)) return false;
-  const double others = ((to.all - from.all) - (to.own - from.own)) / seconds;
-  const double missing = others + static_cast<double>(threads - cores);
-  return missing > (crowded_before ? kOld : kNew);
+  const Bounds bounds = crowded_before ? kStays : kBegins;
+  const double busy = (to.all - from.all) / seconds, own = (to.own - from.own) / seconds;
+  return busy - own > bounds.others && busy > (1 - bounds.idle) * static_cast<double>(cores);
 }
 
 #ifdef _OPENMP
@@ -78,7 +81,7 @@ void NeighbourWatch::watch() {
     const Clock::time_point moment = Clock::now();
     const bool crowded =
         is_crowded(before, now, std::chrono::duration<double>(moment - then).count(),
-                   at::get_num_threads(), omp_get_num_procs(), crowded_);
+                   omp_get_num_procs(), crowded_);
     before = now;
     then = moment;
     if (crowded == crowded_) continue;

@@ -2,19 +2,12 @@
 
 #include <algorithm>
 #include <queue>
-#include <unordered_set>
 
-#include "genai/base/files.h"
-#include "genai/base/json.h"
+#include "genai/base/error.h"
 #include "genai/data/unicode.h"
 
 namespace genai {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr int64_t kMaxVocabulary = 1'000'000;
-constexpr uint64_t kMaxFileBytes = uint64_t{64} << 20;
 
 /// Pairs compare like their keys: by left, then by right.
 uint64_t pair_key(int32_t left, int32_t right) {
@@ -200,144 +193,6 @@ class Trainer {
   std::priority_queue<Candidate> heap_;
 };
 
-// ---- files ----
-
-/// The lines of a merges file that hold merges, and the number of the first one.
-std::vector<std::string> merge_lines(const std::string& content, size_t& first) {
-  std::vector<std::string> lines;
-  first = 1;
-  for (size_t at = 0, end = 0; at < content.size(); at = end + 1) {
-    end = std::min(content.find('\n', at), content.size());
-    lines.push_back(content.substr(at, end - at));
-    if (lines.back().ends_with('\r')) lines.back().pop_back();
-  }
-  while (!lines.empty() && lines.back().empty()) lines.pop_back();
-  if (!lines.empty() && lines.front().starts_with("#version")) {
-    lines.erase(lines.begin());
-    first = 2;
-  }
-  return lines;
-}
-
-/// Read strictly. parse_json keeps the order of keys, and its time grows with the square of their
-/// number: seconds for GPT-2's 50,257.
-nlohmann::json parse_tokens(const std::string& content, const std::string& name, int most_depth) {
-  std::vector<std::unordered_set<std::string>> keys;
-  const auto check = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth >= most_depth && (event == Event::object_start || event == Event::array_start))
-      fail(ErrorKind::data, name, ": found a list or object ", depth, " deep; expected ",
-           most_depth, " at most, as transformers writes it");
-    if (event == Event::object_start) keys.emplace_back();
-    if (event == Event::object_end) keys.pop_back();
-    if (event == Event::key && !keys.back().insert(value.get<std::string>()).second)
-      fail(ErrorKind::data, name, ": '", value.get<std::string>(),
-           "' is there twice; "
-           "expected it once");
-    return true;
-  };
-  nlohmann::json json;
-  try {
-    // The parser takes a zero byte for the end.
-    if (content.find('\0') == std::string::npos) json = nlohmann::json::parse(content, check);
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorKind::data, name, ": not valid JSON: ", error.what());
-  }
-  if (!json.is_object())
-    fail(ErrorKind::data, name, ": expected a JSON object, found something else");
-  return json;
-}
-
-nlohmann::json read_tokens(const fs::path& file, int most_depth) {
-  return parse_tokens(read_file(file, kMaxFileBytes), file.string(), most_depth);
-}
-
-/// Tokens by id of {"token": id, ...} and of special ones, some of which may be in both.
-std::vector<std::string> tokens_by_id(const nlohmann::json& json, const Bpe::Specials& specials,
-                                      const std::string& name) {
-  if (!json.is_object() || json.empty())
-    fail(ErrorKind::data, name, ": expected an object {\"token\": id, ...}, found ",
-         json.is_object() ? "an empty one" : "something else");
-  std::map<int64_t, std::string> more(specials.begin(), specials.end());
-  const auto& all = json.get_ref<const nlohmann::json::object_t&>();
-  for (const auto& [token, value] : all) {
-    if (value.is_number_integer()) more.erase(value.get<int64_t>());
-  }
-  const auto last = static_cast<int64_t>(all.size() + more.size()) - 1;
-  std::vector<const std::string*> tokens(static_cast<size_t>(last + 1));
-  const auto place = [&](const std::string& token, const nlohmann::json& id) {
-    if (!id.is_number_integer() || id < 0 || id > last)
-      fail(ErrorKind::data, name, ": token '", token, "': expected an id from 0 to ", last, " (",
-           last + 1, " tokens without a hole), found ", id.dump());
-    const std::string*& there = tokens[id.get<size_t>()];
-    if (there)
-      fail(ErrorKind::data, name, ": tokens '", *there, "' and '", token, "' both have the id ",
-           id.dump(), "; expected each id once");
-    there = &token;
-  };
-  for (const auto& [token, id] : all) place(token, id);
-  for (const auto& [id, token] : more) place(token, id);
-  std::vector<std::string> copies;
-  for (const std::string* token : tokens) copies.push_back(*token);
-  return copies;
-}
-
-/// GPT-2's, in every one of its vocabularies.
-const std::string kEnd = "<|endoftext|>";
-
-void add_end(const nlohmann::json& vocabulary, Bpe::Specials& specials) {
-  const auto end = vocabulary.is_object() ? vocabulary.find(kEnd) : vocabulary.end();
-  if (end != vocabulary.end() && end->is_number_integer() && *end >= 0 && *end < kMaxVocabulary)
-    specials.emplace(end->get<int32_t>(), kEnd);
-}
-
-/// A special token of {"id": 5, "content": "<pad>"}.
-void add_special(const nlohmann::json& id, const nlohmann::json& content, const std::string& name,
-                 Bpe::Specials& specials) {
-  const bool good = id.is_number_integer() && id >= 0 && id < kMaxVocabulary &&
-                    content.is_string() && !content.get_ref<const std::string&>().empty();
-  if (!good)
-    fail(ErrorKind::data, name, ": an added token: expected an id from 0 to ", kMaxVocabulary - 1,
-         " and a text, found ", id.dump(), " and ", content.dump());
-  specials[id.get<int32_t>()] = content.get<std::string>();
-}
-
-/// "LEFT RIGHT", of that or of ["LEFT", "RIGHT"].
-std::string merge_line(const nlohmann::json& merge, const std::string& where) {
-  if (merge.is_string()) return merge.get<std::string>();
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
-    return merge[0].get<std::string>() + " " + merge[1].get<std::string>();
-  fail(ErrorKind::data, where, ": expected \"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"], found ",
-       merge.dump());
-}
-
-/// Where tokenizer.json has other than GPT-2's form.
-void check_form(const nlohmann::json& json, const std::string& name) {
-  const auto at = [&](const char* part, const char* key) {
-    const auto found = json.find(part);
-    return found != json.end() && found->is_object() ? found->value(key, nlohmann::json())
-                                                     : nlohmann::json();
-  };
-  const auto expect = [&](bool good, const char* what, const nlohmann::json& found) {
-    if (!good)
-      fail(ErrorKind::data, name, ": expected ", what, " as GPT-2's, found ", found.dump());
-  };
-  const auto is_off = [](const nlohmann::json& value) { return value.is_null() || value == false; };
-  const nlohmann::json type = at("model", "type");  // GPT-2's own file has none
-  expect(at("model", "vocab").is_object() && (type.is_null() || type == "BPE"),
-         "a model of type BPE with a vocab", type);
-  expect(is_off(at("model", "byte_fallback")), "no byte_fallback", at("model", "byte_fallback"));
-  expect(is_off(at("model", "ignore_merges")), "no ignore_merges", at("model", "ignore_merges"));
-  expect(at("pre_tokenizer", "type") == "ByteLevel", "a pre_tokenizer of type ByteLevel",
-         at("pre_tokenizer", "type"));
-  expect(is_off(at("pre_tokenizer", "add_prefix_space")), "no add_prefix_space",
-         at("pre_tokenizer", "add_prefix_space"));
-  expect(at("pre_tokenizer", "use_regex") != false, "a pre_tokenizer that use_regex",
-         at("pre_tokenizer", "use_regex"));
-  expect(!json.contains("normalizer") || json["normalizer"].is_null(), "no normalizer",
-         json.value("normalizer", nlohmann::json()));
-}
-
 }  // namespace
 
 void split_pieces(std::string_view text, const std::function<void(std::string_view)>& use) {
@@ -374,9 +229,9 @@ const std::array<std::string, 256>& byte_tokens() {
 }
 
 Bpe Bpe::train(std::string_view text, int64_t vocabulary, int64_t least) {
-  if (vocabulary < kBytes || vocabulary > kMaxVocabulary)
+  if (vocabulary < kBytes || vocabulary > kMostTokens)
     fail(ErrorKind::usage, "bpe: expected a vocabulary of ", kBytes, " (the bytes) to ",
-         kMaxVocabulary, " tokens, found ", vocabulary);
+         kMostTokens, " tokens, found ", vocabulary);
   if (least < 1)
     fail(ErrorKind::usage, "bpe: expected pairs to be there at least 1 time, found ", least);
   Bpe bpe;
@@ -408,7 +263,7 @@ Bpe Bpe::from_letters(const std::vector<std::string>& tokens,
     const auto id = static_cast<int32_t>(bpe.tokens_.size());
     if (const auto special = specials.find(id); special != specials.end()) {
       bpe.tokens_.push_back(special->second);
-      if (special->second == kEnd) bpe.end_ = id;
+      if (special->second == kEndOfText) bpe.end_ = id;
       continue;
     }
     bpe.tokens_.push_back(from_byte_letters(letters, concat(tokens_name, ": token ", id)));
@@ -450,79 +305,6 @@ Bpe Bpe::from_letters(const std::vector<std::string>& tokens,
   return bpe;
 }
 
-std::vector<std::string> Bpe::letter_tokens() const {
-  std::vector<std::string> letters;
-  for (const std::string& token : tokens_) letters.push_back(to_byte_letters(token));
-  return letters;
-}
-
-std::vector<std::string> Bpe::letter_merges() const {
-  const std::vector<std::string> letters = letter_tokens();
-  std::vector<std::string> lines;
-  for (const Merge& merge : merges_)
-    lines.push_back(letters[to_index(merge.left)] + " " + letters[to_index(merge.right)]);
-  return lines;
-}
-
-Bpe Bpe::read_folder(const fs::path& folder) {
-  constexpr int kDepth = 16;
-  std::error_code error;
-  const fs::path whole = folder / "tokenizer.json", added = folder / "added_tokens.json",
-                 config = folder / "tokenizer_config.json";
-  Specials specials;
-  if (fs::exists(whole, error)) {
-    const std::string name = whole.string();
-    const nlohmann::json json = read_tokens(whole, kDepth);
-    check_form(json, name);
-    const nlohmann::json& model = json["model"];
-    const nlohmann::json vocabulary = model.value("vocab", nlohmann::json()),
-                         merges = model.value("merges", nlohmann::json::array());
-    add_end(vocabulary, specials);
-    for (const auto& token : json.value("added_tokens", nlohmann::json::array())) {
-      const bool good = token.is_object();
-      add_special(good ? token.value("id", nlohmann::json()) : nlohmann::json(),
-                  good ? token.value("content", nlohmann::json()) : nlohmann::json(), name,
-                  specials);
-    }
-    std::vector<std::string> lines;
-    for (const auto& merge : merges)
-      lines.push_back(merge_line(merge, concat(name, ": merge ", lines.size())));
-    return from_letters(
-        tokens_by_id(vocabulary, specials, name), lines, name,
-        [&](size_t rank) { return concat(name, ": merge ", rank); }, specials);
-  }
-  const fs::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt";
-  if (!fs::exists(vocabulary, error) || !fs::exists(merges, error))
-    fail(ErrorKind::data, folder.string(),
-         ": no tokenizer; expected tokenizer.json, or vocab.json and "
-         "merges.txt");
-  if (fs::exists(added, error)) {
-    const nlohmann::json tokens = read_tokens(added, 1);
-    for (const auto& [token, id] : tokens.items()) add_special(id, token, added.string(), specials);
-  }
-  if (fs::exists(config, error)) {
-    const nlohmann::json json = read_tokens(config, kDepth);
-    const auto decoder = json.value("added_tokens_decoder", nlohmann::json::object());
-    for (const auto& [id, token] : decoder.items()) {
-      const nlohmann::json number = nlohmann::json::parse(id, nullptr, false);
-      add_special(number, token.is_object() ? token.value("content", nlohmann::json()) : token,
-                  config.string(), specials);
-    }
-  }
-  return read(vocabulary, merges, specials);
-}
-
-Bpe Bpe::read(const fs::path& vocabulary, const fs::path& merges, const Specials& known) {
-  const nlohmann::json json = read_tokens(vocabulary, 1);
-  Specials specials = known;
-  add_end(json, specials);
-  size_t first = 0;
-  const std::vector<std::string> lines = merge_lines(read_file(merges, kMaxFileBytes), first);
-  return from_letters(
-      tokens_by_id(json, specials, vocabulary.string()), lines, vocabulary.string(),
-      [&](size_t rank) { return concat(merges.string(), ", line ", first + rank); }, specials);
-}
-
 void Bpe::set_end(int32_t id) {
   const auto last = static_cast<int32_t>(tokens_.size()) - 1;
   if (id < 0 || id > last)
@@ -559,25 +341,6 @@ void Bpe::pad(int64_t size) {
     specials_.emplace(static_cast<int32_t>(tokens_.size()), "");
     tokens_.emplace_back();
   }
-}
-
-std::string Bpe::vocabulary_file() const {
-  const std::vector<std::string> letters = letter_tokens();
-  std::string content;
-  for (size_t id = 0; id < letters.size(); ++id) {
-    const auto special = specials_.find(static_cast<int32_t>(id));
-    // Of bytes that are no UTF-8 JSON holds the letters alone.
-    const bool plain = special == specials_.end() || valid_utf8(special->second) != special->second;
-    const std::string& token = plain ? letters[id] : special->second;
-    if (!token.empty()) content += concat(id == 0 ? "{" : ",", Json(token).dump(), ":", id);
-  }
-  return content + "}";
-}
-
-std::string Bpe::merges_file() const {
-  std::string content = "#version: 0.2\n";
-  for (const std::string& line : letter_merges()) content += line + "\n";
-  return content;
 }
 
 std::vector<int32_t> Bpe::encode_piece(std::string_view piece) const {

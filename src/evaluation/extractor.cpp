@@ -49,7 +49,7 @@ Extractor train_classifier(const fs::path& folder, const Json& config, const Dat
                            TrainObserver& observer) {
   const KeepThreads keep;
   fs::create_directories(folder);
-  TrainRequest request{.family = find_family(config.at("model").at("family")),
+  TrainRequest request{.family = family_of(config),
                        .config = config,
                        .data = &data,
                        .run = folder,

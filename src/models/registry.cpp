@@ -29,6 +29,10 @@ const Family& find_family(const std::string& name) {
   fail(ErrorKind::usage, "model.family: no family '", name, "'; expected one of: ", list);
 }
 
+const Family& family_of(const Json& config) {
+  return find_family(config.at("model").at("family"));
+}
+
 FieldTable model_fields(const Family& family) {
   FieldTable table = family.settings;
   Field name{.name = "family", .doc = "the model family", .type = FieldType::choice};

@@ -8,14 +8,13 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/core/device.h"
-#include "genai/core/philox.h"
 #include "genai/data/text_set.h"
 #include "genai/models/registry.h"
 #include "genai/training/averages.h"
 #include "genai/training/budget.h"
-#include "genai/training/flat_parameters.h"
 #include "genai/training/metrics_log.h"
 #include "genai/training/samples.h"
+#include "genai/training/step.h"
 
 namespace genai {
 namespace {
@@ -26,16 +25,6 @@ namespace fs = std::filesystem;
 constexpr int64_t kValidationImages = 500;
 /// The least steps between two validations that nobody asked for.
 constexpr int64_t kFewSteps = 50;
-/// The average forgets the first, random weights: its half-life is at most this share of the
-/// images seen (T. Karras et al., "Elucidating the design space", 2022, appendix F.2).
-constexpr double kAverageRamp = 0.05;
-
-int64_t count_repeats(const std::vector<Phase>& phases) {
-  int64_t most = 1;
-  for (const Phase& phase : phases) most = std::max(most, phase.repeat);
-  return most;
-}
-
 FileLock lock_run(const fs::path& run) {
   refuse_links(run);
   return FileLock::acquire(run / "lock", "the run " + run.string());
@@ -51,31 +40,6 @@ class Trainer {
 
   void build_model();
   void load(const Checkpoint& checkpoint, bool resume);
-  /// What one micro-batch of an update is computed from.
-  struct Micro {
-    Batch batch;
-    Tensors draws;
-    Tensor weight, share;  // 0-d: of the batch; its part of the whole batch's
-  };
-  /// One update of a phase within a step, with all that changes from step to step.
-  struct Update {
-    size_t phase;
-    int64_t repeat;
-    std::vector<Micro> micros;
-  };
-  /// A step whose updates are those of some phases, and the memory that it reads.
-  struct Step {
-    Repeated repeated;
-    std::vector<Update> updates;
-  };
-
-  void train_step(int64_t step);
-  std::vector<Update> prepare(int64_t step);
-  static void copy_inputs(const Update& from, Update& to);
-  void compute(const std::vector<Update>& updates, int64_t step);
-  /// 0-d, 1 where the gradient was not finite and nothing was updated.
-  Tensor update(const Update& update, int64_t step);
-  void seed_layers(const std::string& place);
   /// Throws Error{diverged} after too many updates in a row that were skipped, up to `step`.
   void guard_against_divergence(int64_t step);
   Json validate();
@@ -101,7 +65,6 @@ class Trainer {
     const DataInfo& info = request_.data->info;
     return info.is_text() ? windows_at_once(info) : kValidationImages;
   }
-  FlatParameters& set(const std::string& name);
   /// The model with the weights that sample, up to date.
   Model& sampling_model();
 
@@ -115,24 +78,13 @@ class Trainer {
   std::optional<OwnStream> stream_;
 
   std::unique_ptr<Model> model_, average_;  // average_: a twin that views the averaged weights
-  std::vector<Phase> phases_;
-  std::vector<FlatParameters> sets_;
-  std::unique_ptr<Batcher> batcher_;
-  std::vector<Tensors> carry_, shared_;  // for each micro-batch
-  Tensors scheduled_;
-
+  std::optional<TrainingStep> step_;
   std::unique_ptr<MetricsLog> log_;
-  Averages averages_;
-  std::map<std::vector<size_t>, Step> steps_;  // by the phases that update
-  Tensor skipped_;    // [2]: steps with an update that was skipped, in a row and in all
-  int64_t told_ = 0;  // of them all
-  Tensor one_;
+  int64_t told_ = 0;     // steps with skipped updates that the observer was told of
   bool warned_ = false;  // one warning a session
   Clock::time_point start_ = Clock::now();
   double earlier_seconds_ = 0;
   int64_t first_step_ = 0;  // of this session
-  int64_t reported_step_ = 0;
-  double counted_ = 0;  // images or tokens since the last report
   double reported_seconds_ = 0;
   double validation_seconds_ = 0;
   std::optional<Budget> budget_;  // of this session
@@ -174,13 +126,7 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
   manifest_.numerics = numerics_;
   device_ = numerics_.torch_device();
   stream_.emplace(device_);
-  skipped_ = at::zeros({2}, at::device(device_).dtype(at::kFloat));
-  one_ = at::ones({}, at::device(device_).dtype(at::kDouble));
   build_model();
-  batcher_ =
-      std::make_unique<Batcher>(*request.data, static_cast<uint64_t>(config_.seed), config_.batch,
-                                config_.accumulate, count_repeats(phases_), device_, request.world);
-  carry_.resize(static_cast<size_t>(config_.accumulate));
   if (request.resume) load(*request.resume, true);
   if (request.init) load(*request.init, false);
 }
@@ -195,15 +141,10 @@ void Trainer::build_model() {
   };
   model_ = make();
   manifest_.objective = model_->objective();
-  phases_ = model_->phases();
-  const bool averaged = config_.ema_half_life > 0;
-  for (const ParameterSet& set : model_->parameter_sets()) {
-    sets_.emplace_back(model_->module(), set, numerics_.layout, averaged && set.ema,
-                       config_.optimizer);
-  }
-  if (averaged) {
+  step_.emplace(*model_, *request_.data, config_, numerics_, request_.world);
+  if (config_.ema_half_life > 0) {
     average_ = make();
-    for (const FlatParameters& set : sets_) set.share_average(average_->module());
+    for (const FlatParameters& set : step_->sets()) set.share_average(average_->module());
     const auto own = model_->module().named_parameters();
     for (auto& item : average_->module().named_parameters()) {
       const Tensor& held = own[item.key()];
@@ -224,33 +165,26 @@ Model& Trainer::sampling_model() {
   return *average_;
 }
 
-FlatParameters& Trainer::set(const std::string& name) {
-  for (FlatParameters& set : sets_) {
-    if (set.name() == name) return set;
-  }
-  throw std::logic_error("a phase updates the parameter set '" + name + "', which is none");
-}
-
 void Trainer::load(const Checkpoint& checkpoint, bool resume) {
   if (!resume) {
     load_initial_weights(model_->module(), checkpoint.weights, checkpoint.folder.string());
-    for (FlatParameters& set : sets_) set.reset_average();
+    for (FlatParameters& set : step_->sets()) set.reset_average();
     return;
   }
   load_weights(model_->module(), checkpoint.weights, checkpoint.folder.string());
   manifest_.step = checkpoint.manifest.step;
   const std::string file = (checkpoint.folder / "training.safetensors").string();
-  for (FlatParameters& set : sets_) set.load(checkpoint.training, file);
+  for (FlatParameters& set : step_->sets()) set.load(checkpoint.training, file);
   for (auto& [name, tensor] : model_->training_state()) {
     const auto it = checkpoint.training.find("state/" + name);
     if (it == checkpoint.training.end()) fail(ErrorKind::data, file, ": no tensor state/", name);
     tensor.copy_(it->second);
   }
-  for (size_t micro = 0; micro < carry_.size(); ++micro) {
+  for (size_t micro = 0; micro < step_->carry().size(); ++micro) {
     const std::string prefix = concat("carry/", micro, "/");
     for (const auto& [name, tensor] : checkpoint.training) {
       if (name.rfind(prefix, 0) == 0) {
-        carry_[micro][name.substr(prefix.size())] = tensor.to(device_);
+        step_->carry()[micro][name.substr(prefix.size())] = tensor.to(device_);
       }
     }
   }
@@ -281,20 +215,19 @@ TrainResult Trainer::run() {
     take_validation(0);
     save(0);
   }
-  first_step_ = reported_step_ = manifest_.step;
+  first_step_ = manifest_.step;
   reported_seconds_ = seconds();
   int signal = 0;
   int64_t step = manifest_.step, saved = step;
   while ((manifest_.steps == 0 || step < manifest_.steps) && !signal) {
-    train_step(step);
-    ++step;
+    step_->run(step++, manifest_.steps);
     fix_steps_of_budget(step);
     const bool end = step == manifest_.steps;
     const bool validation = end || due(step, config_.validate_every);
-    if (end || step % config_.log_every == 0) {
-      if (!device_.is_cpu()) guard_against_divergence(step);
-      report(step);
-    }
+    const bool log = end || step % config_.log_every == 0;
+    // Of a GPU the host asks no more often than it has to wait for it anyway.
+    if (log || device_.is_cpu()) guard_against_divergence(step);
+    if (log) report(step);
     if (validation) take_validation(step);
     if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
       check_folder();
@@ -326,154 +259,8 @@ TrainResult Trainer::run() {
   return result;
 }
 
-void Trainer::train_step(int64_t step) {
-  model_->module().train();
-  std::vector<Update> updates = prepare(step);
-  std::vector<size_t> phases;
-  for (const Update& update : updates) phases.push_back(update.phase);
-  const bool record = config_.numerics.graph;
-  Step& fixed = steps_.try_emplace(phases, Step{Repeated(device_, record), {}}).first->second;
-  if (device_.is_cpu() || fixed.updates.empty()) {
-    fixed.updates = std::move(updates);
-  } else {
-    for (size_t i = 0; i < updates.size(); ++i) copy_inputs(updates[i], fixed.updates[i]);
-  }
-  // A recorded step draws from one stream; on the CPU each micro-batch begins another.
-  if (!device_.is_cpu()) seed_layers(concat(step));
-  fixed.repeated([&] { compute(fixed.updates, step); });
-  if (device_.is_cpu()) guard_against_divergence(step + 1);
-  if (average_) {
-    const double seen = static_cast<double>((step + 1) * config_.batch);
-    const double half_life = std::min(config_.ema_half_life, kAverageRamp * seen);
-    const double decay = std::exp2(-static_cast<double>(config_.batch) / half_life);
-    for (FlatParameters& set : sets_) {
-      if (set.averaged()) set.update_average(decay);
-    }
-  }
-}
-
-void Trainer::copy_inputs(const Update& from, Update& to) {
-  const auto copy = [](const Tensor& source, const Tensor& target) {
-    if (source.defined()) target.copy_(source, /*non_blocking=*/true);
-  };
-  for (size_t i = 0; i < from.micros.size(); ++i) {
-    const Micro &a = from.micros[i], &b = to.micros[i];
-    copy(a.batch.input, b.batch.input);
-    copy(a.batch.target, b.batch.target);
-    copy(a.batch.counts, b.batch.counts);
-    copy(a.weight, b.weight);
-    copy(a.share, b.share);
-    for (const auto& [name, draw] : a.draws) copy(draw, b.draws.at(name));
-  }
-}
-
-/// Everything of a step that the host has a part in: batches, random numbers, rates.
-std::vector<Trainer::Update> Trainer::prepare(int64_t step) {
-  for (const auto& [name, value] : model_->scheduled({.step = step, .steps = manifest_.steps})) {
-    Tensor& tensor = scheduled_[name];
-    if (!tensor.defined()) tensor = at::empty({}, at::device(device_).dtype(at::kFloat));
-    tensor.fill_(value);
-  }
-  const double factor = learning_rate_factor(config_, step, manifest_.steps);
-  for (FlatParameters& set : sets_) {
-    set.set_learning_rate(config_.learning_rate * set.rate() * factor);
-  }
-  const auto scalar = [&](double value, at::ScalarType type) {
-    return at::full({}, value, at::device(device_).dtype(type));
-  };
-  std::vector<Update> updates;
-  for (size_t i = 0; i < phases_.size(); ++i) {
-    const Phase& phase = phases_[i];
-    if (step % phase.every != 0) continue;
-    for (int64_t repeat = 0; repeat < phase.repeat; ++repeat) {
-      Update update{.phase = i, .repeat = repeat, .micros = {}};
-      double total = 0;
-      for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
-        const Batch batch = batcher_->at(step, repeat, micro);
-        Draw draw(static_cast<uint64_t>(config_.seed), "train/" + phase.name, batch.sample_ids,
-                  device_);
-        total += batch.weight;
-        if (i == 0 && repeat == 0) counted_ += batch.weight;
-        update.micros.push_back({.batch = batch,
-                                 .draws = phase.draw ? phase.draw(batch, draw) : Tensors(),
-                                 .weight = scalar(batch.weight, at::kDouble),
-                                 .share = {}});
-      }
-      for (Micro& micro : update.micros) {
-        if (config_.accumulate > 1) micro.share = scalar(micro.batch.weight / total, at::kFloat);
-      }
-      updates.push_back(std::move(update));
-    }
-  }
-  return updates;
-}
-
-/// The device's part of a step. It may be recorded, so nothing here depends on numbers of the host
-/// that change, or waits for one of the device.
-void Trainer::compute(const std::vector<Update>& updates, int64_t step) {
-  shared_.assign(static_cast<size_t>(config_.accumulate), {});
-  const std::vector<Tensors> carried = carry_;
-  std::vector<Tensor> not_finite;
-  for (const Update& each : updates) not_finite.push_back(update(each, step));
-  const Tensor skipped = at::stack(not_finite).amax();
-  skipped_.add_(skipped);
-  skipped_.select(0, 0).mul_(skipped);  // in a row: one more, or none
-  // What is carried on stays where the next step finds it.
-  for (size_t micro = 0; micro < carry_.size(); ++micro) {
-    for (const auto& [name, held] : carried[micro]) {
-      Tensor& made = carry_[micro].at(name);
-      if (!device_.is_cpu()) made = held.copy_(made);
-    }
-  }
-  shared_.clear();
-}
-
-/// What a layer draws by itself (dropout) starts from the position in training too.
-void Trainer::seed_layers(const std::string& place) {
-  torch::manual_seed(stream_key(static_cast<uint64_t>(config_.seed), "layers/" + place));
-}
-
-Tensor Trainer::update(const Update& update, int64_t step) {
-  const Phase& phase = phases_[update.phase];
-  FlatParameters& parameters = set(phase.updates);
-  parameters.zero_gradients();
-  for (size_t micro = 0; micro < update.micros.size(); ++micro) {
-    const Micro& of = update.micros[micro];
-    if (device_.is_cpu()) {
-      seed_layers(concat(step, "/", update.phase, "/", update.repeat, "/", micro, "/",
-                         request_.world.rank));
-    }
-    LossInput input{.batch = of.batch,
-                    .draws = of.draws,
-                    .scheduled = scheduled_,
-                    .carry = carry_[micro],
-                    .shared = shared_[micro]};
-    Loss loss;
-    {
-      const MixedPrecision precision(numerics_.precision, device_);
-      loss = phase.loss(input);
-    }
-    (of.share.defined() ? loss.value * of.share : loss.value)
-        .backward({}, /*retain_graph=*/false, /*create_graph=*/false, parameters.parameters());
-    loss.logs["loss" + (phases_.size() > 1 ? "/" + phase.name : "")] = loss.value.detach();
-    averages_.add(loss.logs, of.weight);
-  }
-  const Tensor norm = parameters.gradient_norm();
-  const Tensor not_finite = norm.isfinite().logical_not().to(at::kFloat);
-  if (config_.clip_norm > 0) parameters.clip_gradients(norm, config_.clip_norm);
-  parameters.update({.beta1 = config_.beta1,
-                     .beta2 = config_.beta2,
-                     .epsilon = config_.epsilon,
-                     .weight_decay = config_.weight_decay,
-                     .muon_momentum = config_.muon_momentum},
-                    not_finite);
-  averages_.add({{"gradient_norm/" + parameters.name(), norm}}, one_);
-  return not_finite;
-}
-
 void Trainer::guard_against_divergence(int64_t step) {
-  const Tensor skipped = skipped_.to(at::kCPU);
-  const auto in_a_row = skipped[0].item<int64_t>(), in_all = skipped[1].item<int64_t>();
+  const auto [in_a_row, in_all] = step_->skipped();
   const int64_t new_ones = in_all - std::exchange(told_, in_all);
   if (new_ones > 0 && in_a_row <= new_ones) {
     observer_.warned(
@@ -551,10 +338,10 @@ void Trainer::save(int64_t step) {
     }
   }
   Tensors training;
-  for (const FlatParameters& set : sets_) set.save(training);
+  for (const FlatParameters& set : step_->sets()) set.save(training);
   for (const auto& [name, tensor] : model_->training_state()) training["state/" + name] = tensor;
-  for (size_t micro = 0; micro < carry_.size(); ++micro) {
-    for (const auto& [name, tensor] : carry_[micro]) {
+  for (size_t micro = 0; micro < step_->carry().size(); ++micro) {
+    for (const auto& [name, tensor] : step_->carry()[micro]) {
       training[concat("carry/", micro, "/", name)] = tensor;
     }
   }
@@ -564,7 +351,7 @@ void Trainer::save(int64_t step) {
 
 void Trainer::report(int64_t step) {
   const double now = seconds();
-  Json values = averages_.take();
+  Json values = step_->take_means();
   values["learning_rate"] =
       config_.learning_rate * learning_rate_factor(config_, step - 1, manifest_.steps);
   StepReport report{.step = step,
@@ -572,10 +359,8 @@ void Trainer::report(int64_t step) {
                     .epoch = static_cast<double>(step * config_.batch) /
                              static_cast<double>(request_.data->train.size()),
                     .seconds = now,
-                    .rate = counted_ / std::max(1e-9, now - reported_seconds_),
+                    .rate = step_->take_count() / std::max(1e-9, now - reported_seconds_),
                     .values = values};
-  reported_step_ = step;
-  counted_ = 0;
   reported_seconds_ = now;
   check_folder();
   log_->write("train", step, now, values);

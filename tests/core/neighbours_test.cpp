@@ -14,21 +14,23 @@ TEST(Neighbours, BusyTimeIsAllButIdling) {
   EXPECT_LT(busy_seconds("intr 1 2 3 4 5 6 7 8"), 0);
 }
 
-TEST(Neighbours, CrowdWhereCoresAreMissing) {
+TEST(Neighbours, CrowdWhereNoCoreIsIdle) {
   const CpuTimes from{.all = 100, .own = 50};
-  const auto crowded = [&](double all, double own, int64_t threads, int64_t cores, bool before) {
-    return is_crowded(from, {.all = 100 + all, .own = 50 + own}, 2.0, threads, cores, before);
+  const auto crowded = [&](double others, double own, int64_t cores, bool before) {  // busy cores
+    return is_crowded(from, {.all = 100 + 2 * (others + own), .own = 50 + 2 * own}, 2.0, cores,
+                      before);
   };
-  EXPECT_FALSE(crowded(4, 4, 2, 2, false));    // both cores ours
-  EXPECT_TRUE(crowded(4, 2, 2, 2, false));     // one core is another's
-  EXPECT_FALSE(crowded(4, 2, 1, 2, false));    // one thread has room beside it
-  EXPECT_FALSE(crowded(20, 4, 2, 16, false));  // so have two of sixteen
-  EXPECT_TRUE(crowded(32, 4, 4, 16, false));   // and four beside fourteen have not
-  EXPECT_FALSE(crowded(4.5, 4, 2, 2, false));  // a quarter of a core comes and goes
-  EXPECT_TRUE(crowded(4.5, 4, 2, 2, true));    // but stays a reason once there was one
-  EXPECT_FALSE(crowded(4.2, 4, 2, 2, true));
-  EXPECT_FALSE(
-      is_crowded({.all = -1}, {.all = -1}, 2, 9, 1, false));  // a system that does not tell
+  EXPECT_FALSE(crowded(0, 2, 2, false));    // both cores ours
+  EXPECT_TRUE(crowded(1, 1, 2, false));     // one core is another's
+  EXPECT_FALSE(crowded(1, 0.5, 2, false));  // we need no more than half of the other
+  EXPECT_FALSE(crowded(8, 4, 16, false));   // twelve of sixteen are busy
+  EXPECT_TRUE(crowded(1, 14, 16, false));
+  EXPECT_FALSE(crowded(0.3, 1.7, 2, false));  // a third of a core comes and goes
+  EXPECT_TRUE(crowded(0.3, 1.7, 2, true));    // but stays a reason once there was one
+  EXPECT_TRUE(crowded(1, 0.4, 2, true));      // waiting shortly, we sleep more
+  EXPECT_FALSE(crowded(0.1, 1.9, 2, true));
+  EXPECT_FALSE(crowded(1, 0, 2, true));
+  EXPECT_FALSE(is_crowded({.all = -1}, {.all = -1}, 2, 1, false));  // a system that does not tell
 }
 
 TEST(Neighbours, AreWatchedFromBeginningToEnd) {

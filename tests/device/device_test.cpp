@@ -9,10 +9,10 @@
 
 #include "base/temp_folder.h"
 #include "data/small_digits.h"
+#include "data/small_sums.h"
 #include "device/second_device.h"
 #include "evaluation/quick.h"
 #include "genai/base/settings.h"
-#include "genai/data/text_set.h"
 #include "genai/evaluation/evaluate.h"
 #include "genai/generation/edit.h"
 #include "genai/generation/path.h"
@@ -44,14 +44,7 @@ const Dataset& digits() {
 }
 
 const Dataset& sums() {
-  static const Dataset data = [] {
-    Dataset some = load_dataset({.source = "sums"});
-    some.train = some.train.first(256);
-    some.test = some.test.first(64);
-    some.info.train_count = 256;
-    some.info.test_count = 64;
-    return some;
-  }();
+  static const Dataset data = small_sums(256, 64);
   return data;
 }
 

@@ -7,8 +7,8 @@
 
 #include "base/temp_folder.h"
 #include "data/small_digits.h"
+#include "data/small_sums.h"
 #include "genai/base/settings.h"
-#include "genai/data/text_set.h"
 #include "genai/generation/recreate.h"
 #include "genai/generation/text.h"
 #include "genai/models/registry.h"
@@ -24,16 +24,8 @@ const Dataset& digits() {
   return data;
 }
 
-/// Sums, of which the first 256 are for training and 64 for testing.
 const Dataset& sums() {
-  static const Dataset data = [] {
-    Dataset some = load_dataset({.source = "sums"});
-    some.train = some.train.first(256);
-    some.test = some.test.first(64);
-    some.info.train_count = 256;
-    some.info.test_count = 64;
-    return some;
-  }();
+  static const Dataset data = small_sums(256, 64);
   return data;
 }
 

@@ -383,7 +383,7 @@ const FieldTable& sampling_table(const RunOption& run, const Arguments& argument
     const RunReference reference = run.find();
     const Manifest manifest =
         read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
-    return find_family(manifest.config.at("model").at("family")).sampling;
+    return family_of(manifest.config).sampling;
   } catch (const Error&) {
     if (run.given() && !asked_for_help) throw;
     return families().front().sampling;

@@ -124,7 +124,7 @@ int edit_verb(const Command& command, EditOptions options) {
   const RunReference reference = options.run.find();
   Checkpoint checkpoint = open_checkpoint(reference);
   const Manifest manifest = checkpoint.manifest;
-  const Family& family = find_family(manifest.config.at("model").at("family"));
+  const Family& family = family_of(manifest.config);
   Settings settings;
   command.apply_fields(settings);
   settings.resolve({{"sampling", family.sampling}});  // judges them

@@ -181,7 +181,7 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
     const RunReference reference = options.run.find();
     Checkpoint checkpoint = open_checkpoint(reference);
     const Manifest manifest = checkpoint.manifest;
-    const Family& family = find_family(manifest.config.at("model").at("family"));
+    const Family& family = family_of(manifest.config);
     Settings settings = usual_sampling(manifest.data);
     command.apply_fields(settings);
     request.options = settings.resolve({{"sampling", family.sampling}})["sampling"];

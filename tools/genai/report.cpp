@@ -27,7 +27,7 @@ std::string train_command(const ReportedRun& run) {
   try {
     Settings settings;
     settings.merge_document(preset_document(preset), "preset " + preset);
-    const Family& family = find_family(run.config.at("model").at("family"));
+    const Family& family = family_of(run.config);
     return "genai train --model " + preset +
            make_train({"--model", preset})
                ->options_between(settings.resolve(run_sections(family)), run.config);

@@ -91,7 +91,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
   const Manifest manifest = checkpoint.manifest;
   Settings settings = usual_sampling(manifest.data);
   command.apply_fields(settings);
-  const Family& family = find_family(manifest.config.at("model").at("family"));
+  const Family& family = family_of(manifest.config);
   ImageRequest request{.first = options.seed,
                        .count = options.count,
                        .label = manifest.data.is_text() ? -1 : options.of_class.find(manifest.data),

@@ -139,7 +139,7 @@ int show_verb(const Command& command, const ShowOptions& options) {
   const RunReference reference = options.run.find();
   const Checkpoint checkpoint = open_checkpoint(reference);
   const Manifest& manifest = checkpoint.manifest;
-  const Family& family = find_family(manifest.config.at("model").at("family"));
+  const Family& family = family_of(manifest.config);
   const Sight& sight = check_sight(options.what, family);
   check_options(command, sight);
   const Format format = find_format(options);

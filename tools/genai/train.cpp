@@ -139,11 +139,10 @@ std::string expected_text(const Settings& settings, const Manifest& manifest) {
   if (!range || !range->is_array() || range->size() != 2 || manifest.preset.empty()) return "";
   Settings preset;
   preset.merge_document(preset_document(manifest.preset), "preset " + manifest.preset);
-  Json usual = preset.resolve(run_sections(find_family(manifest.config.at("model").at("family"))));
+  Json usual = preset.resolve(run_sections(family_of(manifest.config)));
   usual["data"]["source"] = manifest.data.source;
   usual["data"]["dir"] = manifest.config.at("data").at("dir");
-  decide_settings(find_family(manifest.config.at("model").at("family")), usual["model"],
-                  manifest.data);
+  decide_settings(family_of(manifest.config), usual["model"], manifest.data);
   if (usual != manifest.config) return "";
   return concat(" (this preset usually reaches ", (*range)[0].dump(), " to ", (*range)[1].dump(),
                 ")");
@@ -186,7 +185,7 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
   const Json& training = manifest.config.at("training");
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
   const DataInfo& data = manifest.data;
-  const Family& family = find_family(manifest.config.at("model").at("family"));
+  const Family& family = family_of(manifest.config);
   const auto model = make_model(family, manifest.config.at("model"), data);
   const std::string look =
       data.is_series() ? concat("sample ", name, " --prompt @",

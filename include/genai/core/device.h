@@ -68,9 +68,8 @@ class RepeatedFunction {
  public:
   using Function = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
   /// @param inputs  some may be undefined
-  /// @param f       what is computed, always the same; not asked once it is recorded. Where
-  /// gradients
-  ///                may be wanted nothing is recorded
+  /// @param f       what is computed, always the same; not asked once it is recorded
+  /// Nothing is recorded where gradients may be wanted.
   at::Tensor operator()(const std::vector<at::Tensor>& inputs, const Function& f);
 
  private:

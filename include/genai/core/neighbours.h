@@ -19,11 +19,11 @@ struct CpuTimes {
 /// that.
 double busy_seconds(const std::string& proc_stat);
 
-/// Are there fewer cores than the other programs and `threads` of ours would keep busy? What is
-/// there already takes less to be called so than what is new.
+/// Is another program at work while hardly a core is idle? A crowd that is there ends later than
+/// one begins: threads that wait shortly leave some of a core idle.
 /// @param from, to  times at both ends of `seconds`
-bool is_crowded(const CpuTimes& from, const CpuTimes& to, double seconds, int64_t threads,
-                int64_t cores, bool crowded_before);
+bool is_crowded(const CpuTimes& from, const CpuTimes& to, double seconds, int64_t cores,
+                bool crowded_before);
 
 /// While it lives, OpenMP's threads look for work for milliseconds between two loops when the
 /// machine is theirs alone, which is fastest, and give the core away at once when another program

@@ -42,6 +42,9 @@ const std::array<std::string, 256>& byte_tokens();
 class Bpe {
  public:
   static constexpr int64_t kBytes = 256;
+  static constexpr int64_t kMostTokens = 1'000'000;
+  /// Ends a text in every one of GPT-2's vocabularies.
+  static constexpr const char* kEndOfText = "<|endoftext|>";
 
   /// What a merges file says in one line.
   struct Merge {

@@ -11,6 +11,8 @@ void check_data_kind(const Family& family, bool is_text, const std::string& sour
 
 /// Throws Error{usage} naming the families there are.
 const Family& find_family(const std::string& name);
+/// Of a run, by its config: {"model": {"family": ...}, ...}.
+const Family& family_of(const Json& config);
 
 /// The fields of "model" in a configuration: the family's settings and "family" itself.
 FieldTable model_fields(const Family& family);
