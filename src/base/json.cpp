@@ -224,7 +224,7 @@ CheckedLines read_checked_lines(std::string_view text, const std::string& name, 
         unchecked.emplace_back(std::move(object), where);
       }
     } catch (const Error& error) {
-      read.damaged.emplace_back(error.what());
+      read.damaged.push_back(error.what());
     }
     text.remove_prefix(end + 1);
   }

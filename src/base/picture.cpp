@@ -194,13 +194,18 @@ std::optional<std::pair<int64_t, int64_t>> jpeg_size(std::string_view bytes) {
       ++at;
       continue;
     }
+    if (code == 0x01 || (code >= 0xD0 && code <= 0xD7)) {  // nothing follows these
+      at += 2;
+      continue;
+    }
     if (code >= 0xC0 && code <= 0xCF && code != 0xC4 && code != 0xC8 && code != 0xCC) {
       const auto height = read_number(bytes, at + 5, 2, false),
                  width = read_number(bytes, at + 7, 2, false);
       if (!height || !width) return std::nullopt;
       return std::pair<int64_t, int64_t>(*width, *height);
     }
-    at += 2 + *read_number(bytes, at + 2, 2, false);
+    // A length holds its own two bytes; of less than that libjpeg reads as much.
+    at += 2 + std::max(*read_number(bytes, at + 2, 2, false), 2u);
   }
   return std::nullopt;
 }

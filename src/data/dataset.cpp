@@ -352,7 +352,7 @@ Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const 
 
 Dataset load_dataset(const DataConfig& config, bool download,
                      std::shared_ptr<const Tokenizer> tokenizer, const DataInfo* known) {
-  if (is_text_source(config.source)) return load_text_set(config, download, tokenizer);
+  if (is_text_source(config.source)) return load_text_set(config, download, std::move(tokenizer));
   if (config.channels == 2) {
     fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
   }

@@ -215,7 +215,7 @@ void refuse_weights(const EvaluationRequest& request) {
 }  // namespace
 
 EvaluationData load_evaluation_data(const DataConfig& config,
-                                    std::shared_ptr<const Tokenizer> tokenizer,
+                                    const std::shared_ptr<const Tokenizer>& tokenizer,
                                     const DataInfo* known) {
   EvaluationData data{.own = load_dataset(config, true, tokenizer, known), .whole = {}};
   if (config.limit == 0 && config.leave_out.empty()) {

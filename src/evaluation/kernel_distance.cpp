@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kProducts = 1 << 20;  // at once, 8 MB: they stay in the cache
 
 /// (x.y / d + 1)^3 of products x.y, in place.
-Tensor kernel(Tensor products, int64_t d) {
+Tensor kernel(const Tensor& products, int64_t d) {
   return products.div_(static_cast<double>(d)).add_(1).pow_(3);
 }
 

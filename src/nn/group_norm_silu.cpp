@@ -101,7 +101,8 @@ void spread_over_groups(float* values, const GroupShape& shape) {
 
 /// Mean and 1 / standard deviation of each channel's group.
 void statistics(const float* x, const GroupShape& shape, float* mean, float* rstd) {
-  const auto count = static_cast<float>(shape.pixels * (shape.channels / shape.groups));
+  const int64_t channels = shape.channels / shape.groups;
+  const auto count = static_cast<float>(shape.pixels * channels);
   channel_sums(x, x, shape.pixels, shape.channels, mean, rstd);  // rstd: not used yet
   spread_over_groups(mean, shape);
   for (int64_t c = 0; c < shape.channels; ++c) mean[c] /= count;
@@ -159,7 +160,8 @@ struct GroupNormSilu : torch::autograd::Function<GroupNormSilu> {
     float *din = dx.mutable_data_ptr<float>(), *ds = dscale.mutable_data_ptr<float>(),
           *dt = dshift.mutable_data_ptr<float>();
     const int64_t size = shape.pixels * channels;
-    const auto count = static_cast<float>(shape.pixels * (channels / shape.groups));
+    const int64_t group = channels / shape.groups;
+    const auto count = static_cast<float>(shape.pixels * group);
     at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
       const auto width = static_cast<size_t>(channels);
       std::vector<float> a(width), b(width), first(width), second(width);

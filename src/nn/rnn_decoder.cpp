@@ -49,7 +49,7 @@ class RnnDecoder : public decode::StreamDecoder {
     head_ =
         reader.matrix(shape.tied ? "tokens.weight" : "head.weight", shape.vocabulary, shape.width);
     head_bias_ = reader.vector("head.bias", shape.vocabulary);
-    constexpr int64_t rows = decode::kMostRows;
+    const int64_t rows = decode::kMostRows;
     x_ = Buffer<float>(rows * std::max(stride_, padded(shape.embedding)));
     input_gates_ = Buffer<float>(rows * gate_stride_);
     state_gates_ = Buffer<float>(rows * gate_stride_);

@@ -26,7 +26,7 @@ GENAI_INLINE void pair(const Lanes& even, const Lanes& odd, Lanes* y) {
 
 /// B^T x: pixels -> points
 struct ToPoints {
-  static constexpr int from = 6, to = 6;
+  static constexpr int kFrom = 6, kTo = 6;
   GENAI_INLINE static void apply(const Lanes* x, Lanes* y) {
     const Lanes even_a = x[4] - kB2 * x[2], odd_a = kA * (x[3] - kB2 * x[1]);
     const Lanes even_b = x[4] - kA2 * x[2], odd_b = kB * (x[3] - kA2 * x[1]);
@@ -39,7 +39,7 @@ struct ToPoints {
 
 /// A^T x: points -> pixels
 struct FromPoints {
-  static constexpr int from = 6, to = 4;
+  static constexpr int kFrom = 6, kTo = 4;
   GENAI_INLINE static void apply(const Lanes* x, Lanes* y) {
     const Lanes even_a = x[1] + x[2], odd_a = kA * (x[1] - x[2]);
     const Lanes even_b = x[3] + x[4], odd_b = kB * (x[3] - x[4]);
@@ -52,7 +52,7 @@ struct FromPoints {
 
 /// A x: the gradient of FromPoints
 struct FromPointsGradient {
-  static constexpr int from = 4, to = 6;
+  static constexpr int kFrom = 4, kTo = 6;
   GENAI_INLINE static void apply(const Lanes* x, Lanes* y) {
     const Lanes even_a = x[0] + kA2 * x[2], odd_a = kA * (x[1] + kA2 * x[3]);
     const Lanes even_b = x[0] + kB2 * x[2], odd_b = kB * (x[1] + kB2 * x[3]);
@@ -65,7 +65,7 @@ struct FromPointsGradient {
 
 /// G x: taps of the filter -> points
 struct WeightToPoints {
-  static constexpr int from = 3, to = 6;
+  static constexpr int kFrom = 3, kTo = 6;
   GENAI_INLINE static void apply(const Lanes* x, Lanes* y) {
     const Lanes even_a = (x[0] + kA2 * x[2]) * (1 / kNa), odd_a = x[1] * (kA / kNa);
     const Lanes even_b = (x[0] + kB2 * x[2]) * (1 / kNb), odd_b = x[1] * (kB / kNb);
@@ -78,7 +78,7 @@ struct WeightToPoints {
 
 /// G^T x: the gradient of WeightToPoints
 struct WeightToPointsGradient {
-  static constexpr int from = 6, to = 3;
+  static constexpr int kFrom = 6, kTo = 3;
   GENAI_INLINE static void apply(const Lanes* x, Lanes* y) {
     const Lanes even_a = (x[1] + x[2]) * (1 / kNa), odd_a = (x[1] - x[2]) * (kA / kNa);
     const Lanes even_b = (x[3] + x[4]) * (1 / kNb), odd_b = (x[3] - x[4]) * (kB / kNb);
@@ -91,18 +91,18 @@ struct WeightToPointsGradient {
 /// A matrix on the rows, then on the columns of a square.
 template <class Matrix>
 GENAI_INLINE void transform(const Lanes* in, Lanes* out) {
-  constexpr int from = Matrix::from, to = Matrix::to;
-  Lanes half[from][to];
+  constexpr int kFrom = Matrix::kFrom, kTo = Matrix::kTo;
+  Lanes half[kFrom][kTo];
 #pragma GCC unroll 6
-  for (int i = 0; i < from; ++i) Matrix::apply(in + i * from, half[i]);
+  for (int i = 0; i < kFrom; ++i) Matrix::apply(in + i * kFrom, half[i]);
 #pragma GCC unroll 6
-  for (int j = 0; j < to; ++j) {
-    Lanes column[from], result[to];
+  for (int j = 0; j < kTo; ++j) {
+    Lanes column[kFrom], result[kTo];
 #pragma GCC unroll 6
-    for (int i = 0; i < from; ++i) column[i] = half[i][j];
+    for (int i = 0; i < kFrom; ++i) column[i] = half[i][j];
     Matrix::apply(column, result);
 #pragma GCC unroll 6
-    for (int i = 0; i < to; ++i) out[i * to + j] = result[i];
+    for (int i = 0; i < kTo; ++i) out[i * kTo + j] = result[i];
   }
 }
 
@@ -135,20 +135,20 @@ GENAI_INLINE void locate(const Grid& grid, int64_t tile, const float* x, int64_t
 template <class Matrix>
 GENAI_INLINE void to_points(const Grid& grid, const Chunk& chunk, const float* x, int64_t channels,
                             const float* zeros, int64_t panel, float* points, int64_t plane) {
-  constexpr int side = Matrix::from, area = side * side;
-  const float *pixels[area], *next[area];
-  locate<side>(grid, chunk.first, x, channels, zeros, next);
+  constexpr int kSide = Matrix::kFrom, kArea = kSide * kSide;
+  const float *pixels[kArea], *next[kArea];
+  locate<kSide>(grid, chunk.first, x, channels, zeros, next);
   for (int64_t t = 0; t < chunk.count; ++t) {
-    std::copy(next, next + area, pixels);
+    std::copy(next, next + kArea, pixels);
     const int64_t following = std::min(chunk.first + t + 1, grid.tiles - 1);
-    locate<side>(grid, following, x, channels, zeros, next);
+    locate<kSide>(grid, following, x, channels, zeros, next);
     for (int64_t c = 0; c < channels; c += kLanes) {
-      Lanes in[area], out[kPoints];
+      Lanes in[kArea], out[kPoints];
 #pragma GCC unroll 36
-      for (int i = 0; i < area; ++i) load(pixels[i] + c, in[i]);
+      for (int i = 0; i < kArea; ++i) load(pixels[i] + c, in[i]);
         // Too short a run of memory for the CPU to foresee the next.
 #pragma GCC unroll 36
-      for (int i = 0; i < area; ++i) __builtin_prefetch(next[i] + c);
+      for (int i = 0; i < kArea; ++i) __builtin_prefetch(next[i] + c);
       transform<Matrix>(in, out);
       float* to = points + (c / panel * chunk.count + t) * panel + c % panel;
 #pragma GCC unroll 36

@@ -133,6 +133,7 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   m.config = json.at("config");
   for (const auto& [section, settings] : m.config.get_ref<const Json::object_t&>())
     settings.get_ref<const Json::object_t&>();
+  for (const char* section : {"model", "data", "training"}) m.config.at(section);
   m.config.at("model").at("family").get_ref<const std::string&>();
   m.files = json.at("files");
   for (const auto& [name, entry] : m.files.items())

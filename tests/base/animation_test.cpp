@@ -83,7 +83,7 @@ Pixels unpack(const std::string& stream, const Image& like) {
   const auto step = static_cast<size_t>(like.channels);
   Pixels pixels;
   for (size_t y = 0; y < static_cast<size_t>(like.height); ++y) {
-    const int filter = raw[y * (row + 1)];
+    const int filter = static_cast<unsigned char>(raw[y * (row + 1)]);
     EXPECT_TRUE(filter == 0 || filter == 4) << filter;
     for (size_t x = 0; x < row; ++x) {
       const auto found = [&](size_t back, size_t up) {

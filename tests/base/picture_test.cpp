@@ -244,6 +244,12 @@ TEST(ReadPicture, SizesAreReadFromHeaders) {
   EXPECT_EQ(picture_size(with_exif(grey_jpeg(), little_tiff(1))), Size(8, 8));
   EXPECT_EQ(picture_size(bmp(Image{3, 2, 3, Pixels(18, 9)})), Size(3, 2));
   const std::string file = jpeg(blocks());
+  for (const std::string& odd : {bytes({0xFF, 0xEF, 0, 0}), bytes({0xFF, 0xFF, 0xFF, 0xEF, 0, 2}),
+                                 bytes({0xFF, 0x01}), bytes({0xFF, 0xD3})}) {
+    const std::string with = jpeg(blocks()).insert(2, odd);
+    EXPECT_EQ(decode_picture(with, "odd").image.height, 48);
+    EXPECT_EQ(picture_size(with), Size(32, 48));
+  }
   for (size_t size = 0; size < file.size(); ++size) picture_size(file.substr(0, size));
   EXPECT_FALSE(picture_size("text").has_value());
 }

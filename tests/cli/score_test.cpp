@@ -63,8 +63,8 @@ TEST_F(Score, ABlackDrawingOnWhiteIsInvertedForDigits) {
       0);
   Image drawing{
       .width = 200, .height = 160, .channels = 1, .pixels = std::vector<uint8_t>(200 * 160, 255)};
-  for (int y = 20; y < 100; ++y) {
-    for (int x = 30; x < 45; ++x) drawing.pixels[static_cast<size_t>(y * 200 + x)] = 0;
+  for (size_t y = 20; y < 100; ++y) {
+    for (size_t x = 30; x < 45; ++x) drawing.pixels[y * 200 + x] = 0;
   }
   put(folder / "one.png", encode_png(drawing));
   const Outcome told = genai({"score", "last", "one.png"});

@@ -113,6 +113,32 @@ TEST_F(Use, KeepsAsManyCheckpointsAsAskedFor) {
   expect_error(2, training({"--keep", "none"}), {"training.keep", "all"});
 }
 
+TEST_F(Use, ASampleDuringTheTrainingIsOfOneCheckpoint) {
+  Tool training_tool(training({"--steps", "100000000", "--validate-every", "50000000", "--schedule",
+                               "constant", "--checkpoint-every", "1", "--keep", "all"}),
+                     here());
+  const std::string run = "runs/001-vae-pics";
+  ASSERT_TRUE(wait_until([&] { return checkpoints(run).size() > 2; }));
+  const std::vector<const char*> pictures{"a.png", "b.png", "c.png"};
+  for (const char* picture : pictures) {
+    const Outcome sampled = genai({"sample", run, "-n", "4", "--out", picture});
+    EXPECT_EQ(sampled.code, 0) << sampled.err;
+  }
+  training_tool.send(SIGTERM);
+  EXPECT_EQ(training_tool.wait().code, 143);
+  const auto step = [&](const char* picture) {
+    const Outcome told = genai({"inspect", picture, "--json"});
+    return parse_json(told.out, picture, ErrorKind::data)
+        .at("text")
+        .at("genai")
+        .at("step")
+        .get<int64_t>();
+  };
+  EXPECT_LT(step("a.png"), step("c.png"));
+  // Its pixels are those of the weights whose hash it names.
+  for (const char* picture : pictures) EXPECT_EQ(genai({"check", picture}).code, 0) << picture;
+}
+
 TEST_F(Use, ANamedFolderAmongTheRunsIsOneOfThem) {
   train({"--steps", "2"});
   train({"--steps", "3", "--out", "runs/mine"});

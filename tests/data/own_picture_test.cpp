@@ -103,14 +103,12 @@ TEST(OwnPicture, ABlackDrawingOnWhiteFollowsMnist) {
     EXPECT_NE(own.said.find("20 of 28 pixels and centred by mass"), std::string::npos) << own.said;
     double sum = 0, across = 0, down = 0;
     int64_t used = 0;
-    for (int y = 0; y < 28; ++y) {
-      for (int x = 0; x < 28; ++x) {
-        const double value = own.image.pixels[static_cast<size_t>(28 * y + x)];
-        sum += value;
-        across += value * (x + 0.5);
-        down += value * (y + 0.5);
-        used += value > 128;
-      }
+    for (size_t p = 0; p < 28 * 28; ++p) {
+      const double value = own.image.pixels[p];
+      sum += value;
+      across += value * (static_cast<double>(p % 28) + 0.5);
+      down += value * (static_cast<double>(p / 28) + 0.5);
+      used += value > 128;
     }
     EXPECT_NEAR(across / sum, 14, 0.6);
     EXPECT_NEAR(down / sum, 14, 0.6);

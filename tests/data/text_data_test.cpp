@@ -28,7 +28,7 @@ class Text : public testing::Test {
     put(folder / name, text);
     return (folder / name).string();
   }
-  TextData load(TextOptions options) const {
+  TextData load(const TextOptions& options) const {
     return load_text(options, folder.path(), {.download = false, .progress = {}});
   }
 

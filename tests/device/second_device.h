@@ -192,6 +192,7 @@ inline at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight,
                               const std::optional<at::Tensor>& bias, c10::SymIntArrayRef stride,
                               c10::SymIntArrayRef padding, c10::SymIntArrayRef dilation,
                               bool transposed, c10::SymIntArrayRef output_padding,
+                              // NOLINTNEXTLINE(performance-unnecessary-value-param): LibTorch's
                               c10::SymInt groups) {
   const Computing here;
   const at::Tensor b = bias.value_or(at::Tensor());
@@ -204,7 +205,8 @@ inline at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight,
 inline std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
     const at::Tensor& slopes, const at::Tensor& input, const at::Tensor& weight,
     c10::SymIntArrayRef stride, c10::SymIntArrayRef padding, c10::SymIntArrayRef dilation,
-    bool transposed, c10::SymIntArrayRef output_padding, c10::SymInt groups,
+    bool transposed, c10::SymIntArrayRef output_padding,
+    c10::SymInt groups,  // NOLINT(performance-unnecessary-value-param)
     std::array<bool, 3> wanted) {
   const Computing here;
   const int64_t channels = slopes.size(1);

@@ -24,7 +24,7 @@ double distance(const Tensor& a, const Tensor& b) {
   return frechet_distance(moments(a), moments(b));
 }
 
-Tensor diagonal(std::vector<double> values) {
+Tensor diagonal(const std::vector<double>& values) {
   return at::diag(at::tensor(values, at::kDouble));
 }
 
@@ -149,7 +149,7 @@ TEST(FrechetInfluence, IsTheDerivativeByASamplesWeight) {
 }
 
 TEST(FrechetInfluence, GivesTheStandardErrorOfTheDistance) {
-  constexpr int64_t n = 400, repeats = 200;
+  const int64_t n = 400, repeats = 200;
   const Moments real = moments(table_features("real8", 3000, 8, 0.1));
   std::vector<double> distances, errors;
   for (int64_t i = 0; i < repeats; ++i) {
@@ -189,8 +189,8 @@ TEST(FrechetFloor, OfAGaussianIsTheClosedForm) {
 /// floor from a large third.
 template <class Make>
 void check_floor(const char* what, Make make) {
-  constexpr int64_t n = 500, m = 400;
-  constexpr int repeats = 300;
+  const int64_t n = 500, m = 400;
+  const int repeats = 300;
   std::vector<double> values;
   for (int i = 0; i < repeats; ++i) {
     values.push_back(distance(make(concat("n/", i), n), make(concat("m/", i), m)));

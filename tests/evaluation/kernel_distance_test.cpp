@@ -19,7 +19,7 @@ TEST(KernelDistance, OfAFewNumbersByHand) {
 TEST(KernelDistance, IsUnbiased) {  // so that it is around 0, and below 0 half of the time
   double sum = 0, square = 0;
   int below = 0;
-  constexpr int repeats = 200;
+  const int repeats = 200;
   for (int i = 0; i < repeats; ++i) {
     const double value = kernel_distance(table_uniform(concat("a/", i), {20, 3}),
                                          table_uniform(concat("b/", i), {30, 3}));

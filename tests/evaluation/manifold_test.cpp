@@ -9,11 +9,11 @@
 namespace genai {
 namespace {
 
-Tensor on_a_line(std::vector<double> places) {
+Tensor on_a_line(const std::vector<double>& places) {
   return at::tensor(places, at::kDouble).unsqueeze(1);
 }
 
-void expect_values(const Tensor& found, std::vector<double> expected) {
+void expect_values(const Tensor& found, const std::vector<double>& expected) {
   EXPECT_EQ(found.scalar_type(), at::kDouble);
   EXPECT_TRUE(found.equal(at::tensor(expected, at::kDouble))) << found;
 }

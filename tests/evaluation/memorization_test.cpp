@@ -175,7 +175,7 @@ TEST(DataCopying, IsMannAndWhitneysZ) {
 
 TEST(DataCopying, IsStandardNormalWhereNothingIsCopied) {
   double sum = 0, square = 0;
-  constexpr int repeats = 400;
+  const int repeats = 400;
   for (int i = 0; i < repeats; ++i) {
     const double z = one_cell(table_uniform(concat("samples/", i), {40}),
                               table_uniform(concat("tests/", i), {30}));
@@ -189,7 +189,7 @@ TEST(DataCopying, IsStandardNormalWhereNothingIsCopied) {
 TEST(DataCopying, WeighsCellsByTestImagesAndLeavesSmallOnesOut) {
   // Cell 0: 20 samples, all nearer than 30 test images. Cell 1: 20 samples, all farther than 10.
   // Cell 2: 19 samples, too few. Cell 3: no test images. Cell 4: empty.
-  const auto both = [](std::vector<std::array<int64_t, 3>> parts) {  // count, distance, cell
+  const auto both = [](const std::vector<std::array<int64_t, 3>>& parts) {  // count, distance, cell
     std::vector<Tensor> distances, cells;
     for (const auto& [count, distance, cell] : parts) {
       distances.push_back(at::full(count, static_cast<double>(distance), at::kDouble));

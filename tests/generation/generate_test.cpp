@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <ctime>
 
 #include "base/temp_folder.h"
@@ -40,7 +41,7 @@ void make_run(const fs::path& run, uint64_t seed, bool conditional) {
   Manifest manifest;
   manifest.step = manifest.steps = 12;
   manifest.preset = "vae";
-  manifest.config = {{"model", settings}};
+  manifest.config = {{"model", settings}, {"data", Json::object()}, {"training", Json::object()}};
   manifest.data = digits_info();
   manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
   manifest.numerics.libtorch = "1.0.0";  // trained elsewhere
@@ -109,6 +110,34 @@ TEST_F(Sheets, OfOneSampleAreThePictureItself) {
   const Tensor pixels = generate_pixels(*model.model, one, digits_info(), at::kCPU);
   EXPECT_EQ(decode_png(png, "test").image, to_images(pixels)[0]);
   EXPECT_TRUE(recreate(png, "test", model).same);
+}
+
+/// Matrix products that LibTorch computes meanwhile.
+int64_t products_of(const std::function<void()>& action) {
+  static std::atomic<int64_t> count;
+  count = 0;
+  const auto handle = at::addGlobalCallback(at::RecordFunctionCallback(
+      [](const at::RecordFunction& function) -> std::unique_ptr<at::ObserverContext> {
+        if (std::string_view(function.name()) == "aten::addmm") ++count;
+        return nullptr;
+      }));
+  action();
+  at::removeCallback(handle);
+  return count;
+}
+
+TEST_F(Sheets, OfSinglePicturesCostNoMoreThanOneOfAll) {
+  const LoadedModel model = load("001-vae");
+  const ImageRequest request{.first = 5, .count = 40};
+  std::vector<int64_t> numbers;
+  const int64_t together = products_of([&] { render_sheet(model, request, {}, Metadata::full); });
+  const int64_t apart = products_of([&] {
+    render_separate(model, request, 1, Metadata::full,
+                    [&](int64_t number, const std::string&) { numbers.push_back(number); });
+  });
+  EXPECT_EQ(numbers.size(), 40u);
+  EXPECT_GT(together, 0);
+  EXPECT_EQ(apart, together);
 }
 
 TEST_F(Sheets, EqualRequestsGiveEqualBytes) {

@@ -27,7 +27,8 @@ class Gpt2 : public testing::Test {
     settings.update(changes);
     Checkpoint made;
     made.folder = "run";
-    made.manifest.config = {{"model", settings}};
+    made.manifest.config = {
+        {"model", settings}, {"data", Json::object()}, {"training", Json::object()}};
     made.manifest.data = info;
     made.weights = module_tensors(random_text_model("transformer", info, changes)->module());
     return made;

@@ -39,7 +39,7 @@ class RandomRuns : public testing::Test {
     for (Tensor& parameter : model->module().parameters()) parameter.normal_(0, strength);
     Manifest manifest;
     manifest.step = manifest.steps = 3;
-    manifest.config = {{"model", settings}};
+    manifest.config = {{"model", settings}, {"data", Json::object()}, {"training", Json::object()}};
     manifest.data = small_info(channels);
     manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
     const auto run = folder_ / concat("run-", ++runs_);

@@ -249,7 +249,7 @@ TEST_P(Bits, depend_neither_on_the_cut_into_calls_nor_on_threads) {
 }
 
 TEST_P(Bits, do_not_depend_on_other_streams) {
-  constexpr int64_t streams = 5;
+  const int64_t streams = 5;
   const auto alone = make(1), together = make(streams, 2);
   const auto v = static_cast<size_t>(alone->vocabulary());
   std::vector<Decoder::Row> rows;

@@ -389,6 +389,11 @@ TEST_F(DamagedCheckpoint, AManifestThatIsSealedButNoneOfOurs) {
   refused("steps below 0", changed("/step", -1));
   refused("not a manifest", changed("/data", 1));
   refused("not a manifest", changed("/config", nullptr));
+  for (const char* section : {"model", "data", "training"}) {
+    Json content = whole;
+    content["config"].erase(section);
+    refused("not a manifest", content);
+  }
   refused("not a manifest", changed("/config/model", Json::array()));
   refused("not a manifest", changed("/config/model/family", 1));
   refused("not a manifest", changed("/files/model.safetensors", 1));

@@ -26,7 +26,8 @@ fs::path make_whole_run(const fs::path& path, const std::string& preset) {
   fs::create_directories(path);
   Manifest manifest;
   manifest.preset = preset;
-  manifest.config = {{"model", {{"family", "vae"}}}};
+  manifest.config = {
+      {"model", {{"family", "vae"}}}, {"data", Json::object()}, {"training", Json::object()}};
   save_checkpoint(path, manifest, {{"w", at::zeros({1})}}, {});
   return path;
 }

@@ -162,7 +162,7 @@ TEST(FlatParameters, RefusesASetThatIsNone) {
   for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::muon}) {
     const auto expect = [&](const ParameterSet& set, std::string_view part) {
       try {
-        FlatParameters(net, set, Layout::contiguous, false, optimizer);
+        const FlatParameters flat(net, set, Layout::contiguous, false, optimizer);
         ADD_FAILURE() << part;
       } catch (const std::logic_error& error) {
         EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
@@ -180,7 +180,7 @@ TEST(FlatParameters, RefusesASetThatIsNone) {
 
 /// Without matrices, or with them and adamw, nothing is different.
 TEST(FlatParameters, MuonIsForMatricesOfRunsThatAskForIt) {
-  const auto train = [](ParameterSet set, Optimizer optimizer) {
+  const auto train = [](const ParameterSet& set, Optimizer optimizer) {
     OddNet net;
     FlatParameters flat(net, set, Layout::channels_last, false, optimizer);
     flat.set_learning_rate(kRate);

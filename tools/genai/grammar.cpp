@@ -158,7 +158,7 @@ std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
   }
   const Json& verbs = grammar["verbs"];
   const bool help = arguments[0] == "help" && arguments.size() == 2 && arguments[1][0] != '-';
-  const std::string verb = arguments[help ? 1 : 0];
+  const std::string& verb = arguments[help ? 1 : 0];
   const auto found = verbs.find(verb);
   if (found == verbs.end()) {
     std::vector<std::string> names;

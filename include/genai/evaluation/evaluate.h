@@ -45,7 +45,7 @@ struct EvaluationData {
 /// @param tokenizer  of models of text: the model's
 /// @param known      of images: the set that this is to be, see load_dataset
 EvaluationData load_evaluation_data(const DataConfig& config,
-                                    std::shared_ptr<const Tokenizer> tokenizer = nullptr,
+                                    const std::shared_ptr<const Tokenizer>& tokenizer = nullptr,
                                     const DataInfo* known = nullptr);
 
 /// Short names of the metrics that evaluate_model will measure (samples may turn out too few for

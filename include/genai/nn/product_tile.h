@@ -10,8 +10,8 @@ namespace genai::product {
 constexpr int64_t kRows = 6, kPanel = 16;
 constexpr int64_t kLanes = 8;  // computed at once, whatever the registers of the CPU
 
-typedef float Lanes __attribute__((vector_size(32)));
-typedef float Unaligned __attribute__((vector_size(32), aligned(4), may_alias));
+using Lanes __attribute__((vector_size(32))) = float;
+using Unaligned __attribute__((vector_size(32), aligned(4), may_alias)) = float;
 
 GENAI_INLINE void load(const float* from, Lanes& to) {
   to = *reinterpret_cast<const Unaligned*>(from);
