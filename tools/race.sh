@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The decode engine (src/nn/*decode*, which needs no LibTorch) and its tests with ThreadSanitizer.
+# The decode engine (src/decode, which needs no LibTorch) and its tests with ThreadSanitizer.
 # Clang's OpenMP runtime, in the place of LibTorch's, tells it through Archer where threads begin and
-# end; what they say to each other is in nn/decode_team. Arguments go to the tests.
+# end; what they say to each other is in decode/team. Arguments go to the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/setup.sh
@@ -13,7 +13,7 @@ archer=$("$clang" -print-resource-dir)/../../libarcher.so
 [ -e "$archer" ] || install_packages libomp-dev
 
 say "building with $clang"
-sources=(src/nn/*decode*.cpp tests/nn/decode_*_test.cpp tests/nn/decoder_test.cpp)
+sources=(src/decode/*.cpp tests/nn/decode_*_test.cpp tests/nn/decoder_test.cpp)
 for source in "${sources[@]}"; do
   echo "$clang -std=c++20 -O1 -g1 -fsanitize=thread -fopenmp -Iinclude -Itests -c $source" \
     "-o build/race/$(basename "$source").o"

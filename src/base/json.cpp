@@ -69,12 +69,15 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   bool boolean(bool value) override { return add(value); }
   bool number_integer(int64_t value) override { return add(value); }
   bool number_unsigned(uint64_t value) override {
-    if (value > uint64_t{INT64_MAX}) beyond(std::to_string(value));
+    if (value > uint64_t{INT64_MAX}) {
+      if (limits_.large_integers) return add(static_cast<double>(value));
+      beyond(std::to_string(value));
+    }
     return add(value);
   }
   bool number_float(double value, const std::string& token) override {
     // An integer beyond 64 bits arrives here: only its text tells.
-    if (token.find_first_of(".eE") == token.npos) beyond(token);
+    if (token.find_first_of(".eE") == token.npos && !limits_.large_integers) beyond(token);
     return add(value);
   }
   bool string(std::string& value) override { return add(std::move(value)); }
@@ -153,7 +156,9 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
     const size_t colon = what.rfind("; last read");
     const size_t start = what.find(": ", what.find(']'));
     if (colon != std::string::npos) what.resize(colon);
-    return start == std::string::npos || start > what.size() ? what : what.substr(start + 2);
+    // "[json.exception.out_of_range.406] number overflow parsing '1e400'" has no position.
+    const size_t words = start == std::string::npos ? what.find("] ") : start;
+    return words == std::string::npos || words > what.size() ? what : what.substr(words + 2);
   }
 
   std::string_view text_;

@@ -146,6 +146,21 @@ bool is_webp(std::string_view bytes) {
   return bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP");
 }
 
+/// What EXIF says in a WebP's container (RIFF: fourcc, size, content filled to an even size).
+int webp_orientation(std::string_view bytes) {
+  for (uint64_t at = 12;;) {
+    const auto size = read_number(bytes, at + 4, 4, true);
+    if (!size || at + 8 > bytes.size()) return 1;
+    if (bytes.substr(at, 4) == "EXIF") {
+      std::string_view content = bytes.substr(at + 8, *size);
+      const std::string_view exif("Exif\0\0", 6);  // some write JPEG's head too
+      if (content.starts_with(exif)) content.remove_prefix(exif.size());
+      return exif_orientation(content);
+    }
+    at += 8 + uint64_t{*size} + *size % 2;
+  }
+}
+
 /// A text may begin with BM too; of a bitmap the four bytes after its size are 0.
 bool is_bmp(std::string_view bytes) {
   return bytes.starts_with("BM") && read_number(bytes, 6, 4, true) == 0u;
@@ -258,7 +273,13 @@ Picture decode_picture(std::string_view bytes, const std::string& name, int64_t 
     Image stored = decode_jpeg(bytes, name, max_pixels, &orientation);
     return {.image = turn_upright(std::move(stored), orientation), .alpha = {}, .lossy = true};
   }
-  if (is_webp(bytes)) return decode_webp(bytes, name, max_pixels, ground);
+  if (is_webp(bytes)) {
+    Picture stored = decode_webp(bytes, name, max_pixels, ground);
+    const int orientation = webp_orientation(bytes);
+    stored.image = turn_upright(std::move(stored.image), orientation);
+    stored.alpha = turn_upright(std::move(stored.alpha), orientation);
+    return stored;
+  }
   if (is_bmp(bytes)) {
     check_bmp(bytes, name);
     return {.image = decode_bmp(bytes, name, max_pixels), .alpha = {}};

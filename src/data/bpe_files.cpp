@@ -32,7 +32,10 @@ std::vector<std::string> merge_lines(const std::string& content, size_t& first) 
 
 Json read_tokens(const fs::path& file, int depth) {
   Json json = parse_json(read_file(file, kMaxFileBytes), file.string(), ErrorKind::data,
-                         {.bytes = kMaxFileBytes, .depth = depth, .comments = false});
+                         {.bytes = kMaxFileBytes,
+                          .depth = depth,
+                          .comments = false,
+                          .large_integers = true});  // a model_max_length that is none: 10^30
   if (!json.is_object())
     fail(ErrorKind::data, file.string(), ": expected a JSON object, found something else");
   return json;

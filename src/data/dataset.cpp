@@ -243,6 +243,17 @@ int64_t find_label(const DataInfo& info, const std::string& text, const std::str
   }
   const Field number{.name = option, .doc = {}, .type = FieldType::integer};
   const Json value = value_from_text(number, text);
+  // Classes that are numbers themselves (01, 02, ...) are meant by these.
+  bool numbers = !info.classes.empty();
+  for (size_t i = 0; i < info.classes.size(); ++i) {
+    const Json name = value_from_text(number, info.classes[i]);
+    if (name.is_number_integer() && name == value) return static_cast<int64_t>(i);
+    numbers = numbers && name.is_number_integer();
+  }
+  if (numbers && value.is_number_integer()) {
+    fail(ErrorKind::usage, option, ": '", text, "' is not a class of '", info.source,
+         "'; expected ", class_list(info));
+  }
   if (value.is_number_integer() && value >= 0 && value < info.class_count()) {
     return value.get<int64_t>();
   }

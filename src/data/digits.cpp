@@ -316,7 +316,8 @@ void render(const Line& line, const Pen& pen, Random& random, uint8_t* pixels) {
     if (cover <= 0) continue;
     const float grain = random.uniform();
     const float level = cover * (pen.ink - pen.grain * grain * grain);
-    // NOLINTNEXTLINE(bugprone-incorrect-roundings): the set's bytes are promised, and none is negative
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings): the set's bytes are promised, and none is
+    // negative
     pixels[p] = static_cast<uint8_t>(std::clamp(level, 0.0f, 1.0f) * 255.0f + 0.5f);
   }
 }

@@ -10,6 +10,7 @@
 #include "genai/base/picture.h"
 #include "genai/data/picture_layout.h"
 #include "genai/data/split_names.h"
+#include "genai/data/unicode.h"
 
 namespace genai {
 namespace {
@@ -260,6 +261,11 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
   ImageSet set;
   set.name = fs::is_directory(folder, ignored) ? whole.filename().string() : whole.stem().string();
   set.classes = order_classes(layout.entries, options.classes);
+  for (const std::string& stored : set.classes) {
+    if (valid_utf8(stored) == stored) continue;
+    fail(ErrorKind::data, name, ": the name of the class '", valid_utf8(stored),
+         "' is not UTF-8; rename its folder");
+  }
   std::map<std::string, int64_t> label_of;
   for (size_t i = 0; i < set.classes.size(); ++i)
     label_of[set.classes[i]] = static_cast<int64_t>(i);

@@ -79,15 +79,17 @@ class PictureNames {
 struct LabelTable {
   std::vector<std::pair<size_t, std::string>> labels;  // picture, its class
   std::string column;
+  std::string why;  // there are none
 };
 
 /// Nothing where less than half of the rows name a picture.
 LabelTable read_label_table(const std::string& text, const std::string& name,
                             const std::vector<PictureEntry>& entries) {
-  LabelTable table;
+  LabelTable table{.labels = {}, .column = {}, .why = "fewer than half of its rows name pictures"};
   const Csv csv = parse_csv(plain_text(text, name));
   std::vector<std::vector<std::string>> rows;
   for (const CsvRecord& record : csv.records) rows.push_back(record.fields);
+  if (!csv.problem.empty()) table.why = csv.problem;
   if (rows.empty() || rows[0].size() < 2) return table;
   const PictureNames pictures(entries,
                               split_named(lower_case(std::filesystem::path(name).stem().string())
@@ -138,6 +140,10 @@ LabelTable read_label_table(const std::string& text, const std::string& name,
   return table;
 }
 
+bool is_called_labels(const std::string& path) {
+  return lower_case(std::filesystem::path(path).stem().string()).find("label") != std::string::npos;
+}
+
 /// Classes for pictures that lie in no class folders; false where no table has them.
 bool label_by_table(const PictureFiles& files, PictureLayout& layout) {
   constexpr uint64_t kMaxTable = 64 << 20;
@@ -145,15 +151,13 @@ bool label_by_table(const PictureFiles& files, PictureLayout& layout) {
   for (const std::string& other : layout.others)
     if (lower_case(other).ends_with(".csv") || lower_case(other).ends_with(".tsv"))
       tables.push_back(other);
-  std::stable_partition(
-      tables.begin(), tables.end(), [](const std::string& path) {  // it is read first
-        return lower_case(std::filesystem::path(path).stem().string()).find("label") !=
-               std::string::npos;
-      });
+  std::stable_partition(tables.begin(), tables.end(), is_called_labels);  // it is read first
   if (tables.size() > 8) tables.resize(8);
   for (const std::string& path : tables) {
     const std::string text = files.read(path, kMaxTable);
-    const auto [labels, column] = read_label_table(text, path, layout.entries);
+    const auto [labels, column, why] = read_label_table(text, path, layout.entries);
+    if (labels.empty() && is_called_labels(path))
+      layout.notes.push_back(concat("no classes from ", path, ": ", why));
     bool fresh = false;
     for (const auto& [place, label] : labels) {
       if (!layout.entries[place].label.empty()) continue;

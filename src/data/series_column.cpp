@@ -13,6 +13,7 @@
 #include "genai/data/csv.h"
 #include "genai/data/series.h"
 #include "genai/data/split_names.h"
+#include "genai/data/unicode.h"
 
 namespace genai {
 namespace {
@@ -46,7 +47,9 @@ struct Lines {
   }
   /// As --column takes it.
   std::string option(size_t column) const {
-    return names.empty() || names[column].empty() ? std::to_string(column + 1) : names[column];
+    const bool named =
+        !names.empty() && !names[column].empty() && valid_utf8(names[column]) == names[column];
+    return named ? names[column] : std::to_string(column + 1);
   }
   template <class Test>
   bool all(size_t column, Test test) const {

@@ -120,7 +120,7 @@ TextFiles find_texts(const fs::path& folder) {
        !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
     if (it->path().filename().string().starts_with('.')) {
       it.disable_recursion_pending();
-    } else if (it->is_regular_file()) {
+    } else if (std::error_code none; it->is_regular_file(none)) {  // no link that leads nowhere
       paths.push_back(it->path());
     }
   }

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "genai/kernels/winograd.h"
 #include "genai/nn/image_networks.h"
-#include "genai/nn/winograd.h"
 
 namespace genai {
 namespace nn = torch::nn;
@@ -21,7 +21,7 @@ const EnumNames<DiscriminatorKind> kDiscriminatorNames = {
     {DiscriminatorKind::dcgan, "dcgan"}, {DiscriminatorKind::residual, "residual"}};
 const EnumNames<Normalization> kNormNames = {{Normalization::none, "none"},
                                              {Normalization::batch, "batch"}};
-/// The order that nn/winograd works in.
+/// The order that kernels/winograd works in.
 at::Tensor channels_last(const at::Tensor& x) {
   return x.is_cpu() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
 }

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "genai/kernels/winograd.h"
 #include "genai/nn/image_networks.h"
-#include "genai/nn/winograd.h"
 
 namespace genai {
 namespace nn = torch::nn;

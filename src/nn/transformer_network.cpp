@@ -3,11 +3,11 @@
 #include <cmath>
 
 #include "genai/data/batch.h"
-#include "genai/nn/causal_attention.h"
-#include "genai/nn/linear_product.h"
-#include "genai/nn/mlp_activation.h"
+#include "genai/kernels/causal_attention.h"
+#include "genai/kernels/linear_product.h"
+#include "genai/kernels/mlp_activation.h"
+#include "genai/kernels/split_heads.h"
 #include "genai/nn/modules.h"
-#include "genai/nn/split_heads.h"
 
 namespace genai {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "genai/base/error.h"
-#include "genai/nn/group_norm_silu.h"
-#include "genai/nn/winograd.h"
+#include "genai/kernels/group_norm_silu.h"
+#include "genai/kernels/winograd.h"
 
 namespace genai {
 namespace nn = torch::nn;

@@ -92,6 +92,24 @@ TEST(ParseJson, RejectsNumbersThatDoNotFit) {
   }
 }
 
+TEST(ParseJson, TakesLargeIntegersWhereTheyAreAllowed) {
+  const Json json = parse_json("[1000000000000000019884624838656, 9223372036854775808, 7]", "x",
+                               ErrorKind::data, {.large_integers = true});
+  EXPECT_EQ(json[0], 1e30);
+  EXPECT_EQ(json[1], 9223372036854775808.0);
+  EXPECT_TRUE(json[2].is_number_integer());
+}
+
+TEST(ParseJson, MessagesNameNoLibrary) {
+  expect_error(ErrorKind::data, "number overflow parsing '1e400'",
+               [] { parse_json("1e400", "x", ErrorKind::data); });
+  try {
+    parse_json("1e400", "x", ErrorKind::data);
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find("json.exception"), std::string::npos) << error.what();
+  }
+}
+
 TEST(ParseJson, RejectsWhatIsNotJson) {
   for (const char* text : {"",
                            " ",

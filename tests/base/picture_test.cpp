@@ -11,6 +11,7 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #include <stb/stb_image_write.h>
+#include <webp/encode.h>
 #pragma GCC diagnostic pop
 
 namespace genai {
@@ -118,6 +119,31 @@ TEST(ReadPicture, ExifOrientation) {
     for (const std::string& tiff : {little_tiff(orientation), big_tiff(orientation)}) {
       put(folder / "x.jpg", with_exif(jpeg(blocks()), tiff));
       EXPECT_EQ(letters(read_picture(folder / "x.jpg")), upright[orientation]) << orientation;
+    }
+  }
+}
+
+TEST(ReadPicture, ExifOrientationOfWebP) {
+  const Image image = blocks();
+  uint8_t* made = nullptr;
+  const size_t size = WebPEncodeLosslessRGB(image.pixels.data(), static_cast<int>(image.width),
+                                            static_cast<int>(image.height),
+                                            static_cast<int>(image.width * 3), &made);
+  const std::string plain(reinterpret_cast<const char*>(made), size);
+  WebPFree(made);
+  EXPECT_EQ(letters(decode_picture(plain, "x").image), "ab cd ef ");
+  for (const std::string& head : {std::string(), std::string("Exif\0\0", 6)}) {
+    const std::string exif = head + little_tiff(6);
+    std::string file = plain + "EXIF" + bytes({static_cast<int>(exif.size()), 0, 0, 0}) + exif;
+    const size_t riff = file.size() - 8;
+    file.replace(4, 2, bytes({static_cast<int>(riff & 255), static_cast<int>(riff >> 8)}));
+    EXPECT_EQ(letters(decode_picture(file, "x").image), "eca fdb ");
+    for (size_t cut = plain.size(); cut < file.size(); ++cut) {
+      try {
+        decode_picture(file.substr(0, cut), "x");
+      } catch (const Error&) {
+        // All that counts is that nothing behind the end is read.
+      }
     }
   }
 }

@@ -33,6 +33,8 @@ class SlowCrash : public Cli {
     Tool tool(
         started ? Arguments{"train", "--resume", "broken"} : run_of("broken", "100000000", "3"),
         here());
+    // Some die before their first checkpoint, but not all of them on a slow machine.
+    if (!started && life > 0) wait_until([&] { return !checkpoints("broken").empty(); });
     const double seconds = std::uniform_real_distribution<double>(0.3, 1.2)(random_);
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
     if (life % 2 == 1) {

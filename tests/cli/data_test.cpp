@@ -115,6 +115,27 @@ TEST_F(Data, PicturesAndArchivesAreNoTexts) {
   expect_error(3, {"data", "show", "x.zip"}, {"cannot read ZIP x.zip"});
 }
 
+TEST_F(Data, NamesThatAreNotUtf8AreRefusedBeforeAnythingIsWritten) {
+  const std::string odd = "K\xF6ln";
+  expect_error(2, training({"--steps", "1", "--out", odd}), {"--out", "UTF-8"});
+  expect_error(2, training({"--steps", "1", "--leave-out", odd}), {"--leave-out", "UTF-8"});
+  expect_error(2, {"train", "--model", "vae", "--data", odd}, {"--data", "UTF-8"});
+  fs::rename(folder / "pics/bars", folder / ("pics/" + odd));
+  expect_error(3, training({"--steps", "1"}), {"the class 'K", "UTF-8; rename"});
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"pics"});
+}
+
+TEST_F(Data, LoopsOfLinksArePassedOver) {
+  fs::create_directories(folder / "texts");
+  put(folder / "texts/a.txt", "some words to be read, and some more of them");
+  for (const char* place : {"pics", "texts"}) {
+    fs::create_symlink("b", folder / place / "a");
+    fs::create_symlink("a", folder / place / "b");
+    EXPECT_EQ(genai({"data", "show", place}).code, 0) << place;
+  }
+  expect_error(3, {"check", "texts"}, {"no .png files"});
+}
+
 TEST_F(Data, ClassesHaveNames) {
   const std::string run = train({"--steps", "1", "--conditional", "--leave-out", "bars"});
   EXPECT_EQ(json_of({"inspect", run})["data"]["source"], "pics-without-bars");

@@ -48,6 +48,9 @@ TEST_F(Resume, AFinishedRunSaysSoAndChangedSettingsAreRefused) {
                 "--steps", "19"},
                {"model.latent: 4 -> 9", "training.learning_rate: 0.001 -> 0.5",
                 "training.seed: 1 -> 8", "--init"});
+  expect_error(2, {"train", "--resume", "1", "--model", "gan"}, {"--model", "'vae'", "--init"});
+  expect_error(2, {"train", "--resume", "1", "--init", "1", "--steps", "19"},
+               {"--init", "--resume"});
   EXPECT_EQ(checkpoints(kFirst).back(), "step-0000010");
 }
 

@@ -26,7 +26,9 @@ TEST(FindLabel, NamesComeBeforeNumbers) {
   const DataInfo numbers{.source = "set", .classes = {"5", "0", "10"}};
   EXPECT_EQ(find_label(numbers, "0", "--class"), 1);
   EXPECT_EQ(find_label(numbers, "10", "--class"), 2);
-  EXPECT_EQ(find_label(numbers, "2", "--class"), 2);  // no name: the label
+  EXPECT_EQ(find_label({.source = "set", .classes = {"01", "02"}}, "2", "--class"), 1);
+  expect_error(ErrorKind::usage, "'2' is not a class of 'set'; expected 5, 0, 10",
+               [&] { find_label(numbers, "2", "--class"); });
   for (const char* wrong : {"3", "-1", "ca", "", "1.5", "99999999999999999999"}) {
     expect_error(ErrorKind::usage, "expected cat, dog, Ankle boot, or its number from 0 to 2",
                  [&] { find_label(pets, wrong, "--class"); });

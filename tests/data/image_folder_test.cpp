@@ -324,6 +324,9 @@ TEST_F(ImageFolder, ClassesFromATableBeside) {
   set = labels("labels.csv", "img0.png,a\nimg1.png,b\nimg2.png,a\ngone.png,b\n");
   EXPECT_EQ(set.train.count + set.test.count, 3);
   EXPECT_TRUE(has_note(set, "left out 3 pictures without a class in labels.csv: img3.png"));
+  set = labels("labels.csv", "id,label\n0,a\n1,b\n");
+  EXPECT_TRUE(set.classes.empty());
+  EXPECT_TRUE(has_note(set, "no classes from labels.csv: fewer than half of its rows name"));
   set = labels("notes.csv", "some,table\n1,2\n3,4\n");
   EXPECT_TRUE(set.classes.empty());
   EXPECT_TRUE(has_note(set, "skipped 1 other file: notes.csv"));

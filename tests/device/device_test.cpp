@@ -345,8 +345,11 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
     near(directions(there), directions(here), "directions");
   }
   if (!dynamic_cast<Denoiser*>(here.model.get())) return;
-  for (const char* sampler :
-       {"ddpm-large", "ddim", "euler", "heun", "dpm++3m", "dpm++2m-sde", "unipc", "ipndm"}) {
+  std::vector<const char*> samplers{"heun", "dpm++2m-sde"};  // of every schedule
+  if (GetParam().name == "diffusion") {
+    samplers = {"ddpm-large", "ddim", "euler", "heun", "dpm++3m", "dpm++2m-sde", "unipc", "ipndm"};
+  }
+  for (const char* sampler : samplers) {
     const Json options = {{"sampler", sampler}, {"steps", 4}, {"levels", "karras"}};
     near(pixels(there, options), pixels(here, options), sampler);
   }

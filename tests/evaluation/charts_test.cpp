@@ -1,4 +1,4 @@
-#include "genai/evaluation/charts.h"
+#include "genai/report/charts.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "genai/evaluation/report.h"
+#include "genai/report/report.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -10,8 +10,8 @@
 #include "base/temp_folder.h"
 #include "genai/base/files.h"
 #include "genai/base/png.h"
-#include "genai/evaluation/report_html.h"
-#include "genai/evaluation/report_text.h"
+#include "genai/report/html.h"
+#include "genai/report/text.h"
 
 namespace genai {
 namespace {

@@ -1,4 +1,4 @@
-#include "genai/generation/gpt2.h"
+#include "genai/interop/gpt2.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -311,7 +311,8 @@ TEST_F(Gpt2Tokenizers, NamesOfSpecialTokensAreKept) {
     EXPECT_EQ(read_gpt2(again).data.tokenizer->fingerprint(), expected);
   };
   put(padded / "tokenizer_config.json",
-      R"({"pad_token": "<pad>", "bos_token": {"content": "<s>"}, "unk_token": "<none>"})");
+      R"({"pad_token": "<pad>", "bos_token": {"content": "<s>"}, "unk_token": "<none>",
+          "model_max_length": 1000000000000000019884624838656})");  // transformers' int(1e30): none
   expect_kept();
   fs::remove(padded / "tokenizer_config.json");
   put(padded / "special_tokens_map.json", R"({"pad_token": "<pad>", "bos_token": "<s>"})");

@@ -1,5 +1,3 @@
-#include "genai/nn/decode_kernels.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +7,8 @@
 #include <numeric>
 #include <random>
 #include <vector>
+
+#include "genai/decode/kernels.h"
 
 namespace genai::decode {
 namespace {

@@ -1,8 +1,8 @@
-#include "genai/nn/decode_team.h"
-
 #include <gtest/gtest.h>
 
 #include <vector>
+
+#include "genai/decode/team.h"
 
 namespace genai::decode {
 namespace {

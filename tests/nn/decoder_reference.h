@@ -1,4 +1,4 @@
-// What nn/decoder computes, in double precision and in the most obvious way.
+// What decode/decoder computes, in double precision and in the most obvious way.
 #pragma once
 #include <cmath>
 #include <map>
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "genai/nn/decoder.h"
-#include "genai/nn/language_shapes.h"
+#include "genai/core/language_shapes.h"
+#include "genai/decode/decoder.h"
 
 namespace genai::decoder_reference {
 

@@ -1,4 +1,4 @@
-#include "genai/nn/decoder.h"
+#include "genai/decode/decoder.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "genai/base/error.h"
-#include "genai/nn/decode_kernels.h"
+#include "genai/decode/kernels.h"
 #include "nn/decoder_reference.h"
 
 namespace genai {

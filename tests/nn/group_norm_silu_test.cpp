@@ -1,4 +1,4 @@
-#include "genai/nn/group_norm_silu.h"
+#include "genai/kernels/group_norm_silu.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>

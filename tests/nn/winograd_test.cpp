@@ -1,4 +1,4 @@
-#include "genai/nn/winograd.h"
+#include "genai/kernels/winograd.h"
 
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>

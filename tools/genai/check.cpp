@@ -39,9 +39,10 @@ std::vector<fs::path> files_of(const fs::path& path) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
     const fs::path extension = entry.path().extension();
-    if (entry.is_regular_file() && (extension == ".png" || extension == ".apng")) {
+    if (!entry.is_regular_file(error)) continue;  // a loop of links is no file either
+    if (extension == ".png" || extension == ".apng") {
       found.push_back(entry.path());
-    } else if (entry.is_regular_file() && is_sidecar(entry.path())) {
+    } else if (is_sidecar(entry.path())) {
       found.push_back(entry.path().parent_path() / entry.path().stem());
     }
   }

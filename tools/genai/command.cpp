@@ -11,6 +11,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/log.h"
+#include "genai/data/unicode.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
 #include "genai/training/config.h"
@@ -118,6 +119,10 @@ void Command::apply_fields(Settings& settings) const {
     if (option.given->count() == 0) continue;
     const std::string text =
         option.field.type == FieldType::boolean && option.text->empty() ? "true" : *option.text;
+    if (valid_utf8(text) != text) {
+      fail(ErrorKind::usage, option.option, ": expected UTF-8, found '", valid_utf8(text),
+           "'; rename the file, folder or column that is called so");
+    }
     settings.set(option.path, value_from_text(option.field, text), option.option);
   }
 }

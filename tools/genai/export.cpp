@@ -1,7 +1,7 @@
 #include <iostream>
 
 #include "command.h"
-#include "genai/generation/gpt2.h"
+#include "genai/interop/gpt2.h"
 
 namespace genai::tool {
 

@@ -5,9 +5,9 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/presets.h"
-#include "genai/evaluation/report_html.h"
-#include "genai/evaluation/report_text.h"
 #include "genai/models/registry.h"
+#include "genai/report/html.h"
+#include "genai/report/text.h"
 #include "genai/training/config.h"
 
 namespace genai::tool {

@@ -1,7 +1,7 @@
 // `sample` and `show next` of models that write.
 #pragma once
 #include "command.h"
-#include "genai/nn/decoder.h"
+#include "genai/decode/decoder.h"
 #include "genai/run/checkpoint.h"
 
 namespace genai::tool {

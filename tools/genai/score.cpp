@@ -142,7 +142,7 @@ Json print_likelihoods(const LoadedModel& loaded, const ScoredSet& set,
       const auto below = usual[s].values.lt(value).sum().item<int64_t>();
       one[scores[s].name] = value;
       if (options.json) continue;
-      std::cout << "  " << padded(scores[s].name, 26) << number_text(value, 5) << " "
+      std::cout << "  " << padded(scores[s].name, 26) << " " << number_text(value, 5) << " "
                 << scores[s].unit << "; " << below << " of " << kept.size()
                 << " test images have less\n";
     }

@@ -8,7 +8,8 @@
 #include "genai/base/signals.h"
 #include "genai/data/dataset.h"
 #include "genai/data/text_set.h"
-#include "genai/generation/gpt2.h"
+#include "genai/data/unicode.h"
+#include "genai/interop/gpt2.h"
 #include "genai/models/registry.h"
 #include "genai/training/metrics_log.h"
 #include "genai/training/trainer.h"
@@ -54,6 +55,10 @@ Plan make_plan(const TrainOptions& options, bool resume) {
       .family = nullptr, .settings = {}, .resumed = {}, .resume = resume, .preset = options.model};
   const fs::path runs = runs_folder(options.runs);
   if (resume) {
+    if (!options.init.empty()) {
+      fail(ErrorKind::usage, "--init: a resumed run goes on with its own weights; for a new run ",
+           "with those of another, leave --resume out");
+    }
     if (options.out.empty() && options.resume.empty() && !options.model.empty()) {
       plan.resumed = newest_run_of(options.model, runs);
     } else {
@@ -66,6 +71,12 @@ Plan make_plan(const TrainOptions& options, bool resume) {
       const Manifest stored = stored_manifest(plan.resumed);
       plan.settings.merge(stored.config, origin);
       plan.preset = stored.preset;
+      if (!options.model.empty() && options.model != stored.preset) {
+        fail(ErrorKind::usage, "--model: a resumed run keeps its settings; ",
+             plan.resumed.folder.string(), " was made with ",
+             stored.preset.empty() ? "a file of settings" : "'" + stored.preset + "'", ", found '",
+             options.model, "'; for a new run: --init RUN instead of --resume");
+      }
     } else {
       // Stopped before its first checkpoint: it starts from the settings it was made with.
       for (const Json& line : read_metrics(plan.resumed.folder).lines) {
@@ -203,6 +214,10 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
 
 /// --out must be new or empty, whatever --dry-run says.
 void check_out(const fs::path& folder) {
+  if (valid_utf8(folder.string()) != folder.string()) {
+    fail(ErrorKind::usage, "--out: expected a name in UTF-8, found '", valid_utf8(folder.string()),
+         "'");
+  }
   std::error_code error;
   if (!fs::exists(folder, error)) return;
   if (!fs::is_directory(folder, error)) {

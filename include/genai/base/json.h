@@ -16,12 +16,14 @@ using Json = nlohmann::ordered_json;
 struct JsonLimits {
   uint64_t bytes = 1 << 20;
   int depth = 64;
-  bool comments = true;  ///< `//` and `/* */` are allowed
+  bool comments = true;         ///< `//` and `/* */` are allowed
+  bool large_integers = false;  ///< those beyond int64 become doubles, as Python's int(1e30)
 };
 
 /// Parses one JSON document. Throws Error{kind} with `name` when it is longer than limits.bytes;
 /// with `name`, line and column when the text is not JSON, has a duplicate key, is nested deeper
-/// than limits.depth, or holds an integer beyond int64 or a number beyond double.
+/// than limits.depth, or holds an integer beyond int64 (unless they are allowed) or a number beyond
+/// double.
 Json parse_json(std::string_view text, const std::string& name, ErrorKind kind,
                 JsonLimits limits = {});
 

@@ -80,7 +80,8 @@ struct DataInfo {
   int64_t pixels() const { return channels * height * width; }
   int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
 };
-/// The label of a class: the one of that name, else (also in another case) the number of a label.
+/// The label of a class: the one of that name (in another case, or as another way to write the same
+/// number), else the number of a label, unless all classes are numbers themselves.
 /// Throws Error{usage} naming `option` and the classes.
 int64_t find_label(const DataInfo& info, const std::string& text, const std::string& option);
 /// "cat, dog": the names, or the first dozen and how many there are.

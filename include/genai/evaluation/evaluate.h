@@ -2,9 +2,9 @@
 #pragma once
 #include <set>
 
+#include "genai/decode/decoder.h"
 #include "genai/evaluation/extractor.h"
 #include "genai/evaluation/result.h"
-#include "genai/nn/decoder.h"
 
 namespace genai {
 

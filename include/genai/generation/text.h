@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "genai/nn/decoder.h"
+#include "genai/decode/decoder.h"
 #include "genai/run/load_model.h"
 #include "genai/sampling/tokens.h"
 

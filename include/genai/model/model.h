@@ -17,7 +17,7 @@ class Module;
 
 namespace genai {
 
-class Decoder;  // nn/decoder.h
+class Decoder;  // decode/decoder.h
 enum class WeightFormat;
 
 /// All that a loss may depend on: device tensors of fixed shape, no host number that changes.

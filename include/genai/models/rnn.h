@@ -3,8 +3,8 @@
 //   GRU    K. Cho et al., 2014, equations 5-8 (the reset gate behind the product, as in cuDNN)
 //   LSTM   S. Hochreiter, J. Schmidhuber, 1997; F. Gers et al., 2000
 #pragma once
+#include "genai/core/language_shapes.h"
 #include "genai/model/family.h"
-#include "genai/nn/language_shapes.h"
 
 namespace genai {
 

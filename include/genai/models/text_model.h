@@ -1,7 +1,7 @@
 // What the families of text have in common.
 #pragma once
+#include "genai/decode/decoder.h"
 #include "genai/model/family.h"
-#include "genai/nn/decoder.h"
 
 namespace genai {
 

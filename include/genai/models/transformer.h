@@ -3,8 +3,8 @@
 #pragma once
 #include <optional>
 
+#include "genai/core/language_shapes.h"
 #include "genai/model/family.h"
-#include "genai/nn/language_shapes.h"
 
 namespace genai {
 

@@ -55,7 +55,7 @@ at::Tensor leaky(const at::Tensor& x);
 torch::nn::Linear he_linear(int64_t in, int64_t out);
 
 /// A convolution with padding side / 2 that may be spectrally normalized; 3x3 ones of stride 1 take
-/// nn/winograd's way. Initialized after K. He et al. 2015 for leaky().
+/// kernels/winograd's way. Initialized after K. He et al. 2015 for leaky().
 struct ConvolutionImpl : torch::nn::Module {
   ConvolutionImpl(int64_t in, int64_t out, int64_t side, bool spectral = false);
   at::Tensor forward(const at::Tensor& x);  // [B, in, H, W] -> [B, out, H, W]

@@ -10,13 +10,13 @@
 //   soft-capped logits    Gemma team, "Gemma 2", 2024, section 2
 //   low-rank adapters     E. Hu et al., "LoRA", 2021, equation 3
 #pragma once
+#include "genai/core/language_shapes.h"
 #include "genai/core/tensors.h"
-#include "genai/nn/language_shapes.h"
 #include "genai/nn/modules.h"
 
 namespace genai {
 
-/// Names of its parameters are those that make_decoder (nn/decoder.h) reads.
+/// Names of its parameters are those that make_decoder (decode/decoder.h) reads.
 class TransformerNetworkImpl : public torch::nn::Module {
  public:
   /// Weights as in GPT-2: normal of deviation 0.02, of 0.02 / sqrt(2 layers) where a part ends in
