@@ -128,7 +128,9 @@ void FlatParameters::update(const OptimizerOptions& options, const Tensor& not_f
 void FlatParameters::update_by_muon(const OptimizerOptions& o, const Tensor& not_finite) {
   const Tensor skip = not_finite.to(at::kBool);
   // Chosen, not multiplied: what is not finite must not get through.
-  const auto set = [&](const Tensor& old, const Tensor& next) { old.copy_(at::where(skip, old, next)); };
+  const auto set = [&](const Tensor& old, const Tensor& next) {
+    old.copy_(at::where(skip, old, next));
+  };
   const Tensor gradient = gradients_.narrow(0, 0, muon_), momentum = mean_.narrow(0, 0, muon_);
   set(momentum, at::add(gradient, momentum, o.muon_momentum));
   const Tensor direction = at::add(gradient, momentum, o.muon_momentum);

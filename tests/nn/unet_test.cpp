@@ -256,7 +256,9 @@ TEST(ImageAttention, IsTheFormula) {  // Vaswani et al. 2017, equation 1, head b
 }
 
 TEST(CheckUnet, RefusesWhatCannotBe) {
-  const auto check = [](const UNetConfig& config, int64_t h, int64_t w) { check_unet(config, h, w); };
+  const auto check = [](const UNetConfig& config, int64_t h, int64_t w) {
+    check_unet(config, h, w);
+  };
   expect_error(ErrorKind::usage, "network.multipliers: expected at least one level",
                [&] { check({.multipliers = {}}, 28, 28); });
   expect_error(ErrorKind::usage, "network.width: expected a multiple of 4, found 30",
