@@ -203,7 +203,7 @@ std::string Bpe::vocabulary_file() const {
   for (size_t id = 0; id < letters.size(); ++id) {
     const auto special = specials_.find(static_cast<int32_t>(id));
     // Of bytes that are no UTF-8 JSON holds the letters alone.
-    const bool plain = special == specials_.end() || valid_utf8(special->second) != special->second;
+    const bool plain = special == specials_.end() || !is_utf8(special->second);
     const std::string& token = plain ? letters[id] : special->second;
     if (!token.empty()) content += concat(id == 0 ? "{" : ",", Json(token).dump(), ":", id);
   }

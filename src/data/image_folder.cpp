@@ -262,7 +262,7 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
   set.name = fs::is_directory(folder, ignored) ? whole.filename().string() : whole.stem().string();
   set.classes = order_classes(layout.entries, options.classes);
   for (const std::string& stored : set.classes) {
-    if (valid_utf8(stored) == stored) continue;
+    if (is_utf8(stored)) continue;
     fail(ErrorKind::data, name, ": the name of the class '", valid_utf8(stored),
          "' is not UTF-8; rename its folder");
   }

@@ -66,6 +66,15 @@ CharacterClass character_class(int32_t code_point) {
   return code_point < 128 ? ascii[static_cast<size_t>(code_point)] : look_up(code_point);
 }
 
+bool is_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const Character c = character_at(text, at);
+    if (c.code_point < 0) return false;
+    at += c.bytes;
+  }
+  return true;
+}
+
 std::string valid_utf8(std::string_view text) {
   std::string valid;
   for (size_t at = 0; at < text.size();) {

@@ -236,9 +236,8 @@ Json to_json(const TextRequest& request) {
             {"length", request.length},
             {"weights", request.weights == WeightFormat::int8 ? "int8" : "float32"},
             {"options", request.options}};
-  const auto plain = [](const std::string& text) { return valid_utf8(text) == text; };
-  const bool stops = std::ranges::all_of(request.stops, plain);
-  if (plain(request.prompt) && stops) {
+  const bool stops = std::ranges::all_of(request.stops, is_utf8);
+  if (is_utf8(request.prompt) && stops) {
     json["prompt"] = request.prompt;
     json["stops"] = request.stops;
   } else {

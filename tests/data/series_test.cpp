@@ -167,7 +167,9 @@ TEST(ReadColumn, OneOfSeveralSeriesIsChosenByItsName) {
   expect_refused(text, "the name '1' of --series stands in columns 'store' and 'item'; say which",
                  {.series = "1"});
   expect_refused(text, "none has '3' in column 'item'", {.series = "store=1,item=3"});
-  expect_refused(text, "found several", {.series = "store=1"});
+  // What is advised goes on from what was said, and is taken.
+  expect_refused(text, "choose one, as --series \"store=1,unique_id=a\"", {.series = "store=1"});
+  EXPECT_EQ(series("store=1,unique_id=a"), series("a"));
   expect_refused("ds,store,y\n2020-01-01,1,5\n2020-01-01,2,7\n2020-01-02,1,5\n2020-01-02,2,6\n",
                  "as --series \"store=1\"");
   expect_refused("ds,y\n2020-01-01,1\n2020-01-01,3\n", "leave one of them in the file");

@@ -119,7 +119,7 @@ void Command::apply_fields(Settings& settings) const {
     if (option.given->count() == 0) continue;
     const std::string text =
         option.field.type == FieldType::boolean && option.text->empty() ? "true" : *option.text;
-    if (valid_utf8(text) != text) {
+    if (!is_utf8(text)) {
       fail(ErrorKind::usage, option.option, ": expected UTF-8, found '", valid_utf8(text),
            "'; rename the file, folder or column that is called so");
     }

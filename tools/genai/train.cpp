@@ -214,7 +214,7 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
 
 /// --out must be new or empty, whatever --dry-run says.
 void check_out(const fs::path& folder) {
-  if (valid_utf8(folder.string()) != folder.string()) {
+  if (!is_utf8(folder.string())) {
     fail(ErrorKind::usage, "--out: expected a name in UTF-8, found '", valid_utf8(folder.string()),
          "'");
   }

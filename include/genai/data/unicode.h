@@ -28,6 +28,8 @@ std::string to_utf8(int32_t code_point);
 enum class CharacterClass { letter, number, space, other };
 CharacterClass character_class(int32_t code_point);
 
+bool is_utf8(std::string_view text);
+
 /// The text with U+FFFD for each byte that is no part of valid UTF-8.
 std::string valid_utf8(std::string_view text);
 

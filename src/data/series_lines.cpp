@@ -1,0 +1,257 @@
+// Which lines of a table are one series, and in what order they stand.
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "genai/base/error.h"
+#include "genai/base/text.h"
+#include "genai/data/split_names.h"
+#include "series_lines-inl.h"
+
+namespace genai::series_lines {
+
+bool is_time_name(const std::string& name) {
+  static const std::set<std::string> names{"date", "datetime", "timestamp", "time", "ds"};
+  return names.contains(lower_case(name));
+}
+
+bool is_id_name(const std::string& name) {
+  const std::string low = lower_case(name);
+  return low == "id" || low.ends_with("_id") || low == "series" || low == "item" || low == "store";
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
+namespace {
+
+/// One line in so many may have a time that comes twice or goes back, as where clocks are put back,
+/// before the table holds more than one series.
+constexpr size_t kDisorderPart = 20;
+
+/// @param name  what --series would choose one by; empty: nothing tells them apart
+[[noreturn]] void fail_several(const Lines& lines, const std::string& why,
+                               const std::string& name) {
+  fail(ErrorKind::data, lines.file, ": expected one series, found several: ", why,
+       name.empty() ? "; leave one of them in the file, or choose by --series COLUMN=VALUE"
+                    : concat("; choose one, as --series \"", name, "\""));
+}
+
+/// What --series is to say: the name alone, with its column where it is a number or where it comes
+/// to others.
+std::string chosen_by(const Lines& lines, size_t column, const std::string& name) {
+  const std::string whole = concat(lines.option(column), "=", name);
+  return !lines.series.empty() ? lines.series + "," + whole : number_in(name) ? whole : name;
+}
+
+/// Does the column name series, by its own name or by what stands in it?
+bool holds_names(const Lines& lines, size_t column) {
+  const bool id = !lines.names.empty() && is_id_name(lines.names[column]);
+  return column != lines.value && (id || !lines.all(column, [](const std::string& cell) {
+           return is_missing(cell) || is_time(cell) || is_time_word(lower_case(cell)) ||
+                  number_in(cell);
+         }));
+}
+
+/// A column of names each of which stands in lines that follow each other: series one after the
+/// other.
+void check_no_blocks(const Lines& lines) {
+  for (size_t column = 0; column < lines.width(); ++column) {
+    if (!holds_names(lines, column)) continue;
+    std::set<std::string> seen;
+    bool blocks = true;
+    size_t second = 0;
+    for (size_t i = 0; i < lines.rows.size() && blocks; ++i) {
+      const std::string& cell = lines.rows[i].fields[column];
+      if (i > 0 && cell == lines.rows[i - 1].fields[column]) continue;
+      blocks = seen.insert(cell).second;
+      if (seen.size() == 2 && second == 0) second = i;
+    }
+    if (!blocks || seen.size() < 2 || seen.size() * 3 > lines.rows.size()) continue;
+    const std::string& name = lines.rows[second].fields[column];
+    fail_several(lines,
+                 concat("column ", lines.name(column), " has ", seen.size(), " names, from line ",
+                        lines.rows[second].line, " on '", name, "'"),
+                 chosen_by(lines, column, name));
+  }
+}
+
+/// "08:00", of which no day is told.
+bool is_clock(const std::string& cell) {
+  return cell.find(':') != cell.npos && cell.find_first_of("-/") == cell.npos &&
+         !moment_of(cell, false);
+}
+
+/// The time of each line, as its cells say it; empty where none tells a day.
+std::vector<std::string> times_of(const Lines& lines) {
+  std::vector<std::string> times;
+  for (size_t column = 0; column < lines.width(); ++column) {
+    if (!lines.holds_times(column)) continue;
+    const bool first = times.empty();
+    times.resize(lines.rows.size());
+    for (size_t i = 0; i < times.size(); ++i) {
+      times[i] += (first ? "" : " ") + lines.rows[i].fields[column];
+    }
+  }
+  if (!times.empty() && is_clock(times.front())) times.clear();
+  return times;
+}
+
+/// Parts of times that have a column of their own.
+std::string parts_of_time(const Lines& lines, const CsvRecord& row) {
+  static const std::set<std::string> parts{"hour", "minute", "second", "period", "month", "day"};
+  std::string all;
+  for (size_t column = 0; column < lines.names.size(); ++column) {
+    if (column != lines.value && parts.contains(lower_case(lines.names[column]))) {
+      all += "\n" + row.fields[column];
+    }
+  }
+  return all;
+}
+
+/// The column that tells line `b` from line `a` of the same time; the width where none does.
+size_t telling_column(const Lines& lines, size_t a, size_t b) {
+  size_t column = 0;
+  while (column < lines.width() && (lines.rows[a].fields[column] == lines.rows[b].fields[column] ||
+                                    !holds_names(lines, column)))
+    ++column;
+  return column;
+}
+
+/// How many times are later than the one before, and how many earlier.
+struct Order {
+  size_t forth = 0, back = 0;
+  size_t first_back = 0;  // its line
+  size_t disorder() const { return std::min(forth, back); }
+};
+
+/// None where they cannot be told. Of "1/2/2020" what gives the better order is meant.
+std::optional<Order> order_of(const std::vector<std::string>& times) {
+  std::optional<Order> best;
+  for (const bool day_first : {false, true}) {
+    Order order;
+    double before = 0;
+    bool told = true;
+    for (size_t i = 0; i < times.size() && told; ++i) {
+      const auto moment = moment_of(times[i], day_first);
+      told = moment.has_value();
+      if (!told) break;
+      if (i > 0 && *moment < before && order.back++ == 0) order.first_back = i;
+      order.forth += i > 0 && *moment > before;
+      before = *moment;
+    }
+    if (told && (!best || order.disorder() < best->disorder())) best = order;
+  }
+  return best;
+}
+
+/// A column and what stands in it in the lines of the series.
+struct Key {
+  size_t column;
+  std::string name;
+};
+
+/// "a" or "store=1" of --series.
+Key find_key(const Lines& lines, const std::string& text) {
+  const size_t equals = text.find('=');
+  for (size_t column = 0; column < lines.width() && equals != text.npos; ++column) {
+    const std::string name = text.substr(0, equals);
+    if (name == std::to_string(column + 1) || (!lines.names.empty() && lines.names[column] == name))
+      return {column, text.substr(equals + 1)};
+  }
+  std::vector<size_t> found;
+  std::set<std::string> names;
+  for (size_t column = 0; column < lines.width(); ++column) {
+    if (!holds_names(lines, column)) continue;
+    std::set<std::string> here;
+    for (const CsvRecord& row : lines.rows) here.insert(row.fields[column]);
+    if (here.contains(text)) found.push_back(column);
+    names.merge(here);
+  }
+  if (found.size() == 1) return {found.front(), text};
+  if (found.size() > 1) {
+    fail(ErrorKind::data, lines.file, ": the name '", text, "' of --series stands in columns ",
+         lines.name(found[0]), " and ", lines.name(found[1]), "; say which, as --series \"",
+         lines.option(found[0]), "=", text, "\"");
+  }
+  constexpr size_t kListed = 8;
+  std::vector<std::string> listed(names.begin(), names.end());
+  const bool more = listed.size() > kListed;
+  if (more) listed.resize(kListed);
+  fail(ErrorKind::data, lines.file, ": no series '", text, "'; ",
+       listed.empty() ? "no column of it holds names (--series COLUMN=VALUE)"
+                      : concat("expected one of ", list_of(listed), more ? ", ..." : ""));
+}
+
+}  // namespace
+
+bool is_turned_around(const Lines& lines, std::vector<std::string>* notes) {
+  const std::vector<std::string> times = times_of(lines);
+  if (times.empty()) {
+    check_no_blocks(lines);
+    return false;
+  }
+  std::unordered_map<std::string, size_t> seen;  // the first line of a time
+  std::string again, name;                       // of the first one that comes twice
+  size_t twice = 0;
+  for (size_t i = 0; i < times.size(); ++i) {
+    const auto [place, fresh] = seen.try_emplace(times[i] + parts_of_time(lines, lines.rows[i]), i);
+    if (fresh || twice++ > 0) continue;
+    again = concat("line ", lines.rows[i].line, " has the time of line ",
+                   lines.rows[place->second].line, " again (", times[i], ")");
+    const size_t column = telling_column(lines, place->second, i);
+    if (column == lines.width()) continue;
+    const std::string &old = lines.rows[place->second].fields[column],
+                      &now = lines.rows[i].fields[column];
+    again += concat(", of '", now, "' in column ", lines.name(column), " where it was '", old, "'");
+    name = chosen_by(lines, column, old);
+  }
+  if (twice * kDisorderPart > times.size()) fail_several(lines, again, name);
+  const std::optional<Order> order = order_of(times);
+  if (!order) return false;
+  if (order->back > 0 && order->forth * kDisorderPart <= order->back) {
+    if (notes) {
+      notes->push_back(lines.file + ": its newest line is the first; read from the last line on");
+    }
+    return true;
+  }
+  if (order->back * kDisorderPart > times.size()) {
+    const size_t at = order->first_back;
+    fail(ErrorKind::data, lines.file, ": line ", lines.rows[at].line, " goes back in time (",
+         times[at], " after ", times[at - 1], "); expected lines in the order of time");
+  }
+  if (notes && twice + order->back > 0) {
+    notes->push_back(
+        concat(lines.file, ": ", twice, " times come twice and ", order->back,
+               " go back, as where clocks are put back; lines are read as they stand"));
+  }
+  return false;
+}
+
+std::vector<CsvRecord> lines_of_series(const Lines& lines, const ColumnRequest& request) {
+  std::vector<CsvRecord> rows(lines.rows.begin(), lines.rows.end());
+  bool names = false;
+  for (size_t column = 0; column < lines.width(); ++column)
+    names = names || holds_names(lines, column);
+  if (request.lone && !names) return rows;
+  const std::string& all = request.series;
+  for (size_t at = 0; at < all.size();) {
+    // Names may hold commas: only those before another COLUMN= part them.
+    size_t end = all.size();
+    if (const size_t equals = all.find('=', all.find(',', at)); equals != all.npos)
+      end = all.rfind(',', equals);
+    const Key key = find_key(lines, all.substr(at, end - at));
+    std::erase_if(rows, [&](const CsvRecord& row) { return row.fields[key.column] != key.name; });
+    if (rows.empty()) {
+      fail(ErrorKind::data, lines.file, ": no line of the series ", all, ": none has '", key.name,
+           "' in column ", lines.name(key.column));
+    }
+    at = end + 1;
+  }
+  return rows;
+}
+
+}  // namespace genai::series_lines
