@@ -217,6 +217,10 @@ void stream_to(Descriptor target, const fs::path& path, std::string_view bytes) 
 
 }  // namespace
 
+fs::path output_target(const fs::path& path) {
+  return followed(path).path;
+}
+
 std::string read_file(const fs::path& path, uint64_t max_bytes) {
   refuse_nul(path, ErrorKind::data);
   // Without O_NONBLOCK opening a pipe waits for its writer.

@@ -98,7 +98,7 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   bool parse_error(size_t byte, const std::string&, const Json::exception& error) override {
     const bool parsing = dynamic_cast<const Json::parse_error*>(&error) != nullptr;
     fail(kind_, name_, ": not valid JSON at ",
-         parsing ? position(text_, byte ? byte - 1 : 0) : here(), ": ", reason(error.what()));
+         parsing ? position(text_, byte ? byte - 1 : 0) : here(), ": ", reason_of(error));
   }
 
  private:
@@ -150,15 +150,6 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   bool close() {
     open_.pop_back();
     return true;
-  }
-
-  static std::string reason(std::string what) {
-    const size_t colon = what.rfind("; last read");
-    const size_t start = what.find(": ", what.find(']'));
-    if (colon != std::string::npos) what.resize(colon);
-    // "[json.exception.out_of_range.406] number overflow parsing '1e400'" has no position.
-    const size_t words = start == std::string::npos ? what.find("] ") : start;
-    return words == std::string::npos || words > what.size() ? what : what.substr(words + 2);
   }
 
   std::string_view text_;
@@ -217,16 +208,16 @@ CheckedLines read_checked_lines(std::string_view text, const std::string& name, 
   CheckedLines read;
   read.torn = !text.empty() && text.back() != '\n';
   if (read.torn) text = text.substr(0, text.find_last_of('\n') + 1);  // npos + 1 is 0
-  std::vector<std::pair<Json, std::string>> unchecked;
-  for (int64_t number = 1; !text.empty(); ++number) {
+  std::vector<NumberedLine> unchecked;
+  for (size_t number = 1; !text.empty(); ++number) {
     const size_t end = text.find('\n');
     const std::string where = concat(name, ", line ", number);
     try {
       auto [object, checked] = read_checked_line(text.substr(0, end), where, limits);
       if (checked) {
-        read.lines.push_back(std::move(object));
+        read.lines.push_back({number, std::move(object)});
       } else {
-        unchecked.emplace_back(std::move(object), where);
+        unchecked.push_back({number, std::move(object)});
       }
     } catch (const Error& error) {
       read.damaged.push_back(error.what());
@@ -234,11 +225,12 @@ CheckedLines read_checked_lines(std::string_view text, const std::string& name, 
     text.remove_prefix(end + 1);
   }
   const bool old = read.lines.empty();
-  for (auto& [object, where] : unchecked) {
+  for (NumberedLine& line : unchecked) {
     if (old) {
-      read.lines.push_back(std::move(object));
+      read.lines.push_back(std::move(line));
     } else {
-      read.damaged.push_back(where + ": has no checksum though others have; the line is damaged");
+      read.damaged.push_back(concat(name, ", line ", line.number,
+                                    ": has no checksum though others have; the line is damaged"));
     }
   }
   return read;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <set>
 #include <vector>
@@ -24,9 +25,11 @@ bool is_letter(char c) {
 constexpr std::string_view kGroupSigns[] = {"\u00A0", "\u202F", "\u2009", "\u2019", "'"};
 constexpr std::string_view kMinus = "\u2212";
 
-/// "1,234,567" with ',' is "1234567"; none where its groups are not of three digits.
+/// "1,234,567" with ',' is "1234567"; none where its groups are not of three digits, or where the
+/// first one begins with a zero.
 std::optional<std::string> without_groups(std::string_view whole, char sign) {
   if (whole.find(sign) == whole.npos) return std::string(whole);
+  if (whole.starts_with('0')) return {};
   std::string digits;
   for (size_t end = whole.find(sign), at = 0;; end = std::min(whole.find(sign, at), whole.size())) {
     const std::string_view group = whole.substr(at, end - at);
@@ -173,11 +176,12 @@ std::optional<double> moment_of(const std::string& cell, bool day_first) {
   if (month > 12 || day > 31) return {};
   clock.resize(3);
   if (clock[0] == 12 && (afternoon > 0 || morning)) clock[0] = 0;
-  double moment = year;
-  for (const double part : {month, day, clock[0] + afternoon, clock[1], clock[2]}) {
-    moment = moment * 100 + part;
-  }
-  return moment;
+  const std::chrono::year_month_day first(std::chrono::year(static_cast<int>(year)),
+                                          std::chrono::month(std::max(1u, unsigned(month))),
+                                          std::chrono::day(1));
+  double moment = std::chrono::sys_days(first).time_since_epoch().count() + std::max(day, 1.0) - 1;
+  moment = moment * 24 + clock[0] + afternoon;
+  return (moment * 60 + clock[1]) * 60 + clock[2];
 }
 
 }  // namespace genai

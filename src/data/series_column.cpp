@@ -78,6 +78,28 @@ void check_no_halves(const Csv& csv, const ColumnRequest& request, const std::st
        fields[1]);
 }
 
+/// Of numbers that may have decimals or thousands behind every dot ("1.556") the first one; none
+/// where they cannot. Throws where numbers without a dot beside them say that they are thousands,
+/// or that three decimals are there by chance.
+const CsvRecord* dotted_thousands(const Lines& lines, Writing last_fitting) {
+  if (last_fitting != Writing::decimal_commas) return nullptr;
+  const CsvRecord* dotted = nullptr;
+  bool bare = false;
+  for (const CsvRecord& row : lines.rows) {
+    const std::string& cell = row.fields[lines.value];
+    if (is_missing(cell)) continue;
+    const bool dot = cell.find('.') != cell.npos;
+    bare = bare || !dot;
+    if (dot && !dotted) dotted = &row;
+    if (!dot && std::abs(*number_in(cell, Writing::plain)) >= 1000) return nullptr;
+  }
+  if (!dotted || !bare) return dotted;
+  const std::string& cell = dotted->fields[lines.value];
+  fail(ErrorKind::data, lines.file, ": line ", dotted->line, ": '", cell, "' in column ",
+       lines.name(lines.value), " may have decimals or thousands; write ", replaced(cell, ".", ","),
+       " or ", replaced(cell, ".", ""));
+}
+
 /// The one writing in which all cells are numbers, with a note where it is not the plain one.
 Writing find_writing(const Lines& lines, char mark, std::vector<std::string>* notes) {
   std::vector<Writing> fitting;
@@ -103,7 +125,16 @@ Writing find_writing(const Lines& lines, char mark, std::vector<std::string>* no
              ? "fields are parted by commas, semicolons, tabs or |"
              : "write it anew, leave the line out, or name another column");
   }
-  if (fitting.front() == Writing::plain) return Writing::plain;
+  if (fitting.front() == Writing::plain) {
+    const CsvRecord* dotted = mark == ',' ? nullptr : dotted_thousands(lines, fitting.back());
+    if (dotted && notes) {
+      const std::string& cell = dotted->fields[lines.value];
+      notes->push_back(concat(lines.file, ": column ", lines.name(lines.value), ": '", cell,
+                              "' is read as ", number_text(*number_in(cell, Writing::plain), 10),
+                              "; if its dots part thousands, write ", replaced(cell, ".", "")));
+    }
+    return Writing::plain;
+  }
   Writing writing = fitting.front();
   const CsvRecord& example = *std::ranges::find_if(lines.rows, [&](const CsvRecord& row) {
     const std::string& found = row.fields[lines.value];
@@ -263,6 +294,7 @@ std::vector<double> read_column(std::string_view text, const std::string& name,
     lines.rows = rows;
   }
   lines.value = request.column.empty() ? choose_column(lines, request) : place;
+  check_no_footer(lines);
   const Writing writing = find_writing(lines, csv.mark, request.notes);
   std::vector<std::optional<double>> found;
   for (const CsvRecord& row : lines.rows) {

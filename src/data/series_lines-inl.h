@@ -49,6 +49,9 @@ struct Lines {
 /// "a, b"
 std::string list_of(const std::vector<std::string>& names);
 
+/// Throws where the last lines have words in a column of numbers or times, as "Total" has.
+void check_no_footer(const Lines& lines);
+
 /// Whether the newest line stands first. Throws where times say that there are several series, or
 /// lines in no order.
 bool is_turned_around(const Lines& lines, std::vector<std::string>* notes);

@@ -121,29 +121,47 @@ size_t telling_column(const Lines& lines, size_t a, size_t b) {
   return column;
 }
 
-/// How many times are later than the one before, and how many earlier.
+/// How many times are later than the one before, how many earlier, and how many much further away
+/// than most.
 struct Order {
-  size_t forth = 0, back = 0;
-  size_t first_back = 0;  // its line
+  size_t forth = 0, back = 0, jumps = 0;
+  size_t first_back = 0, first_jump = 0;  // their lines
   size_t disorder() const { return std::min(forth, back); }
 };
+
+/// Days without weekends and months of other lengths do not jump: most steps are as long.
+void find_jumps(const std::vector<double>& moments, Order& order) {
+  constexpr double kMost = 0.95, kFurther = 1.8;
+  constexpr size_t kFewest = 8;
+  std::vector<double> steps;
+  for (size_t i = 1; i < moments.size(); ++i)
+    steps.push_back(std::abs(moments[i] - moments[i - 1]));
+  if (steps.size() < kFewest) return;
+  std::vector<double> sorted = steps;
+  std::ranges::sort(sorted);
+  const double usual = sorted[static_cast<size_t>(kMost * static_cast<double>(sorted.size() - 1))];
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i] > kFurther * usual && order.jumps++ == 0) order.first_jump = i + 1;
+  }
+}
 
 /// None where they cannot be told. Of "1/2/2020" what gives the better order is meant.
 std::optional<Order> order_of(const std::vector<std::string>& times) {
   std::optional<Order> best;
   for (const bool day_first : {false, true}) {
     Order order;
-    double before = 0;
-    bool told = true;
-    for (size_t i = 0; i < times.size() && told; ++i) {
-      const auto moment = moment_of(times[i], day_first);
-      told = moment.has_value();
-      if (!told) break;
-      if (i > 0 && *moment < before && order.back++ == 0) order.first_back = i;
-      order.forth += i > 0 && *moment > before;
-      before = *moment;
+    std::vector<double> moments;
+    for (const std::string& time : times) {
+      const auto moment = moment_of(time, day_first);
+      if (!moment) break;
+      const double before = moments.empty() ? *moment : moments.back();
+      if (*moment < before && order.back++ == 0) order.first_back = moments.size();
+      order.forth += *moment > before;
+      moments.push_back(*moment);
     }
-    if (told && (!best || order.disorder() < best->disorder())) best = order;
+    if (moments.size() < times.size()) continue;
+    find_jumps(moments, order);
+    if (!best || order.disorder() < best->disorder()) best = order;
   }
   return best;
 }
@@ -188,6 +206,26 @@ Key find_key(const Lines& lines, const std::string& text) {
 
 }  // namespace
 
+void check_no_footer(const Lines& lines) {
+  constexpr size_t kFewest = 3;  // lines above it
+  const auto tells = [](const std::string& cell) { return number_in(cell) || is_time(cell); };
+  for (size_t column = 0; column < lines.width(); ++column) {
+    size_t end = lines.rows.size();
+    const auto cell = [&](size_t row) { return lines.rows[row].fields[column]; };
+    while (end > 0 && !is_missing(cell(end - 1)) && !tells(cell(end - 1)) &&
+           cell(end - 1).find_first_of("0123456789") == std::string::npos)
+      --end;
+    if (column == lines.value || end == lines.rows.size() || end < kFewest) continue;
+    const bool others = std::ranges::all_of(
+        lines.rows.first(end), [&](const CsvRecord& row) { return tells(row.fields[column]); });
+    if (!others) continue;
+    fail(ErrorKind::data, lines.file, ": line ", lines.rows[end].line, ": expected a ",
+         number_in(cell(end - 1)) ? "number" : "time", " in column ", lines.name(column),
+         " as in the lines above, found '", cell(end),
+         "'; sums and notes below the series are none of it: leave them out");
+  }
+}
+
 bool is_turned_around(const Lines& lines, std::vector<std::string>* notes) {
   const std::vector<std::string> times = times_of(lines);
   if (times.empty()) {
@@ -212,6 +250,14 @@ bool is_turned_around(const Lines& lines, std::vector<std::string>* notes) {
   if (twice * kDisorderPart > times.size()) fail_several(lines, again, name);
   const std::optional<Order> order = order_of(times);
   if (!order) return false;
+  if (notes && order->jumps > 0) {
+    const size_t at = order->first_jump;
+    notes->push_back(
+        concat(lines.file, ": time jumps from ", times[at - 1], " to ", times[at], " in line ",
+               lines.rows[at].line,
+               order->jumps > 1 ? concat(", and in ", order->jumps - 1, " more") : std::string(),
+               "; values are read as if nothing were between"));
+  }
   if (order->back > 0 && order->forth * kDisorderPart <= order->back) {
     if (notes) {
       notes->push_back(lines.file + ": its newest line is the first; read from the last line on");

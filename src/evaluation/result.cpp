@@ -22,10 +22,10 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxFile = uint64_t{1} << 30;
 
 /// RUN/evaluations/0003 of the third evaluation.
-fs::path stem(const fs::path& run, size_t index) {
-  char number[32];
-  std::snprintf(number, sizeof number, "%04zu", index + 1);
-  return run / "evaluations" / number;
+fs::path stem(const fs::path& run, size_t number) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%04zu", number);
+  return run / "evaluations" / name;
 }
 
 Better better_from(const std::string& text) {
@@ -50,18 +50,31 @@ Metric metric_from_json(const Json& json) {
           .real = optional("real")};
 }
 
-/// Throws Error{data} for the first line that is damaged.
-std::vector<Json> evaluation_lines(const fs::path& run) {
+CheckedLines evaluation_lines(const fs::path& run) {
   const fs::path path = run / "evaluations.jsonl";
   if (!fs::exists(path)) return {};
   CheckedLines read =
       read_checked_lines(read_file(path, kMaxFile), path.string(), {.bytes = kMaxFile});
-  if (!read.damaged.empty()) fail(ErrorKind::data, read.damaged.front());
   if (read.torn) {  // the file is replaced as a whole
-    fail(ErrorKind::data, path.string(), ", line ", read.lines.size() + 1,
-         ": has no end; the file is damaged");
+    read.damaged.push_back(concat(path.string(), ", line ",
+                                  read.lines.size() + read.damaged.size() + 1,
+                                  ": has no end; the file is damaged"));
   }
-  return std::move(read.lines);
+  return read;
+}
+
+/// Throws Json::exception or Error{data} for an object that is none.
+Evaluation evaluation_from_json(const Json& json) {
+  Evaluation evaluation{.step = json.at("step"),
+                        .weights_sha256 = json.at("weights_sha256"),
+                        .sampling = json.value("sampling", Json()),
+                        .details = json.value("details", Json::object()),
+                        .notes = json.value("notes", std::vector<std::string>()),
+                        .pictures = json.value("pictures", std::map<std::string, std::string>())};
+  for (const Json& metric : json.at("metrics")) {
+    evaluation.metrics.push_back(metric_from_json(metric));
+  }
+  return evaluation;
 }
 
 double standard_error(const Tensor& items) {
@@ -122,7 +135,9 @@ Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
   fs::create_directories(run / "evaluations");
   const FileLock lock = FileLock::acquire(run / "evaluations" / "lock", "the evaluations",
                                           /*wait=*/true);
-  const fs::path files = stem(run, read_evaluations(run).size());
+  const CheckedLines before = evaluation_lines(run);
+  if (!before.damaged.empty()) fail(ErrorKind::data, before.damaged.front());
+  const fs::path files = stem(run, before.lines.size() + 1);
   // What a killed process left behind is not ours.
   fs::remove(files.string() + ".safetensors");
   Tensors items;
@@ -140,37 +155,28 @@ Evaluation keep_evaluation(const fs::path& run, const Evaluation& evaluation) {
   if (!kept.pictures.empty()) line["pictures"] = kept.pictures;
   const fs::path path = run / "evaluations.jsonl";
   std::string lines;
-  for (const Json& before : evaluation_lines(run)) lines += checked_line(before) + "\n";
+  for (const NumberedLine& old : before.lines) lines += checked_line(old.object) + "\n";
   write_file(path, lines + checked_line(line) + "\n");
   return kept;
 }
 
-std::vector<Evaluation> read_evaluations(const fs::path& run) {
-  std::vector<Evaluation> all;
-  for (const Json& json : evaluation_lines(run)) {
-    const std::string where =
-        concat((run / "evaluations.jsonl").string(), ", line ", all.size() + 1);
+Evaluations read_evaluations(const fs::path& run) {
+  CheckedLines read = evaluation_lines(run);
+  Evaluations evaluations{.all = {}, .damaged = std::move(read.damaged)};
+  for (const auto& [number, json] : read.lines) {
     try {
-      Evaluation evaluation{
-          .step = json.at("step"),
-          .weights_sha256 = json.at("weights_sha256"),
-          .sampling = json.value("sampling", Json()),
-          .details = json.value("details", Json::object()),
-          .notes = json.value("notes", std::vector<std::string>()),
-          .pictures = json.value("pictures", std::map<std::string, std::string>())};
-      for (const Json& metric : json.at("metrics")) {
-        evaluation.metrics.push_back(metric_from_json(metric));
-      }
-      all.push_back(std::move(evaluation));
-    } catch (const Json::exception& error) {
-      fail(ErrorKind::data, where, ": not an evaluation: ", error.what());
+      evaluations.all.push_back(evaluation_from_json(json));
+      evaluations.all.back().number = number;
+    } catch (const std::exception& error) {
+      evaluations.damaged.push_back(concat((run / "evaluations.jsonl").string(), ", line ", number,
+                                           ": not an evaluation: ", reason_of(error)));
     }
   }
-  return all;
+  return evaluations;
 }
 
-Tensors read_items(const fs::path& run, size_t index) {
-  const fs::path path = stem(run, index).string() + ".safetensors";
+Tensors read_items(const fs::path& run, size_t number) {
+  const fs::path path = stem(run, number).string() + ".safetensors";
   if (!fs::exists(path)) return {};
   return read_safetensors(read_file(path, kMaxFile), path.string());
 }

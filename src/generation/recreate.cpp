@@ -76,7 +76,7 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
     if (!result.impossible.empty()) return result;
     again = make_again(loaded, request);
   } catch (const Json::exception& error) {
-    fail(ErrorKind::data, name, ": its 'genai' text is not one of ours: ", error.what());
+    fail(ErrorKind::data, name, ": its 'genai' text is not one of ours: ", reason_of(error));
   }
   if (!same_shapes(found, again)) {
     result.worst = 255;
@@ -115,7 +115,7 @@ Recreation recreate_text(const std::string& text, const Json& made, const std::s
     if (!info.is_text()) fail(ErrorKind::data, name, ": its weights write no texts");
     again = text_file(generate_texts(*loaded.model, wanted, info), wanted, info.lines);
   } catch (const Json::exception& error) {
-    fail(ErrorKind::data, name, ": what stands beside it is not of ours: ", error.what());
+    fail(ErrorKind::data, name, ": what stands beside it is not of ours: ", reason_of(error));
   }
   const auto [differs, other] = std::ranges::mismatch(text, again);
   result.differing = std::max(text.end() - differs, again.end() - other);

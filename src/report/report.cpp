@@ -81,16 +81,16 @@ int64_t step_of(const fs::path& run, const std::string& which,
 }
 
 /// Adds what the evaluation measured, replacing what was measured before.
-void merge(ReportColumn& column, const Evaluation& evaluation, size_t index) {
+void merge(ReportColumn& column, const Evaluation& evaluation) {
   for (const Metric& metric : evaluation.metrics) {
     const auto same = std::find_if(column.metrics.begin(), column.metrics.end(),
                                    [&](const Metric& m) { return m.name == metric.name; });
     if (same == column.metrics.end()) {
       column.metrics.push_back(metric);
-      column.sources.push_back(index);
+      column.sources.push_back(evaluation.number);
     } else {
       *same = metric;
-      column.sources[static_cast<size_t>(same - column.metrics.begin())] = index;
+      column.sources[static_cast<size_t>(same - column.metrics.begin())] = evaluation.number;
     }
   }
   if (evaluation.details.is_object()) column.details.update(evaluation.details);
@@ -99,8 +99,10 @@ void merge(ReportColumn& column, const Evaluation& evaluation, size_t index) {
 
 /// The notes of those evaluations of which something is left.
 void take_notes(ReportColumn& column, const std::vector<Evaluation>& evaluations) {
-  for (const size_t i : std::set<size_t>(column.sources.begin(), column.sources.end())) {
-    for (const std::string& note : evaluations[i].notes) {
+  const std::set<size_t> sources(column.sources.begin(), column.sources.end());
+  for (const Evaluation& evaluation : evaluations) {
+    if (!sources.contains(evaluation.number)) continue;
+    for (const std::string& note : evaluation.notes) {
       if (std::find(column.notes.begin(), column.notes.end(), note) == column.notes.end()) {
         column.notes.push_back(note);
       }
@@ -126,11 +128,11 @@ std::vector<ReportColumn> columns_of(size_t run, const ReportedRun& reported,
   if (columns.empty() && std::any_of(evaluations.begin(), evaluations.end(), ours)) {
     columns.push_back({.run = run});
   }
-  for (size_t i = 0; i < evaluations.size(); ++i) {
-    if (!ours(evaluations[i])) continue;
+  for (const Evaluation& evaluation : evaluations) {
+    if (!ours(evaluation)) continue;
     for (ReportColumn& column : columns) {
-      const Json& sampling = evaluations[i].sampling;
-      if (sampling.is_null() || sampling == column.sampling) merge(column, evaluations[i], i);
+      const Json& sampling = evaluation.sampling;
+      if (sampling.is_null() || sampling == column.sampling) merge(column, evaluation);
     }
   }
   for (ReportColumn& column : columns) take_notes(column, evaluations);
@@ -155,7 +157,7 @@ ReportedRun describe_run(const RunReference& reference, const std::vector<Evalua
   run.manifest = read_manifest(checkpoint.empty() ? find_checkpoint(folder, "") : checkpoint);
   run.config = without_places(run.manifest.config, run.manifest.data);
   run.weights = checkpoint.empty() ? 0 : count_weights(checkpoint);
-  CheckedLines log = read_metrics(folder);
+  Metrics log = read_metrics(folder);
   for (const std::string& line : log.damaged) notes.push_back(line + "; it is left out");
   run.log = std::move(log.lines);
   for (const Json& line : run.log) {
@@ -369,8 +371,9 @@ Report collect_report(const std::vector<std::string>& references, const fs::path
   Report report;
   for (const std::string& text : references) {
     const RunReference reference = find_run(text, runs);
-    const auto evaluations = read_evaluations(reference.folder);
+    const auto [evaluations, damaged] = read_evaluations(reference.folder);
     std::vector<std::string> notes;
+    for (const std::string& line : damaged) notes.push_back(line + "; it is left out");
     ReportedRun run = describe_run(reference, evaluations, notes);
     run.reference = text.substr(0, text.find('@', text.rfind('/') + 1));
     const bool known = std::any_of(report.runs.begin(), report.runs.end(), [&](const auto& other) {

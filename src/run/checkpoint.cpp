@@ -243,7 +243,7 @@ Manifest read_manifest(const fs::path& checkpoint) {
   } catch (const Error& error) {
     fail(ErrorKind::data, path.string(), ": ", error.what());
   } catch (const Json::exception& error) {
-    fail(ErrorKind::data, path.string(), ": not a manifest of ours: ", error.what());
+    fail(ErrorKind::data, path.string(), ": not a manifest of ours: ", reason_of(error));
   }
 }
 

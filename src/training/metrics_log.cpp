@@ -18,24 +18,28 @@ double wall_clock() {
 
 }  // namespace
 
-CheckedLines read_metrics(const fs::path& run) {
+Metrics read_metrics(const fs::path& run) {
   const fs::path path = run / "metrics.jsonl";
   if (!fs::exists(path)) return {};
   CheckedLines read = read_checked_lines(read_file(path, kMaxMetrics), path.string());
-  std::erase_if(read.lines, [&](const Json& line) {
+  Metrics metrics{.lines = {}, .damaged = std::move(read.damaged)};
+  for (auto& [number, line] : read.lines) {
     const bool ours = line.contains("step") && line["step"].is_number_integer() &&
                       (!line.contains("seconds") || line["seconds"].is_number());
-    if (!ours) read.damaged.push_back(path.string() + ": a line without a step");
-    return !ours;
-  });
-  return read;
+    if (ours) {
+      metrics.lines.push_back(std::move(line));
+    } else {
+      metrics.damaged.push_back(concat(path.string(), ", line ", number, ": has no step"));
+    }
+  }
+  return metrics;
 }
 
 MetricsLog::MetricsLog(const fs::path& run, int64_t step)
     : path_(run / "metrics.jsonl"), events_(run), start_(wall_clock()) {
   std::string kept;
   std::vector<Json> lines;
-  CheckedLines read = read_metrics(run);
+  Metrics read = read_metrics(run);
   damaged_ = std::move(read.damaged);
   for (const Json& line : read.lines) {
     if (line["step"].get<int64_t>() > step) continue;

@@ -252,7 +252,10 @@ TEST(ParseJson, TakesTimeInProportionToTheKeys) {
 TEST(CheckedLines, EveryFlippedBitIsSeen) {
   const Json object = {{"step", 12}, {"test", {{"nelbo", 101.25}}}};
   const std::string line = checked_line(object);
-  EXPECT_EQ(read_checked_lines(line + "\n", "log").lines, std::vector<Json>{object});
+  const auto lines = read_checked_lines(line + "\n", "log").lines;
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].object, object);
+  EXPECT_EQ(lines[0].number, 1u);
   for (size_t i = 0; i < line.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string flipped = line;

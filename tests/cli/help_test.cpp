@@ -34,6 +34,12 @@ TEST_F(Help, OverviewNamesTheVerbsAndEachHasAPage) {
     EXPECT_NE(page.out.find("\n  genai " + verb), std::string::npos) << page.out;
   }
   expect_error(2, {"help", "nothing"}, {"nothing"});
+  EXPECT_EQ(json_of({"help", "train"})["page"], genai({"train", "--help"}).out);
+  expect_error(2, {"help", "train", "--markdown"}, {"--markdown"});
+  ToolOptions full = here();
+  full.out_file = "/dev/full";
+  EXPECT_EQ(genai({"--version"}, full).code, 1);
+  EXPECT_EQ(genai({"--help"}, full).code, 1);
 }
 
 TEST_F(Help, InspectRunsAndDoctorDescribeWhatThereIs) {

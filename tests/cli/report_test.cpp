@@ -77,13 +77,18 @@ TEST_F(Report, WrongInputIsNamed) {
   expect_error(2, {"report", "1", "--format", "pdf"}, {"--format", "pdf"});
   expect_error(2, {"report", "1", "--format", "html", "--json"}, {"--json"});
   expect_error(2, {"report", "1", "--formt", "html"}, {"--format"});
-  expect_error(1, {"report", "1", "--format", "html", "--out", "nowhere/a.html"},
-               {"nowhere/a.html", "folder exists"});
+  put(folder / "file", "x");
+  expect_error(1, {"report", "1", "--format", "html", "--out", "file/a.html"},
+               {"--out", "cannot write into file"});
+  expect_error(2, {"report", "1", "--format", "csv", "--out", "r.html"},
+               {"ends in .csv", "r.html"});
+  EXPECT_EQ(genai({"report", "1", "--out", "r.csv"}).code, 0);
+  EXPECT_EQ(slurp(folder / "r.csv").rfind("run,step,", 0), 0u);
   put(folder / (run + "/evaluations.jsonl"),
       "{\"step\":2,\"weights_sha256\":\"x\",\"metrics\":[]}\n{\"step\":2,\"wei");
-  expect_error(3, {"report", "1"}, {"evaluations.jsonl, line 2"});
-  EXPECT_FALSE(fs::exists(folder / (run + "/report.html")));
-  fs::remove(folder / (run + "/evaluations.jsonl"));
+  const Outcome damaged = genai({"report", "1", "--format", "markdown"});
+  EXPECT_EQ(damaged.code, 0) << damaged.err;
+  EXPECT_NE(damaged.out.find("evaluations.jsonl, line 2"), std::string::npos) << damaged.out;
   for (const std::string& step : checkpoints(run)) {
     flip_bit(folder / (run + "/checkpoints/" + step + "/manifest.json"), 100);
   }

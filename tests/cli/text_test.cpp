@@ -194,6 +194,42 @@ TEST_F(Text, WritingEndsWhenItsReaderDoes) {
   EXPECT_EQ(genai({"sample", "last", "--interactive"}).code, 0);
 }
 
+TEST_F(Text, PromptsThatHaveNoAnswerAreToldByTheExitCode) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += concat("line ", i % 7, "\n");
+  put(folder / "t.txt", text);
+  train({}, "t.txt");
+  ToolOptions options = here();
+  put(folder / "prompts", "line\n\xC3\xA9\xF0\x9F\x98\x80\nlin\n");
+  options.in_file = (folder / "prompts").string();
+  const Arguments ask{"sample", "last", "--interactive", "--length", "3"};
+  const Outcome plain = genai(ask, options);
+  EXPECT_EQ(plain.code, 3);
+  EXPECT_NE(plain.err.find("error: "), std::string::npos) << plain.err;
+  Arguments ask_json = ask;
+  ask_json.push_back("--json");
+  const Outcome outcome = genai(ask_json, options);
+  EXPECT_EQ(outcome.code, 3);
+  std::istringstream lines(outcome.out);
+  std::vector<Json> answers;
+  for (std::string line; std::getline(lines, line);) {
+    answers.push_back(parse_json(line, "an answer", ErrorKind::data));
+  }
+  ASSERT_EQ(answers.size(), 3u) << outcome.out;
+  EXPECT_TRUE(answers[0].contains("tokens"));
+  EXPECT_EQ(answers[1]["prompt"], "\xC3\xA9\xF0\x9F\x98\x80");
+  EXPECT_TRUE(answers[1].contains("error"));
+  EXPECT_TRUE(answers[2].contains("tokens"));
+  // A prompt may come from a pipe or device.
+  const Outcome piped =
+      genai({"sample", "last", "--prompt", "@/dev/stdin", "--length", "3"}, options);
+  EXPECT_EQ(piped.code, 3);
+  put(folder / "prompts", "line 1");
+  EXPECT_EQ(genai({"sample", "last", "--prompt", "@/dev/stdin", "--length", "3"}, options)
+                .out.rfind("line 1", 0),
+            0u);
+}
+
 TEST_F(Text, AMissingFileIsNamedWhateverItsEnding) {
   for (const char* file : {"mispelled.txt", "mispelled.csv", "mispelled"}) {
     for (const char* model : {"transformer", "series", "vae"}) {

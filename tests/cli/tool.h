@@ -38,6 +38,7 @@ struct ToolOptions {
   std::map<std::string, std::string> environment{};  ///< set beside the inherited
   std::vector<std::string> removed{};                ///< not inherited
   std::vector<int> closed{};                         ///< standard streams closed at the start
+  std::string in_file = "/dev/null";                 ///< standard input
   std::string out_file{};                            ///< standard output, instead of a pipe
   bool reader_gone = false;                          ///< nobody reads standard output
   bool folder_removed = false;                       ///< the working folder, once it is in it
@@ -187,7 +188,7 @@ class Tool {
       out = err = ::open(name, O_RDWR | (options_.controlling ? 0 : O_NOCTTY));
     }
     if (!options_.out_file.empty()) out = ::open(options_.out_file.c_str(), O_WRONLY);
-    const int in = ::open("/dev/null", O_RDONLY);
+    const int in = ::open(options_.in_file.c_str(), O_RDONLY);
     if (in < 0 || ::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) ::_exit(99);
     if (in > 2) ::close(in);
     for (const int stream : options_.closed) ::close(stream);

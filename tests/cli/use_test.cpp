@@ -60,6 +60,8 @@ TEST_F(Use, ANameThatPromisesAnotherKindOfFileIsRefused) {
     expect_error(2, {"sample", "last", "--out", name}, {".png", name});
     EXPECT_FALSE(fs::exists(folder / name));
   }
+  fs::create_symlink("photo.jpg", folder / "link.png");
+  expect_error(2, {"sample", "last", "--out", "link.png"}, {"link.png", "photo.jpg"});
 }
 
 TEST_F(Use, LinksAreFollowedWhereTheUserNamedThemAndNowhereElse) {
@@ -159,6 +161,13 @@ TEST_F(Use, ADamagedRunIsNamedAndPassedOver) {
   EXPECT_EQ(sampled.code, 0) << sampled.err;
   EXPECT_NE(sampled.err.find("002-vae-pics"), std::string::npos) << sampled.err;
   EXPECT_EQ(genai({"runs"}).code, 0);
+}
+
+TEST_F(Use, EmptyAndSaturatedValuesAreRefused) {
+  train({"--steps", "2"});
+  expect_error(2, {"sample", "last", "--out", ""}, {"--out", "expected a value"});
+  expect_error(2, {"sample", "last", "--class", ""}, {"--class", "expected a value"});
+  expect_error(2, {"sample", "last", "--seed", "99999999999999999999"}, {"99999999999999999999"});
 }
 
 TEST_F(Use, ABarOnWhatIsNotMeasuredIsRefusedAtOnce) {

@@ -83,6 +83,21 @@ TEST(ReadColumn, DecimalCommasAndThousandsAreReadAsTheyAreMeantOrRefused) {
   EXPECT_EQ(column_of("11,37\n12,74\n", "2"), (Values{37, 74}));
   expect_refused("d\tv\n2020-01\t1,234\n", "may have a decimal comma or thousands");
   expect_refused("d;v\n2020-01;1,5\n2020-02;1,234.5\n", "written as in other lines");
+  // A dot before three digits may part thousands where fields are parted by semicolons.
+  notes.clear();
+  EXPECT_EQ(column_of("d;v\n2020-01;1.556\n2020-02;2.001\n", "", &notes), (Values{1.556, 2.001}));
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("'1.556' is read as 1.556; if its dots part thousands, write 1556"),
+            std::string::npos)
+      << notes[0];
+  expect_refused(
+      "d;v\n2020-01;987\n2020-02;1.556\n",
+      "line 3: '1.556' in column 'v' may have decimals or thousands; write 1,556 or 1556");
+  notes.clear();
+  EXPECT_EQ(column_of("d;v\n2020-01;1987\n2020-02;1.556\n", "", &notes), (Values{1987, 1.556}));
+  EXPECT_EQ(column_of("d;v\n2020-01;0.556\n2020-02;7\n", "", &notes), (Values{0.556, 7}));
+  EXPECT_EQ(column_of("d,v\n2020-01,1.556\n2020-02,987\n", "", &notes), (Values{1.556, 987}));
+  EXPECT_TRUE(notes.empty());
   expect_refused("d;v\n2020-01;1,2,3\n", "line 2: expected a number");
   expect_refused("v\n1 234\n", "line 2: expected a number");
 }
@@ -121,6 +136,40 @@ TEST(ReadColumn, MissingValuesLieBetweenTheirNeighbours) {
   EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,3,7\n", "2020"), (Values{5, 7}));
   EXPECT_EQ(column_of("month,2019,2020\n2000-01,1,5\n2000-02,2,6\n", "2019"), (Values{1, 2}));
   EXPECT_EQ(column_of("NaN,NaN\n2,5.5\n3,6\n4,7\n5,8\n"), (Values{5.5, 6, 7, 8}));
+}
+
+TEST(ReadColumn, WhatStandsBelowASeriesIsNoneOfIt) {
+  const std::string days = "date,y\n2020-01-01,1\n2020-01-02,2\n2020-01-03,3\n";
+  expect_refused(days + "Total,6\n", "line 5: expected a time in column 'date'");
+  expect_refused(days + "Total,6\nMean,2\n", "line 5: expected a time in column 'date'");
+  expect_refused("year,y\n2001,1\n2002,3\n2003,2\nSum,6\n",
+                 "line 5: expected a number in column 'year' as in the lines above, found 'Sum'");
+  EXPECT_EQ(column_of("date,y,note\n2020-01-01,1,\n2020-01-02,2,\n2020-01-03,3,holiday\n", "y"),
+            (Values{1, 2, 3}));
+}
+
+TEST(ReadColumn, JumpsInTimeAreNoted) {
+  const auto notes_of = [](const std::string& text) {
+    std::vector<std::string> notes;
+    column_of(text, "y", &notes);
+    return notes;
+  };
+  std::string days = "date,y\n", weekdays = days, months = days;
+  for (int day = 1; day <= 28; ++day) {
+    days += concat("2020-01-", day < 10 ? "0" : "", day, ",", day, "\n");
+    if (day % 7 < 5) weekdays += concat(day, "/01/2020,", day, "\n");
+    if (day <= 12) months += concat("2021-", day < 10 ? "0" : "", day, ",", day, "\n");
+  }
+  EXPECT_TRUE(notes_of(days).empty());
+  EXPECT_TRUE(notes_of(weekdays).empty());
+  EXPECT_TRUE(notes_of(months + "2022-01,13\n").empty());
+  for (const auto& [text, jump] : std::vector<std::pair<std::string, std::string>>{
+           {days + "2020-01-31,31\n", "from 2020-01-28 to 2020-01-31 in line 30"},
+           {months + "2022-02,14\n", "from 2021-12 to 2022-02 in line 14"}}) {
+    const auto notes = notes_of(text);
+    ASSERT_EQ(notes.size(), 1u) << text;
+    EXPECT_NE(notes[0].find("time jumps " + jump), std::string::npos) << notes[0];
+  }
 }
 
 TEST(ReadColumn, SeveralSeriesAreToldFromOne) {

@@ -115,6 +115,22 @@ TEST_F(Reports, ShowTheCheckpointNamedOrEvaluatedLast) {
   EXPECT_EQ(report({"a@30"}).columns.size(), 0u);
 }
 
+TEST_F(Reports, ADamagedLineIsNamedAndTheOthersKeepTheirItems) {
+  const std::string sha = save(run("a"), 10), other = save(run("b"), 10, 1);
+  keep_evaluation(run("a"), {.step = 10, .weights_sha256 = sha, .metrics = {nll(eight(7))}});
+  keep_evaluation(run("a"), {.step = 10, .weights_sha256 = sha, .metrics = {nll(eight(1))}});
+  keep_evaluation(run("b"), {.step = 10, .weights_sha256 = other, .metrics = {nll(eight(2))}});
+  std::string log = slurp(run("a") / "evaluations.jsonl");
+  log[log.find("step")] ^= 1;
+  put(run("a") / "evaluations.jsonl", log);
+  const Report found = report({"a", "b"});
+  ASSERT_EQ(found.notes.size(), 1u);
+  EXPECT_NE(found.notes[0].find("evaluations.jsonl, line 1"), std::string::npos);
+  ASSERT_TRUE(found.rows[0].difference) << found.rows[0].unpaired;
+  EXPECT_EQ(found.rows[0].difference->value, 1);
+  EXPECT_EQ(found.rows[0].difference->standard_error, 0);  // of the items of its own line
+}
+
 TEST_F(Reports, OtherWeightsOfTheSameStepAreToldApart) {
   const std::string before = save(run("a"), 10, 1);
   keep_evaluation(run("a"), {.step = 10, .weights_sha256 = before, .metrics = {nll(eight(1))}});
@@ -367,7 +383,7 @@ TEST_F(Reports, APageHasNoRoomForTheLargestPictures) {
   put(run("a") / "evaluations/0001-small.png", "damaged");
   EXPECT_NE(report_html(report({"a"})).find("missing or damaged"), std::string::npos);
   // A record from elsewhere must not show the reader's other files.
-  Json line = read_checked_lines(slurp(run("a") / "evaluations.jsonl"), "").lines.at(0);
+  Json line = read_checked_lines(slurp(run("a") / "evaluations.jsonl"), "").lines.at(0).object;
   put(folder / "private.png", noise_png(8, 8, 4));
   line["pictures"]["small"] = "../private.png";
   put(run("a") / "evaluations.jsonl", checked_line(line) + "\n");

@@ -31,11 +31,11 @@ Evaluation some_evaluation() {
 
 TEST(Result, KeepsAndReadsTheSame) {
   TempFolder run;
-  EXPECT_TRUE(read_evaluations(run.path()).empty());
+  EXPECT_TRUE(read_evaluations(run.path()).all.empty());
   const Evaluation kept = some_evaluation();
   keep_evaluation(run.path(), kept);
   keep_evaluation(run.path(), {.step = 8, .weights_sha256 = "beef"});
-  const auto all = read_evaluations(run.path());
+  const auto all = read_evaluations(run.path()).all;
   ASSERT_EQ(all.size(), 2u);
   const Evaluation& found = all[0];
   EXPECT_EQ(to_json(found), to_json(kept));  // every digit
@@ -48,10 +48,10 @@ TEST(Result, KeepsAndReadsTheSame) {
   EXPECT_TRUE(all[1].sampling.is_null());
   EXPECT_TRUE(all[1].details.is_object());
 
-  const Tensors items = read_items(run.path(), 0);
+  const Tensors items = read_items(run.path(), 1);
   ASSERT_EQ(items.size(), 1u);
   EXPECT_TRUE(at::equal(items.at(kept.metrics[0].name), at::tensor({1.0f, 2.0f, 3.0f, 4.0f})));
-  EXPECT_TRUE(read_items(run.path(), 1).empty());
+  EXPECT_TRUE(read_items(run.path(), 2).empty());
 }
 
 TEST(Result, TornAndForeignLinesAreNamed) {
@@ -67,13 +67,16 @@ TEST(Result, TornAndForeignLinesAreNamed) {
       R"({"step": 1, "weights_sha256": "", "metrics": [{"name": "a"}]})"};
   for (const std::string& bad : all_bad) {
     put(run / "evaluations.jsonl", good + bad);
-    expect_error(ErrorKind::data, "evaluations.jsonl, line 2",
-                 [&] { read_evaluations(run.path()); });
+    const Evaluations read = read_evaluations(run.path());
+    EXPECT_EQ(read.all.size(), 1u) << bad;
+    ASSERT_EQ(read.damaged.size(), 1u) << bad;
+    EXPECT_NE(read.damaged[0].find("evaluations.jsonl, line 2"), std::string::npos) << bad;
+    EXPECT_EQ(read.damaged[0].find("exception"), std::string::npos) << read.damaged[0];
   }
   put(run / "evaluations.jsonl", good);
   std::string items = slurp(run / "evaluations/0001.safetensors");
   put(run / "evaluations/0001.safetensors", items.substr(0, items.size() - 1));
-  expect_error(ErrorKind::data, "0001.safetensors", [&] { read_items(run.path(), 0); });
+  expect_error(ErrorKind::data, "0001.safetensors", [&] { read_items(run.path(), 1); });
 }
 
 TEST(Result, MeansHaveStandardErrors) {
@@ -160,7 +163,7 @@ TEST(Result, WhatIsNoNumberIsNotKept) {
   expect_error(ErrorKind::failure, "x@p", [&] {
     keep_evaluation(folder.path(), {.metrics = {{.name = "x@p", .value = std::nan("")}}});
   });
-  EXPECT_TRUE(read_evaluations(folder.path()).empty());
+  EXPECT_TRUE(read_evaluations(folder.path()).all.empty());
 }
 
 TEST(Result, ItemsThatAKilledProcessLeftAreNotTakenForOnesOwn) {
@@ -168,7 +171,7 @@ TEST(Result, ItemsThatAKilledProcessLeftAreNotTakenForOnesOwn) {
   std::filesystem::create_directories(folder / "evaluations");
   put(folder / "evaluations/0001.safetensors", "torn");
   keep_evaluation(folder.path(), {.metrics = {{.name = "x@p", .value = 1}}});
-  EXPECT_TRUE(read_items(folder.path(), 0).empty());
+  EXPECT_TRUE(read_items(folder.path(), 1).empty());
 }
 
 }  // namespace

@@ -127,6 +127,21 @@ void Command::apply_fields(Settings& settings) const {
   }
 }
 
+void Command::refuse_empty_values() const {
+  for (const CLI::Option* option : app.get_options()) {
+    const bool field = std::ranges::any_of(
+        fields_, [&](const FieldOption& described) { return described.given == option; });
+    if (field || option->count() == 0 || option->get_items_expected_min() == 0) continue;
+    if (option->get_name() == "--prompt") continue;  // of no text, as without it
+    for (const std::string& value : option->results()) {
+      if (!value.empty()) continue;
+      fail(ErrorKind::usage, option->get_name(),
+           ": expected a value, found ''; leave it out, or is ",
+           "the variable of your script empty?");
+    }
+  }
+}
+
 std::map<std::string, bool> Command::options_of_any_family() const {
   std::map<std::string, bool> options;
   if (fields_.empty()) return options;
@@ -258,6 +273,7 @@ int execute(const Verb& verb, const Arguments& arguments) {
     set_repetition(command->app);
     // CLI11 takes its arguments from the back.
     command->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
+    command->refuse_empty_values();
     return command->run();
   } catch (const CLI::CallForHelp&) {
     std::cout << command->help();
@@ -277,12 +293,10 @@ int execute(const Verb& verb, const Arguments& arguments) {
     return failed(error.kind(), error.what());
   } catch (const c10::Error& error) {
     return failed(ErrorKind::failure, error.what_without_backtrace());
-  } catch (const std::filesystem::filesystem_error& error) {
-    return failed(ErrorKind::failure, concat(error.path1().string(), ": ", error.code().message()));
   } catch (const std::bad_alloc&) {
     return failed(ErrorKind::failure, "out of memory; a smaller --batch needs less");
   } catch (const std::exception& error) {
-    return failed(ErrorKind::failure, error.what());
+    return failed(ErrorKind::failure, reason_of(error));
   }
 }
 
@@ -416,6 +430,11 @@ at::Device ComputeOption::resolve(int64_t stored_threads) const {
   const Numerics numerics = resolve_numerics(request);
   if (device == "auto" && numerics.device != "cpu") say("computing on " + numerics.device);
   return numerics.torch_device();
+}
+
+void add_seed_option(CLI::App& app, int64_t& first, const std::string& doc) {
+  constexpr auto kMost = int64_t{1} << 62;  // others can be counted on from there
+  app.add_option("--seed", first, doc)->type_name("N")->check(CLI::Range(int64_t{0}, kMost));
 }
 
 Json read_config(const std::string& path) {

@@ -31,6 +31,8 @@ class Command {
   void add_fields(const std::vector<Section>& sections, const Settings& settings = {});
   /// The fields given on the command line, with the option as origin.
   void apply_fields(Settings& settings) const;
+  /// Throws Error{usage} where an option of the verb's own was given an empty text.
+  void refuse_empty_values() const;
   /// " --latent 2 --seed 3": what to type to get from one resolved configuration to another.
   std::string options_between(const Json& usual, const Json& wanted) const;
 
@@ -104,6 +106,9 @@ struct ComputeOption {
   /// Sets the threads (0: as many as the run was trained with) and says on stderr what auto chose.
   at::Device resolve(int64_t stored_threads) const;
 };
+
+/// --seed: the number of the first thing that is made.
+void add_seed_option(CLI::App& app, int64_t& first, const std::string& doc);
 
 /// Bytes of a picture whose provenance is read.
 inline constexpr uint64_t kMaxPicture = 1 << 30;

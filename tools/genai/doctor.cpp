@@ -26,6 +26,7 @@ std::string writable(const fs::path& folder) {
   return ::access(existing.c_str(), W_OK) == 0 ? "can be written" : "CANNOT be written";
 }
 
+/// In its first line what is there; behind it what to do where it is not.
 std::string data_state(const std::string& source) {
   try {
     if (source == shakespeare().name) {
@@ -66,6 +67,7 @@ int doctor_verb(bool json) {
     object["cores"] = std::thread::hardware_concurrency();
     print_json(object);
   } else {
+    for (auto& row : rows) row[1] = row[1].substr(0, row[1].find('\n'));
     std::cout << table(rows);
   }
   return 0;

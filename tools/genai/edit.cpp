@@ -221,9 +221,7 @@ std::unique_ptr<Command> make_edit(const Arguments& arguments) {
   app.add_option("-n", options->count, "versions; blend: steps from one to the other (4 or 8)")
       ->type_name("N")
       ->check(CLI::Range(1, 10000));
-  app.add_option("--seed", options->request.first, "number of the first version (0)")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+  add_seed_option(app, options->request.first, "number of the first version (0)");
   options->of_class.add(*command, "class to keep to, by name or number (none)");
   app.add_option("--strength", options->request.strength,
                  "vary: share of the way from noise that is gone again (0.5)")

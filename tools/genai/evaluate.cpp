@@ -107,17 +107,6 @@ std::string details_text(const Json& details) {
   return text;
 }
 
-/// What was measured is not lost where it cannot be kept: a run that one may not write to, a log
-/// that is damaged.
-std::optional<Evaluation> keep(const fs::path& run, const Evaluation& result) {
-  try {
-    return keep_evaluation(run, result);
-  } catch (const std::exception& error) {
-    log_warning(concat("measured, but not kept with the run: ", error.what()));
-    return std::nullopt;
-  }
-}
-
 /// Bars met and missed; true when all are met.
 bool judge(const std::vector<Requirement>& requirements, const std::vector<Metric>& metrics,
            Json& json, std::string& text) {
@@ -193,7 +182,7 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
     result = evaluate_model(loaded, data, request, printer, progress);
     add_provenance(result.pictures, loaded, result.sampling);
     subject = reference.folder.string();
-    if (!options.no_keep) kept = keep(reference.folder, result);
+    if (!options.no_keep) kept = keep_where_possible(reference.folder, result);
   }
   printer.close_line();
   line.clear();
@@ -239,9 +228,7 @@ std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
                  "samples to measure (10000, or fewer when they take longer than 30 s)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--seed", request.first, "number of the first sample (0)")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+  add_seed_option(app, request.first, "number of the first sample (0)");
   app.add_option("--draws", request.draws,
                  "draws per image of the likelihood (as the family advises; --full: more)")
       ->type_name("K")

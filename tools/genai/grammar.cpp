@@ -135,9 +135,13 @@ int report_error(const std::vector<std::string>& arguments, int code, const std:
 
 std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
                                   const std::filesystem::path& path) {
+  const auto print = [](const std::string& text) {
+    if (std::cout << text << std::flush) return 0;
+    log_error("cannot write to standard output");
+    return static_cast<int>(ErrorKind::failure);
+  };
   if (!arguments.empty() && arguments[0] == "--version") {
-    std::cout << "genai " << GENAI_VERSION << "\n";
-    return 0;
+    return print("genai " GENAI_VERSION "\n");
   }
   constexpr uint64_t kMost = 1 << 20;
   Json grammar;
@@ -147,10 +151,6 @@ std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
   } catch (const Error&) {
     return std::nullopt;  // the verbs themselves know
   }
-  const auto print = [](const Json& page) {
-    std::cout << page.get<std::string>() << std::flush;
-    return std::cout ? 0 : static_cast<int>(ErrorKind::failure);
-  };
   const auto is_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
   if (arguments.empty() || is_help(arguments[0]) ||
       (arguments.size() == 1 && arguments[0] == "help")) {

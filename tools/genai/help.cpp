@@ -3,6 +3,7 @@
 #include "command.h"
 #include "genai/base/error.h"
 #include "genai/models/registry.h"
+#include "grammar.h"
 
 namespace genai::tool {
 
@@ -84,27 +85,25 @@ std::unique_ptr<Command> make_help(const Arguments&) {
   auto json = std::make_shared<bool>(false);
   command->app.add_option("VERB", *name, "what to explain");
   command->app.add_flag("--markdown", *markdown, "all verbs (docs/cli.md)");
-  command->app.add_flag("--json", *json, "verbs, their pages and options as one JSON object");
+  command->app.add_flag("--json", *json, "pages and options as one JSON object, of VERB or of all");
   command->run = [name, markdown, json] {
-    if (*json) {
-      print_json(grammar());
-      return 0;
-    }
     if (*markdown) {
+      if (!name->empty()) fail(ErrorKind::usage, "--markdown: is of all verbs; leave VERB out");
       std::cout << command_page();
       return 0;
     }
     if (name->empty()) {
-      std::cout << overview();
+      *json ? print_json(grammar()) : void(std::cout << overview());
       return 0;
     }
+    std::vector<std::string> names;
     for (const Verb& verb : verbs()) {
-      if (verb.name == *name) {
-        std::cout << verb.make({})->help();
-        return 0;
-      }
+      names.push_back(verb.name);
+      if (verb.name != *name) continue;
+      *json ? print_json(grammar()["verbs"][*name]) : void(std::cout << verb.make({})->help());
+      return 0;
     }
-    fail(ErrorKind::usage, "no verb '", *name, "' (see: genai help)");
+    fail(ErrorKind::usage, unknown_verb(*name, names));
   };
   return command;
 }

@@ -5,6 +5,8 @@
 #include <iostream>
 
 #include "command.h"
+#include "genai/base/error.h"
+#include "genai/base/log.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
 
@@ -70,6 +72,16 @@ std::string metrics_table(const std::vector<Metric>& metrics) {
     rows.push_back(row);
   }
   return table(rows);
+}
+
+std::optional<Evaluation> keep_where_possible(const std::filesystem::path& run,
+                                              const Evaluation& result) {
+  try {
+    return keep_evaluation(run, result);
+  } catch (const std::exception& error) {
+    log_warning("measured, but not kept with the run: " + reason_of(error));
+    return std::nullopt;
+  }
 }
 
 }  // namespace genai::tool

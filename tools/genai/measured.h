@@ -1,6 +1,7 @@
 // What the verbs that measure print.
 #pragma once
 #include <chrono>
+#include <optional>
 
 #include "genai/evaluation/extractor.h"
 #include "genai/evaluation/result.h"
@@ -25,5 +26,10 @@ class StageLine {
 
 /// Metrics with their errors, what a perfect model and real images get, and protocols.
 std::string metrics_table(const std::vector<Metric>& metrics);
+
+/// keep_evaluation, or a warning: what was measured is not lost where it cannot be kept, in a run
+/// that one may not write to or beside a log that is damaged.
+std::optional<Evaluation> keep_where_possible(const std::filesystem::path& run,
+                                              const Evaluation& result);
 
 }  // namespace genai::tool

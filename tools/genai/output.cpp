@@ -35,18 +35,18 @@ fs::path run_output(const fs::path& run, const std::string& name) {
 
 namespace {
 
-/// What the ending of a name promises: "png", "jpg", "text"; empty for endings that promise
+/// What the ending of a name promises: "png", "jpg", "txt"; empty for endings that promise
 /// nothing.
 std::string kind_of(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (ending == ".apng") return "png";  // it is one
-  for (const char* text : {".txt", ".csv", ".json", ".jsonl", ".md", ".html"}) {
-    if (ending == text) return "text";
-  }
-  for (const char* kind : {".png", ".gif", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff",
-                           ".svg", ".pdf", ".mp4", ".webm", ".zip", ".gz"}) {
+  if (ending == ".htm") return "html";
+  if (ending == ".md") return "txt";
+  for (const char* kind :
+       {".txt", ".csv", ".json", ".jsonl", ".html", ".png", ".gif", ".jpg", ".jpeg", ".bmp",
+        ".webp", ".tif", ".tiff", ".svg", ".pdf", ".mp4", ".webm", ".zip", ".gz"}) {
     if (ending == kind) return ending.substr(1);
   }
   return "";
@@ -55,12 +55,13 @@ std::string kind_of(const fs::path& path) {
 }  // namespace
 
 void check_writable(const fs::path& path, const std::string& ending) {
-  const std::string promised = kind_of(path);
-  if (!promised.empty() && promised != kind_of("x" + ending)) {
-    fail(ErrorKind::usage, "--out: expected a name that ends in ", ending, ", found ",
-         path.string());
-  }
   std::error_code error;
+  for (const fs::path& name : {path, output_target(path)}) {
+    const std::string promised = kind_of(name);
+    if (promised.empty() || promised == kind_of("x" + ending)) continue;
+    fail(ErrorKind::usage, "--out: expected a name that ends in ", ending, ", found ",
+         path.string(), name == path ? "" : ", a link to " + name.string());
+  }
   const fs::file_status status = fs::status(path, error);
   if (fs::is_directory(status)) {
     fail(ErrorKind::usage, "--out: ", path.string(), " is a folder; name a file in it");

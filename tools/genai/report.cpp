@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iostream>
+#include <map>
 
 #include "command.h"
 #include "genai/base/error.h"
@@ -9,13 +10,17 @@
 #include "genai/report/html.h"
 #include "genai/report/text.h"
 #include "genai/training/config.h"
+#include "output.h"
 
 namespace genai::tool {
 namespace {
 
+const std::map<std::string, const char*> kEndings = {
+    {"table", ".txt"}, {"markdown", ".md"}, {"csv", ".csv"}, {"html", ".html"}};
+
 struct ReportOptions {
   std::vector<std::string> references{"last"};
-  std::string format = "table", out, runs;
+  std::string format, out, runs;
   bool json = false;
 };
 
@@ -43,7 +48,16 @@ std::string formatted(const Report& report, const std::string& format) {
   return report_table(report);
 }
 
-int report_verb(const ReportOptions& options) {
+/// As the name of the file says it, where --format does not.
+std::string format_of(const std::filesystem::path& out) {
+  for (const auto& [format, ending] : kEndings) {
+    if (out.extension() == ending) return format;
+  }
+  return "table";
+}
+
+int report_verb(ReportOptions options) {
+  if (options.format.empty()) options.format = format_of(options.out);
   const std::filesystem::path runs = runs_folder(options.runs);
   Report report = collect_report(options.references, runs);
   for (ReportedRun& run : report.runs) run.command = train_command(run);
@@ -56,6 +70,7 @@ int report_verb(const ReportOptions& options) {
   if (out.empty() || is_standard_output(out)) {
     std::cout << text;
   } else {
+    check_writable(out, options.json ? ".json" : kEndings.at(options.format));
     write_output(out, text);
     std::cout << out.string() << "\n";
   }
@@ -81,10 +96,10 @@ std::unique_ptr<Command> make_report(const Arguments&) {
   app.add_option("RUN", options->references,
                  "numbers (8), last, names or paths; 8@2000 and 8@best are checkpoints (that "
                  "evaluated last)");
-  CLI::Option* format =
-      app.add_option("--format", options->format, "table, markdown, csv or html (table)")
-          ->type_name("FORMAT")
-          ->check(CLI::IsMember({"table", "markdown", "csv", "html"}));
+  CLI::Option* format = app.add_option("--format", options->format,
+                                       "table, markdown, csv or html (as --out ends; else table)")
+                            ->type_name("FORMAT")
+                            ->check(CLI::IsMember(kEndings));
   app.add_option("--out", options->out, "file; - is standard output (html: RUN/report.html)")
       ->type_name("FILE");
   app.add_option("--runs", options->runs, "folder of the runs ($GENAI_RUNS, or runs)")

@@ -181,7 +181,7 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
                  "samples (16, what --grid holds, 1 text, or 200 paths of a series)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--seed", options->seed, "number of the first sample (0)")->type_name("N");
+  add_seed_option(app, options->seed, "number of the first sample (0)");
   options->of_class.add(*command, "class of all samples, by name or number (one after the other)");
   app.add_option("--grid", options->grid, "rows x columns of the sheet")->type_name("RxC");
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")

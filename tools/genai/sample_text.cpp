@@ -8,6 +8,7 @@
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
+#include "genai/base/log.h"
 #include "genai/base/signals.h"
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
@@ -57,20 +58,28 @@ std::string unescaped(std::string_view text) {
   return plain;
 }
 
-/// Reads prompts, a line each, and answers them, until the end of the input.
+/// A model may have learned control characters: raw into files and pipes alone.
+std::string shown(std::string_view text) {
+  return is_terminal(STDOUT_FILENO) ? inert(text, /*keep_lines=*/true) : std::string(text);
+}
+
+/// Reads prompts, a line each, and answers them, until the end of the input. A prompt that has no
+/// answer does not end it, but is told by the exit code where nobody sits at the other end.
 int converse(const TextJob& job, const LoadedModel& loaded, TextRequest request) {
   const bool terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   if (terminal) say("a line is a prompt; Ctrl-D ends");
+  const std::string begin = request.prompt;
+  int code = 0;
   for (std::string line;;) {
     if (terminal) std::cerr << "> " << std::flush;
     if (!wanted() || !std::getline(std::cin, line)) break;
     if (line.ends_with('\r')) line.pop_back();
-    line = plain_text(line, "the input");
-    request.prompt = request.prompt.empty() ? line : request.prompt + line;
     try {
+      line = plain_text(line, "the input");
+      request.prompt = begin + line;
       const auto samples = generate_texts(*loaded.model, request, job.manifest.data,
                                           [&](const TextSample&, std::string_view piece) {
-                                            if (!job.json) std::cout << piece << std::flush;
+                                            if (!job.json) std::cout << shown(piece) << std::flush;
                                             return wanted();
                                           });
       for (const TextSample& sample : samples) {
@@ -80,12 +89,13 @@ int converse(const TextJob& job, const LoadedModel& loaded, TextRequest request)
     } catch (const Error& error) {
       // A character that the model never saw, too long a line: the next one may do.
       if (error.kind() != ErrorKind::data && error.kind() != ErrorKind::usage) throw;
-      say(std::string("error: ") + error.what());
+      log_error(error.what());
+      if (job.json) print_json({{"prompt", valid_utf8(line)}, {"error", error.what()}});
+      if (!terminal) code = static_cast<int>(error.kind());
     }
-    request.prompt = job.text.prompt_text();
     request.first += request.count;
   }
-  return 0;
+  return code;
 }
 
 }  // namespace
@@ -137,7 +147,7 @@ std::string TextOptions::prompt_text() const {
     fail(ErrorKind::data, "--prompt: no such file '", file,
          "'; a text that begins with @ is given ", "as @", prompt);
   }
-  std::string text = plain_text(read_file(file, kMaxPrompt), file);
+  std::string text = plain_text(read_input(file, kMaxPrompt), file);
   if (text.ends_with('\n')) text.pop_back();
   return text;
 }
@@ -159,7 +169,7 @@ int sample_texts(const TextJob& job) {
                       .options = job.sampling};
   check_request(request, info);
   const bool to_file = !job.out.empty() && job.out != "-";
-  if (to_file) check_writable(job.out, ".txt");
+  if (to_file) check_writable(job.out, job.json ? ".json" : ".txt");
   const bool beside = to_file && job.metadata && !job.json;
   if (beside) check_sidecar(job.out);
   job.compute.resolve(job.manifest.numerics.threads);
@@ -170,11 +180,6 @@ int sample_texts(const TextJob& job) {
 
   const bool stream = job.count == 1 && !to_file && !job.json;
   const auto start = std::chrono::steady_clock::now();
-  // A model may have learned control characters: raw into files and pipes alone.
-  const bool terminal = is_terminal(STDOUT_FILENO);
-  const auto shown = [&](std::string_view text) {
-    return terminal ? inert(text, /*keep_lines=*/true) : std::string(text);
-  };
   if (stream) std::cout << shown(request.prompt) << std::flush;
   const auto samples =
       generate_texts(*loaded.model, request, info, [&](const TextSample&, std::string_view piece) {

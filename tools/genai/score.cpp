@@ -185,12 +185,9 @@ int score_data(const Command& command, const LoadedModel& loaded, const ScoreOpt
                  line.progress());
   line.clear();
   add_provenance(result.pictures, loaded, {});
-  std::string picture = "not kept";
-  try {
-    picture = (loaded.run / keep_evaluation(loaded.run, result).pictures.at("worst")).string();
-  } catch (const std::exception& error) {
-    log_warning(concat("measured, but not kept with the run: ", error.what()));
-  }
+  const auto kept = keep_where_possible(loaded.run, result);
+  const std::string picture =
+      kept ? (loaded.run / kept->pictures.at("worst")).string() : "not kept";
   if (options.json) {
     Json json = {{"run", loaded.run.string()}, {"worst", picture}};
     json.update(to_json(result));

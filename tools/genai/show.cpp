@@ -270,9 +270,7 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
                  "path: samples (4), or test images (1); mix: rows and columns (4)")
       ->type_name("N")
       ->check(CLI::Range(1, 64));
-  app.add_option("--seed", options->seed, "number of the first sample (0)")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+  add_seed_option(app, options->seed, "number of the first sample (0)");
   options->of_class.add(*command, "class of all of them, by name or number (one after the other)");
   app.add_option("--view", options->view,
                  "path: the mixtures of image and noise, the images predicted behind them (both)")

@@ -19,10 +19,19 @@ enum class ErrorKind {
 /// A message of one or two lines: what failed and where, expected and found, what to do next.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message)
+      : std::runtime_error(without_zeros(message)), kind_(kind) {}
   ErrorKind kind() const { return kind_; }
 
  private:
+  /// what() would end at a zero byte, which may come from a file.
+  static std::string without_zeros(std::string message) {
+    for (size_t at = 0; (at = message.find('\0', at)) != message.npos;) {
+      message.replace(at, 1, "\\x00");
+    }
+    return message;
+  }
+
   ErrorKind kind_;
 };
 
@@ -39,5 +48,8 @@ template <class... Parts>
 [[noreturn]] void fail(ErrorKind kind, const Parts&... parts) {
   throw Error(kind, concat(parts...));
 }
+
+/// What an exception says, for a message of ours: without a library's or a function's name.
+std::string reason_of(const std::exception& error);
 
 }  // namespace genai

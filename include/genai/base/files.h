@@ -22,6 +22,10 @@ std::string read_input(const std::filesystem::path& path, uint64_t max_bytes);
 /// the old file is then untouched (unless only the folder's fsync failed), the temporary one gone.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
+/// What a path leads to over links, whether it is there or not. Throws ErrorKind::failure for a
+/// circle.
+std::filesystem::path output_target(const std::filesystem::path& path);
+
 /// Writes what the user asked for to where the user said: links are followed to the file they name,
 /// which is replaced as write_file does; devices, pipes and open files of this process
 /// (/dev/stdout) are written to. Throws ErrorKind::failure.

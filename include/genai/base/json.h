@@ -46,8 +46,12 @@ CheckedLine read_checked_line(std::string_view line, const std::string& name,
                               JsonLimits limits = {});
 
 /// The objects of a file of such lines. One without a checksum is taken when no line has one.
+struct NumberedLine {
+  size_t number;  ///< in the file, from 1 on
+  Json object;
+};
 struct CheckedLines {
-  std::vector<Json> lines;
+  std::vector<NumberedLine> lines;
   std::vector<std::string> damaged;  ///< a message for each line that cannot be used
   bool torn = false;  ///< the last one has no end: the process that wrote it was killed
 };

@@ -26,8 +26,8 @@ bool is_time_word(const std::string& word);
 /// "2020-01-31", "31.1.2020 12:00", "Jan 2020", "2020Q1": digits, signs and the words of dates.
 bool is_time(const std::string& cell);
 
-/// A number that grows with the time that the cell tells, where its year has four digits; else
-/// none.
+/// The time that the cell tells, where its year has four digits, in seconds; of a number, itself;
+/// else none.
 /// @param day_first  what "1/2/2020" means
 std::optional<double> moment_of(const std::string& cell, bool day_first);
 

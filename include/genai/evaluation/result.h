@@ -49,6 +49,7 @@ Json to_json(const Metric& metric);
 
 /// All that one `evaluate` measured.
 struct Evaluation {
+  size_t number = 0;  ///< among the run's, from 1 on; set when read
   int64_t step = 0;
   std::string weights_sha256;
   Json sampling;  ///< {"first": 0, "count": 10000, "options": {...}}, or null
@@ -62,16 +63,20 @@ Json to_json(const Evaluation& evaluation);
 
 /// Writes items and pictures, then adds the line to RUN/evaluations.jsonl; each file atomically,
 /// one process at a time. Returns it as it would be read: pictures are file names now. Throws
-/// Error{failure} for a metric that is not a finite number: nothing is kept then.
+/// Error{failure} for a metric that is not a finite number or a folder that cannot be written,
+/// Error{data} beside lines that are damaged: nothing is kept then.
 Evaluation keep_evaluation(const std::filesystem::path& run, const Evaluation& evaluation);
 
-/// All lines of RUN/evaluations.jsonl, oldest first, without items; no file: none. Throws
-/// Error{data} with the line number for a line that is not one of ours.
-std::vector<Evaluation> read_evaluations(const std::filesystem::path& run);
+/// What RUN/evaluations.jsonl holds, oldest first, without items; no file: nothing.
+struct Evaluations {
+  std::vector<Evaluation> all;
+  std::vector<std::string> damaged;  ///< a message for each line that cannot be used
+};
+Evaluations read_evaluations(const std::filesystem::path& run);
 
-/// The items behind evaluation number `index` (from 0) of a run, by the metrics' names; empty when
-/// it kept none. Throws Error{data} when they are damaged.
-Tensors read_items(const std::filesystem::path& run, size_t index);
+/// The items behind an evaluation by its number, by the metrics' names; empty when it kept none.
+/// Throws Error{data} when they are damaged.
+Tensors read_items(const std::filesystem::path& run, size_t number);
 
 /// b - a with its standard error over pairs of items.
 struct PairedDifference {

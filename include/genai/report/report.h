@@ -32,7 +32,7 @@ struct ReportColumn {
   std::string label;            ///< "008-vae-mnist@17000, guidance 2"
   Json sampling;                ///< or null
   std::vector<Metric> metrics;  ///< with their items where they are kept and can be compared
-  std::vector<size_t> sources;  ///< which evaluation of the run each metric is from
+  std::vector<size_t> sources;  ///< numbers of the evaluations that the metrics are from
   Json details = Json::object();
   std::vector<std::string> notes;
   std::map<std::string, std::string> pictures;  ///< files inside the run's folder, by name

@@ -35,7 +35,11 @@ class MetricsLog {
   double start_;  // wall clock at second 0
 };
 
-/// The lines of RUN/metrics.jsonl, and which of them are damaged.
-CheckedLines read_metrics(const std::filesystem::path& run);
+/// What RUN/metrics.jsonl holds; no file: nothing.
+struct Metrics {
+  std::vector<Json> lines;           ///< with a step each
+  std::vector<std::string> damaged;  ///< a message for each line that cannot be used
+};
+Metrics read_metrics(const std::filesystem::path& run);
 
 }  // namespace genai
