@@ -118,6 +118,7 @@ class $type : public torch::nn::Module, public Model, public Generator {
 Family ${name}_family() {
   return {.name = "$name",
           .summary = "what it is, in one line",
+          .offers = {{Capability::generator}},
           .settings = ${name}_fields(),
           .sampling = ${name}_sampling_fields(),
           .make =

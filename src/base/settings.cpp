@@ -18,10 +18,35 @@ void collect_leaves(const Json& value, const std::string& path, std::map<std::st
   }
 }
 
+/// Takes the leaf out of its object; null where there is none.
+Json take_path(Json& object, const std::string& path) {
+  const size_t dot = path.find('.');
+  const auto it = object.is_object() ? object.find(path.substr(0, dot)) : object.end();
+  if (it == object.end()) return nullptr;
+  if (dot != path.npos) return take_path(*it, path.substr(dot + 1));
+  Json taken = std::move(*it);
+  object.erase(it);
+  return taken;
+}
+
 }  // namespace
 
+const std::vector<RenamedSetting>& renamed_settings() {
+  static const std::vector<RenamedSetting> all = {{"model.pairs", "model.bigrams"}};
+  return all;
+}
+
+Json with_current_names(Json config) {
+  for (const RenamedSetting& renamed : renamed_settings()) {
+    Json value = take_path(config, renamed.before);
+    if (!value.is_null()) set_path(config, renamed.now, std::move(value));
+  }
+  return config;
+}
+
 void Settings::set(const std::string& path, Json value, const std::string& origin) {
-  settings_[path] = {std::move(value), origin};
+  const auto renamed = std::ranges::find(renamed_settings(), path, &RenamedSetting::before);
+  settings_[renamed == renamed_settings().end() ? path : renamed->now] = {std::move(value), origin};
 }
 
 void Settings::merge(const Json& object, const std::string& origin) {
@@ -95,7 +120,13 @@ Json Settings::resolve(const std::vector<Section>& sections) const {
         (dot == std::string::npos || holds_fields(section->table, path.substr(dot + 1)))) {
       continue;  // an object without settings
     }
-    if (!field) {
+    const Field* other = field || section == sections.end() || dot == std::string::npos
+                             ? nullptr
+                             : find_field(section->others, path.substr(dot + 1));
+    if (other && setting.value == other->default_value) continue;
+    if (other) {
+      wrong = section->why_not;
+    } else if (!field) {
       wrong = "unknown setting";
       const std::string near = nearest(path, known);
       if (!near.empty()) wrong += concat("; did you mean '", near, "'?");

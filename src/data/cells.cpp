@@ -126,11 +126,11 @@ bool is_time(const std::string& cell) {
 
 std::optional<double> moment_of(const std::string& cell, bool day_first) {
   if (const auto number = number_in(cell, Writing::plain)) return number;
-  struct Part {
+  struct Number {
     size_t digits;
     double value;
   };
-  std::vector<Part> date;
+  std::vector<Number> date;
   std::vector<double> clock;
   double month = 0, afternoon = 0;  // hours
   bool morning = false;
@@ -155,11 +155,11 @@ std::optional<double> moment_of(const std::string& cell, bool day_first) {
       break;  // a time zone
     }
   }
-  const auto is_year = [](const Part& part) { return part.digits == 4; };
+  const auto is_year = [](const Number& part) { return part.digits == 4; };
   if (date.empty() || date.size() > 3) return {};
   double year = 0, day = 0;
   if (month > 0) {
-    for (const Part& part : date) (is_year(part) ? year : day) = part.value;
+    for (const Number& part : date) (is_year(part) ? year : day) = part.value;
     if (year == 0) return {};
   } else if (is_year(date.front())) {
     year = date[0].value;

@@ -11,9 +11,8 @@
 #include "genai/base/hash.h"
 #include "genai/base/picture.h"
 #include "genai/base/text.h"
-#include "genai/data/digits.h"
 #include "genai/data/image_folder.h"
-#include "genai/data/mnist.h"
+#include "genai/data/known_sets.h"
 #include "genai/data/series.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
@@ -22,8 +21,6 @@ namespace genai {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr uint64_t kDigitsSeed = 0;
 
 Split to_split(const LabelledImages& images) {
   Split split{.images = to_tensor(images), .labels = {}};
@@ -48,18 +45,6 @@ void leave_out(const std::vector<ClassChoice>& choices, Dataset& data) {
   data.test = data.test.with_labels(labels, false);
   if (data.train.size() == 0) fail(ErrorKind::usage, "data.leave_out: leaves no training images");
   data.info.source = name;
-}
-
-void refuse_settings_of_texts(const DataConfig& config) {
-  const DataConfig usual;
-  if (config.tokenizer != usual.tokenizer || config.vocabulary != usual.vocabulary ||
-      config.context != usual.context || config.lines || !config.validation.empty() ||
-      config.windows != usual.windows || !config.column.empty() || !config.series.empty() ||
-      config.season != usual.season || config.missing != usual.missing) {
-    fail(ErrorKind::usage,
-         "data.tokenizer, vocabulary, context, lines, validation, windows, column, series, ",
-         "season and missing are for texts and series; '", config.source, "' holds images");
-  }
 }
 
 /// A set of its own size and channels in those that config names.
@@ -93,18 +78,15 @@ void fit_set(const DataConfig& config, ImageSet& set) {
 /// Grey images that come with their test images and classes.
 ImageSet read_ready_set(const DataConfig& config, bool download) {
   const fs::path folder = data_folder(config.dir);
-  const FetchOptions fetch{.download = download, .progress = {}};
-  ImageSet set = config.source == "digits"          ? make_digits(kDigitsSeed)
-                 : config.source == "mnist"         ? load_mnist(folder, fetch)
-                 : config.source == "fashion-mnist" ? load_fashion_mnist(folder, fetch)
-                                                    : load_idx_folder(config.source);
+  const KnownSet* known = find_known_set(config.source);
+  ImageSet set = known ? known->images(folder, {.download = download, .progress = {}})
+                       : load_idx_folder(config.source);
   fit_set(config, set);
   return set;
 }
 
 bool is_ready_set(const std::string& source) {
-  const std::vector<std::string> ready = known_datasets();
-  return std::find(ready.begin(), ready.end(), source) != ready.end() || has_idx_files(source);
+  return find_known_set(source) || has_idx_files(source);
 }
 
 ImageSet read_set(const DataConfig& config, bool download, const DataInfo* known) {
@@ -137,10 +119,75 @@ ImageSet read_set(const DataConfig& config, bool download, const DataInfo* known
   fail_no_dataset(config.source);
 }
 
-std::vector<std::string> all_known() {
-  std::vector<std::string> known = known_datasets();
-  for (const std::string& text : known_texts()) known.push_back(text);
-  return known;
+FieldTable shared_fields() {
+  return describe<DataConfig>()
+      .field("source", &DataConfig::source,
+             known_set_names() +
+                 ", or the path of a folder of images, a text file, a folder of texts or a "
+                 "series of numbers (CSV)")
+      // A folder may have moved; that it holds the same images, the fingerprint tells.
+      .resumable()
+      .option("data")
+      .field("dir", &DataConfig::dir, "folder of the data sets; empty: $GENAI_DATA, or data/ here")
+      .resumable()
+      .option("data-dir")
+      .field("test_share", &DataConfig::test_share,
+             "image folders without train/ and test/, texts: share kept for testing",
+             Range{.min = 0, .max = 0.9, .open_min = true})
+      .field("limit", &DataConfig::limit,
+             "train on the first N images, windows or lines only; 0: all", at_least(0))
+      .table();
+}
+
+FieldTable image_fields() {
+  return describe<DataConfig>()
+      .field("size", &DataConfig::size,
+             "width and height, 64 or 64x48; 0: the most frequent, at most 64", between(0, 1024))
+      .field("channels", &DataConfig::channels, "1 grey, 3 colour; 0: grey if all are",
+             between(0, 3))
+      .field("ground", &DataConfig::ground,
+             "image folders: what shows through where pictures are transparent", kGroundNames)
+      // As the fingerprint tells, too.
+      .resumable()
+      .field("leave_out", &DataConfig::leave_out,
+             "classes left out of training and test, by name or number: 9 or cat,dog")
+      .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1", kBinarizeNames)
+      .table();
+}
+
+FieldTable text_fields() {
+  return describe<DataConfig>()
+      .field("tokenizer", &DataConfig::tokenizer,
+             "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or "
+             "vocab.json and "
+             "merges.txt; "
+             "series of numbers: differences, returns (prices)")
+      .field("vocabulary", &DataConfig::vocabulary,
+             "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words; series: "
+             "levels of change; 0: 64",
+             between(0, 1'000'000))
+      .field("context", &DataConfig::context,
+             "texts: tokens that are seen at once; 0: 128, or the longest line", between(0, 65'536))
+      .field("lines", &DataConfig::lines, "texts: each line is an item of its own")
+      .field("validation", &DataConfig::validation,
+             "texts: file of the validation text; empty: a part of the source")
+      .resumable()
+      .field("windows", &DataConfig::windows,
+             "running text: in what order it is read; consecutive for rnn with carry",
+             kWindowsNames)
+      .field("column", &DataConfig::column,
+             "series: name of the CSV column, or its number from 1 on; empty: the only one of "
+             "values")
+      .field("series", &DataConfig::series,
+             "series: of several in one table the one of this name, or COLUMN=VALUE,...")
+      .field("season", &DataConfig::season,
+             "series: values of a season (12 months of a year): changes are seen against those "
+             "of a season ago; 0: none",
+             between(0, Changes::kLongestSeason))
+      .field("missing", &DataConfig::missing,
+             "series: missing values are put on the line between their neighbours, or refused",
+             kMissingNames)
+      .table();
 }
 
 }  // namespace
@@ -156,67 +203,20 @@ const EnumNames<Windows> kWindowsNames = {{Windows::shuffled, "shuffled"},
 const EnumNames<Ground> kGroundNames = {{Ground::white, "white"}, {Ground::black, "black"}};
 
 const FieldTable& data_fields() {
-  static const FieldTable table =
-      describe<DataConfig>()
-          .field("source", &DataConfig::source,
-                 "digits, mnist, fashion-mnist, shakespeare, sums, or the path of a folder of "
-                 "images, a text file, a folder of texts or a series of numbers (CSV)")
-          // A folder may have moved; that it holds the same images, the fingerprint tells.
-          .resumable()
-          .option("data")
-          .field("dir", &DataConfig::dir,
-                 "folder of the data sets; empty: $GENAI_DATA, or data/ here")
-          .resumable()
-          .option("data-dir")
-          .field("size", &DataConfig::size,
-                 "images: width and height, 64 or 64x48; 0: the most frequent, at most 64",
-                 between(0, 1024))
-          .field("channels", &DataConfig::channels, "images: 1 grey, 3 colour; 0: grey if all are",
-                 between(0, 3))
-          .field("ground", &DataConfig::ground,
-                 "image folders: what shows through where pictures are transparent", kGroundNames)
-          // As the fingerprint tells, too.
-          .resumable()
-          .field("test_share", &DataConfig::test_share,
-                 "image folders without train/ and test/, texts: share kept for testing",
-                 Range{.min = 0, .max = 0.9, .open_min = true})
-          .field("limit", &DataConfig::limit,
-                 "train on the first N images, windows or lines only; 0: all", at_least(0))
-          .field("leave_out", &DataConfig::leave_out,
-                 "classes left out of training and test, by name or number: 9 or cat,dog")
-          .field("binarize", &DataConfig::binarize, "how grey values become 0 or 1", kBinarizeNames)
-          .field("tokenizer", &DataConfig::tokenizer,
-                 "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or "
-                 "vocab.json and "
-                 "merges.txt; "
-                 "series of numbers: differences, returns (prices)")
-          .field("vocabulary", &DataConfig::vocabulary,
-                 "bpe, words: tokens at most, 256 or more; 0: 2048 for bpe, all words; series: "
-                 "levels of change; 0: 64",
-                 between(0, 1'000'000))
-          .field("context", &DataConfig::context,
-                 "texts: tokens that are seen at once; 0: 128, or the longest line",
-                 between(0, 65'536))
-          .field("lines", &DataConfig::lines, "texts: each line is an item of its own")
-          .field("validation", &DataConfig::validation,
-                 "texts: file of the validation text; empty: a part of the source")
-          .resumable()
-          .field("windows", &DataConfig::windows,
-                 "running text: in what order it is read; consecutive for rnn with carry",
-                 kWindowsNames)
-          .field("column", &DataConfig::column,
-                 "series: name of the CSV column, or its number from 1 on; empty: the only one of "
-                 "values")
-          .field("series", &DataConfig::series,
-                 "series: of several in one table the one of this name, or COLUMN=VALUE,...")
-          .field("season", &DataConfig::season,
-                 "series: values of a season (12 months of a year): changes are seen against those "
-                 "of a season ago; 0: none",
-                 between(0, Changes::kLongestSeason))
-          .field("missing", &DataConfig::missing,
-                 "series: missing values are put on the line between their neighbours, or refused",
-                 kMissingNames)
-          .table();
+  static const FieldTable table = [] {
+    FieldTable all = shared_fields();
+    for (FieldTable more : {image_fields(), text_fields()}) {
+      std::ranges::move(more, std::back_inserter(all));
+    }
+    return all;
+  }();
+  return table;
+}
+
+FieldTable data_fields(DataKind kind) {
+  FieldTable table = shared_fields();
+  std::ranges::move(kind == DataKind::images ? image_fields() : text_fields(),
+                    std::back_inserter(table));
   return table;
 }
 
@@ -368,7 +368,6 @@ Dataset load_dataset(const DataConfig& config, bool download,
     fail(ErrorKind::usage, "data.channels: expected 0, 1 or 3, found 2");
   }
   const ImageSet set = read_set(config, download, known);
-  refuse_settings_of_texts(config);
   Dataset data;
   data.train = to_split(set.train);
   data.test = to_split(set.test);
@@ -413,23 +412,6 @@ std::string describe_images(const Dataset& data) {
                             class_list(info));
   for (const std::string& note : data.notes) text += "; " + note;
   return text;
-}
-
-bool is_known_dataset(const std::string& name) {
-  const auto known = all_known();
-  return std::find(known.begin(), known.end(), name) != known.end();
-}
-
-void fail_no_dataset(const std::string& source) {
-  const std::string near = nearest(source, all_known());
-  fail(ErrorKind::data, "no such file or folder '", source, "', and no data set of that name",
-       near.empty() ? "" : "; did you mean '" + near + "'?",
-       "; known: digits, mnist, fashion-mnist, shakespeare, sums, or the path of a text, a CSV ",
-       "file, a folder of images or one of texts");
-}
-
-std::vector<std::string> known_datasets() {
-  return {"digits", "mnist", "fashion-mnist"};
 }
 
 fs::path data_folder(const std::string& dir) {

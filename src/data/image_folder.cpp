@@ -210,6 +210,123 @@ void note_unseen_classes(const ImageSet& set, std::vector<std::string>& notes) {
                            unseen.size() == 1 ? "it" : "them"));
 }
 
+/// Sheets of ours, and values of 12 bits in 16.
+void note_odd_kinds(const Findings& findings, std::vector<std::string>& notes) {
+  if (!findings.sheets.empty())
+    notes.push_back(concat(
+        counted(findings.sheets.size(), "picture"),
+        " of ours with several samples, read as one picture each: ", first_names(findings.sheets),
+        " (`genai sample --separate` writes single ones)"));
+  if (!findings.dark.empty())
+    notes.push_back(concat(
+        counted(findings.dark.size(), "picture"), " with at most ", kTwelveBits,
+        " of 65535 in 16 bits, nearly black (12-bit values?): ", first_names(findings.dark)));
+}
+
+/// "cats" of "cats/" and of "cats.zip".
+std::string set_name(const fs::path& folder) {
+  std::error_code ignored;
+  fs::path whole = fs::absolute(folder, ignored).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  return fs::is_directory(folder, ignored) ? whole.filename().string() : whole.stem().string();
+}
+
+void check_class_names(const std::vector<std::string>& classes, const std::string& folder) {
+  for (const std::string& stored : classes) {
+    if (is_utf8(stored)) continue;
+    fail(ErrorKind::data, folder, ": the name of the class '", valid_utf8(stored),
+         "' is not UTF-8; rename its folder");
+  }
+}
+
+/// The pictures of a folder, on their way to a set.
+struct Reading {
+  std::string name;  ///< of the folder, for messages
+  const FolderOptions& options;
+  Extent size;
+  const PictureLayout& layout;
+  std::vector<ReadPicture> pictures{};
+  std::vector<uint64_t> hashes{};  ///< of their paths
+  Findings findings{};
+  bool all_grey = true;
+
+  int64_t channels() const { return options.channels != 0 ? options.channels : all_grey ? 1 : 3; }
+};
+
+void note_picture(const Picture& found, const std::string& path, Findings& findings) {
+  findings.sizes[{found.image.width, found.image.height}].push_back(path);
+  if (!found.alpha.pixels.empty()) {
+    const auto [low, high] = std::ranges::minmax(found.image.pixels);
+    (high - low < kLeastSeen ? findings.blank : findings.transparent).push_back(path);
+  }
+  if (found.samples > 1) findings.sheets.push_back(concat(path, " of ", found.samples));
+  if (found.highest > 0 && found.highest <= kTwelveBits) findings.dark.push_back(path);
+}
+
+/// Each picture is brought to its final size at once: memory holds no originals.
+void read_pictures(Reading& reading, const PictureFiles& files,
+                   const std::vector<std::string>& classes) {
+  const FolderOptions& options = reading.options;
+  const Extent& size = reading.size;
+  std::map<std::string, int64_t> label_of;
+  for (size_t i = 0; i < classes.size(); ++i) label_of[classes[i]] = static_cast<int64_t>(i);
+  for (const PictureEntry& entry : reading.layout.entries) {
+    Picture found;
+    try {
+      found = decode_picture(files.read(entry.path), files.where(entry.path), kMaxPicturePixels,
+                             options.ground);
+    } catch (const Error& error) {
+      reading.findings.failures.push_back(error.what());
+      continue;
+    }
+    note_picture(found, entry.path, reading.findings);
+    Image image = without_false_colour(std::move(found.image));
+    if (options.channels == 1 && image.channels == 3) image = to_grey(image);
+    reading.all_grey = reading.all_grey && image.channels == 1;
+    const auto pixels = static_cast<uint64_t>(size.width * size.height * reading.channels());
+    if ((reading.pictures.size() + 1) * pixels > kMaxSetBytes)
+      fail(ErrorKind::data, reading.name, ": ", reading.layout.entries.size(), " pictures of ",
+           size.width, " x ", size.height,
+           " need more than the limit of 8 GiB of memory; choose a smaller size");
+    const uint64_t hash = path_hash(entry.path);
+    const bool test = reading.layout.splits
+                          ? entry.split == "test"
+                          : static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share;
+    reading.pictures.push_back({resize_to_fit(image, size.width, size.height), test,
+                                entry.label.empty() ? -1 : label_of[entry.label]});
+    reading.hashes.push_back(hash);
+  }
+}
+
+std::string unreadable_text(const Findings& findings) {
+  if (findings.failures.empty()) return "";
+  return concat("could not read ", counted(findings.failures.size(), "picture"), ": ",
+                first_names(findings.failures, "; "));
+}
+
+std::string skipped_text(const PictureLayout& layout) {
+  return concat("skipped ", counted(layout.others.size(), "other file"), ": ",
+                first_names(layout.others), pictures_not_read(layout.others));
+}
+
+/// Both splits have a picture. Throws where there are too few.
+void check_and_split(Reading& reading, const std::string& unreadable) {
+  auto& pictures = reading.pictures;
+  if (pictures.size() < 2)
+    fail(ErrorKind::data, reading.name, ": expected at least 2 readable pictures (", kEndings,
+         "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
+         unreadable.empty() ? "" : "; ", unreadable,
+         reading.layout.others.empty() ? "" : "; " + skipped_text(reading.layout));
+  const int64_t tests = std::ranges::count(pictures, true, &ReadPicture::test);
+  const int64_t trains = static_cast<int64_t>(pictures.size()) - tests;
+  if (reading.layout.splits && (tests == 0 || trains == 0))
+    fail(ErrorKind::data, reading.name, ": expected at least 1 readable picture for ",
+         tests == 0 ? "testing" : "training", ", found 0; ", unreadable);
+  const auto& hashes = reading.hashes;
+  if (tests == 0) pictures[std::ranges::min_element(hashes) - hashes.begin()].test = true;
+  if (trains == 0) pictures[std::ranges::max_element(hashes) - hashes.begin()].test = false;
+}
+
 }  // namespace
 
 LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& shape) {
@@ -251,108 +368,32 @@ LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& sha
 
 ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options) {
   check(options);
-  std::error_code ignored;
-  fs::path whole = fs::absolute(folder, ignored).lexically_normal();
-  if (!whole.has_filename()) whole = whole.parent_path();  // "cats/"
-  const std::string name = folder.string();
   const auto files = open_picture_files(folder);
-  const PictureLayout layout = arrange_pictures(*files, name);
-
-  ImageSet set;
-  set.name = fs::is_directory(folder, ignored) ? whole.filename().string() : whole.stem().string();
-  set.classes = order_classes(layout.entries, options.classes);
-  for (const std::string& stored : set.classes) {
-    if (is_utf8(stored)) continue;
-    fail(ErrorKind::data, name, ": the name of the class '", valid_utf8(stored),
-         "' is not UTF-8; rename its folder");
-  }
-  std::map<std::string, int64_t> label_of;
-  for (size_t i = 0; i < set.classes.size(); ++i)
-    label_of[set.classes[i]] = static_cast<int64_t>(i);
-
+  const PictureLayout layout = arrange_pictures(*files, folder.string());
+  ImageSet set{.name = set_name(folder), .classes = order_classes(layout.entries, options.classes)};
+  check_class_names(set.classes, folder.string());
   Extent size = options.size;
   if (!size.given()) {
     const auto [width, height] = most_frequent_size(*files, layout.entries);
     size = std::min({kDefaultSize, width, height});
   }
-  // Read. Each picture is brought to its final size at once: memory holds no originals.
-  bool all_grey = true;
-  Findings findings;
-  std::vector<ReadPicture> pictures;
-  std::vector<uint64_t> hashes;
-  for (const PictureEntry& entry : layout.entries) {
-    Picture found;
-    try {
-      found = decode_picture(files->read(entry.path), files->where(entry.path), kMaxPicturePixels,
-                             options.ground);
-    } catch (const Error& error) {
-      findings.failures.push_back(error.what());
-      continue;
-    }
-    findings.sizes[{found.image.width, found.image.height}].push_back(entry.path);
-    if (!found.alpha.pixels.empty()) {
-      const auto [low, high] = std::ranges::minmax(found.image.pixels);
-      (high - low < kLeastSeen ? findings.blank : findings.transparent).push_back(entry.path);
-    }
-    if (found.samples > 1) findings.sheets.push_back(concat(entry.path, " of ", found.samples));
-    if (found.highest > 0 && found.highest <= kTwelveBits) findings.dark.push_back(entry.path);
-    Image image = without_false_colour(std::move(found.image));
-    if (options.channels == 1 && image.channels == 3) image = to_grey(image);
-    all_grey = all_grey && image.channels == 1;
-    const int64_t channels = options.channels != 0 ? options.channels : all_grey ? 1 : 3;
-    if ((pictures.size() + 1) * static_cast<uint64_t>(size.width * size.height * channels) >
-        kMaxSetBytes)
-      fail(ErrorKind::data, name, ": ", layout.entries.size(), " pictures of ", size.width, " x ",
-           size.height, " need more than the limit of 8 GiB of memory; choose a smaller size");
-    const int64_t label = entry.label.empty() ? -1 : label_of[entry.label];
-    const uint64_t hash = path_hash(entry.path);
-    const bool test = layout.splits
-                          ? entry.split == "test"
-                          : static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share;
-    pictures.push_back({resize_to_fit(image, size.width, size.height), test, label});
-    hashes.push_back(hash);
-  }
-
-  std::string unreadable, skipped;
-  if (!findings.failures.empty())
-    unreadable = concat("could not read ", counted(findings.failures.size(), "picture"), ": ",
-                        first_names(findings.failures, "; "));
-  if (!layout.others.empty())
-    skipped = concat("skipped ", counted(layout.others.size(), "other file"), ": ",
-                     first_names(layout.others), pictures_not_read(layout.others));
-  if (pictures.size() < 2)
-    fail(ErrorKind::data, name, ": expected at least 2 readable pictures (", kEndings,
-         "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
-         unreadable.empty() ? "" : "; ", unreadable, skipped.empty() ? "" : "; ", skipped);
-
-  const int64_t tests = std::ranges::count(pictures, true, &ReadPicture::test);
-  const int64_t trains = static_cast<int64_t>(pictures.size()) - tests;
-  if (layout.splits && (tests == 0 || trains == 0))
-    fail(ErrorKind::data, name, ": expected at least 1 readable picture for ",
-         tests == 0 ? "testing" : "training", ", found 0; ", unreadable);
-  if (tests == 0) pictures[std::ranges::min_element(hashes) - hashes.begin()].test = true;
-  if (trains == 0) pictures[std::ranges::max_element(hashes) - hashes.begin()].test = false;
+  Reading reading{.name = folder.string(), .options = options, .size = size, .layout = layout};
+  read_pictures(reading, *files, set.classes);
+  const std::string unreadable = unreadable_text(reading.findings);
+  check_and_split(reading, unreadable);
 
   set.notes = layout.notes;
   if (!unreadable.empty()) set.notes.push_back(unreadable);
-  if (!skipped.empty()) set.notes.push_back(skipped);
-  note_sizes(findings, size, set.notes);
-  note_transparency(findings, options.ground, set.notes);
-  if (!findings.sheets.empty())
-    set.notes.push_back(concat(
-        counted(findings.sheets.size(), "picture"),
-        " of ours with several samples, read as one picture each: ", first_names(findings.sheets),
-        " (`genai sample --separate` writes single ones)"));
-  if (!findings.dark.empty())
-    set.notes.push_back(concat(
-        counted(findings.dark.size(), "picture"), " with at most ", kTwelveBits,
-        " of 65535 in 16 bits, nearly black (12-bit values?): ", first_names(findings.dark)));
-  const int64_t channels = options.channels != 0 ? options.channels : all_grey ? 1 : 3;
-  set.train = pack(pictures, false, size, channels);
-  set.test = pack(pictures, true, size, channels);
+  if (!layout.others.empty()) set.notes.push_back(skipped_text(layout));
+  note_sizes(reading.findings, size, set.notes);
+  note_transparency(reading.findings, options.ground, set.notes);
+  note_odd_kinds(reading.findings, set.notes);
+  const int64_t channels = reading.channels();
+  set.train = pack(reading.pictures, false, size, channels);
+  set.test = pack(reading.pictures, true, size, channels);
   note_unseen_classes(set, set.notes);
-  if (pictures.size() < kSmallSet)
-    set.notes.push_back(concat("only ", pictures.size(),
+  if (reading.pictures.size() < kSmallSet)
+    set.notes.push_back(concat("only ", reading.pictures.size(),
                                " pictures: a model will learn them by "
                                "heart rather than what they share"));
   std::string identity = "genai image folder 1\n";

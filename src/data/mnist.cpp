@@ -83,10 +83,10 @@ std::string fingerprint_of(const IdxSource& source) {
 
 /// Is it a file of another set that is known?
 bool is_of_another(const std::string& hash, const IdxSource& source) {
-  for (const IdxSource* other : {&mnist_source(), &fashion_mnist_source()}) {
-    if (other->name == source.name) continue;
+  for (const IdxSource& other : idx_sources()) {
+    if (other.name == source.name) continue;
     for (const IdxFile* file :
-         {&other->train_images, &other->train_labels, &other->test_images, &other->test_labels})
+         {&other.train_images, &other.train_labels, &other.test_images, &other.test_labels})
       if (file->sha256 == hash) return true;
   }
   return false;
@@ -235,69 +235,59 @@ ImageSet load_idx_folder(const fs::path& folder) {
   if (whole.filename() == "raw") whole = whole.parent_path();
   set.name = whole.filename().string();
   set.fingerprint = sha256(hashes);
-  for (const IdxSource* source : {&mnist_source(), &fashion_mnist_source()}) {
-    if (set.fingerprint != fingerprint_of(*source)) continue;
-    set.name = source->name;
-    set.classes = source->classes;
+  for (const IdxSource& source : idx_sources()) {
+    if (set.fingerprint != fingerprint_of(source)) continue;
+    set.name = source.name;
+    set.classes = source.classes;
   }
   return set;
 }
 
-const IdxSource& mnist_source() {
-  static const IdxSource source = {
-      "mnist",
-      {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-      {"https://ossci-datasets.s3.amazonaws.com/mnist/",
-       "https://storage.googleapis.com/cvdf-datasets/mnist/"},
-      {"MNIST/raw"},
-      {"train-images-idx3-ubyte", 47040016,
-       "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9912422,
-       "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
-      {"train-labels-idx1-ubyte", 60008,
-       "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 28881,
-       "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
-      {"t10k-images-idx3-ubyte", 7840016,
-       "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 1648877,
-       "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
-      {"t10k-labels-idx1-ubyte", 10008,
-       "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4542,
-       "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
-      "use `--data digits` (built in) or `--data fashion-mnist`"};
-  return source;
-}
-
-// The packed sums belong to the files of the project's own server (and its GitHub repository);
-// Debian's package holds the same deflate streams without names and times in their gzip headers.
-const IdxSource& fashion_mnist_source() {
-  static const IdxSource source = {
-      "fashion-mnist",
-      {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-       "Ankle boot"},
-      {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-       "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"},
-      {"/usr/share/datasets/fashion-mnist", "FashionMNIST/raw"},
-      {"train-images-idx3-ubyte", 47040016,
-       "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 26421880,
-       "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
-      {"train-labels-idx1-ubyte", 60008,
-       "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 29515,
-       "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
-      {"t10k-images-idx3-ubyte", 7840016,
-       "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 4422102,
-       "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"},
-      {"t10k-labels-idx1-ubyte", 10008,
-       "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 5148,
-       "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
-      "install Debian's package dataset-fashion-mnist, or use `--data digits` (built in)"};
-  return source;
-}
-
-ImageSet load_mnist(const fs::path& data_dir, const FetchOptions& options) {
-  return load_idx_set(mnist_source(), data_dir, options);
-}
-
-ImageSet load_fashion_mnist(const fs::path& data_dir, const FetchOptions& options) {
-  return load_idx_set(fashion_mnist_source(), data_dir, options);
+// The packed sums of Fashion-MNIST belong to the files of the project's own server (and its GitHub
+// repository); Debian's package holds the same deflate streams without names and times in their
+// gzip headers.
+const std::vector<IdxSource>& idx_sources() {
+  static const std::vector<IdxSource> all = {
+      {"mnist",
+       "handwritten digits, 28x28 grey, 60,000 + 10,000",
+       {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+       {"https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/"},
+       {"MNIST/raw"},
+       {"train-images-idx3-ubyte", 47040016,
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9912422,
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
+       {"train-labels-idx1-ubyte", 60008,
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 28881,
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
+       {"t10k-images-idx3-ubyte", 7840016,
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 1648877,
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
+       {"t10k-labels-idx1-ubyte", 10008,
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4542,
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
+       "use `--data digits` (built in) or `--data fashion-mnist`"},
+      {"fashion-mnist",
+       "clothes, 28x28 grey, 60,000 + 10,000",
+       {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot"},
+       {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"},
+       {"/usr/share/datasets/fashion-mnist", "FashionMNIST/raw"},
+       {"train-images-idx3-ubyte", 47040016,
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 26421880,
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
+       {"train-labels-idx1-ubyte", 60008,
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 29515,
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
+       {"t10k-images-idx3-ubyte", 7840016,
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 4422102,
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"},
+       {"t10k-labels-idx1-ubyte", 10008,
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 5148,
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
+       "install Debian's package dataset-fashion-mnist, or use `--data digits` (built in)"}};
+  return all;
 }
 
 }  // namespace genai

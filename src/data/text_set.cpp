@@ -8,6 +8,7 @@
 #include "genai/base/error.h"
 #include "genai/base/picture.h"
 #include "genai/core/device.h"
+#include "genai/data/known_sets.h"
 #include "genai/data/series.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_file.h"
@@ -109,9 +110,7 @@ Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device
 }  // namespace
 
 bool is_text_source(const std::string& source) {
-  const auto known = known_texts();
-  if (std::find(known.begin(), known.end(), source) != known.end()) return true;
-  if (is_known_dataset(source)) return false;
+  if (const KnownSet* known = find_known_set(source)) return known->text != nullptr;
   std::error_code error;
   if (fs::is_directory(source, error)) return is_text_folder(source);
   if (!fs::exists(source, error)) fail_no_dataset(source);

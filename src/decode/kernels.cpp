@@ -192,7 +192,7 @@ void Matrix::pack_bytes(const float* weight) {
       uint8_t* to = bytes_.data() + (o / kPanel * groups + g) * kGroupBytes;
       for (int64_t k = 0; k < count; ++k) {
         to[k / 4 * 4 * kPanel + o % kPanel * 4 + k % 4] =
-            static_cast<uint8_t>(kZero + std::lrint(from[k] * inverse));
+            static_cast<uint8_t>(kZeroPoint + std::lrint(from[k] * inverse));
       }
       const int64_t i = o % kPanel;
       const auto half = static_cast<uint16_t>(bits >> 16);
@@ -201,7 +201,7 @@ void Matrix::pack_bytes(const float* weight) {
   }
 }
 
-Multiplier::Multiplier(int64_t widest, WeightFormat format, int threads)
+Matmul::Matmul(int64_t widest, WeightFormat format, int threads)
     : kernels_(best_kernels()), format_(format) {
   const int64_t size = kMostRows * padded(widest);
   for (int i = 0; i < threads; ++i) {
@@ -214,8 +214,8 @@ Multiplier::Multiplier(int64_t widest, WeightFormat format, int threads)
   }
 }
 
-void Multiplier::multiply(const Worker& worker, const Matrix& matrix, const Operand& x,
-                          const float* bias, float* out, int64_t out_stride, bool add) const {
+void Matmul::multiply(const Worker& worker, const Matrix& matrix, const Operand& x,
+                      const float* bias, float* out, int64_t out_stride, bool add) const {
   const auto [first, last] = worker.slice(padded(matrix.out, kPanel) / kPanel);
   if (first == last) return;
   const Product product{

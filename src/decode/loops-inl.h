@@ -70,8 +70,8 @@ void rotate(float* x, const float* cosine, const float* sine, int64_t head) {
 // Attention. --------------------------------------------------------------------------------------
 
 template <class T>
-GENAI_INLINE void remember_as(const Memory& m, int64_t head, int64_t place, const float* key,
-                              const float* value) {
+GENAI_INLINE void append_as(const KvCache& m, int64_t head, int64_t place, const float* key,
+                            const float* value) {
   T* keys = static_cast<T*>(m.keys) + place / kBlock * kBlock * head;
   T* values = static_cast<T*>(m.values) + place * padded(head, kHeadPad);
   for (int64_t d = 0; d < head; ++d) {
@@ -80,9 +80,9 @@ GENAI_INLINE void remember_as(const Memory& m, int64_t head, int64_t place, cons
   }
 }
 
-void remember(const Memory& m, int64_t head, int64_t place, const float* key, const float* value) {
-  if (m.format == WeightFormat::float32) return remember_as<float>(m, head, place, key, value);
-  remember_as<uint16_t>(m, head, place, key, value);
+void append(const KvCache& m, int64_t head, int64_t place, const float* key, const float* value) {
+  if (m.format == WeightFormat::float32) return append_as<float>(m, head, place, key, value);
+  append_as<uint16_t>(m, head, place, key, value);
 }
 
 /// The mean of Parts x 16 columns of the values, even and odd places apart.
@@ -161,7 +161,7 @@ GENAI_INLINE float weigh(const Attention& a) {
 
 template <class T>
 GENAI_INLINE void attend_to(const Attention& a) {
-  const T* keys = static_cast<const T*>(a.memory.keys);
+  const T* keys = static_cast<const T*>(a.cache.keys);
   const int64_t places = padded(a.count, kBlock);
   int64_t scored = 0;
   for (; scored + 2 * kBlock <= places; scored += 2 * kBlock) score<2>(a, keys, scored);
@@ -170,7 +170,7 @@ GENAI_INLINE void attend_to(const Attention& a) {
   const int64_t stride = padded(a.head, kHeadPad);
   alignas(64) float out[2 * kHeadPad];
   for (int64_t d = 0; d < a.head; d += 2 * kHeadPad) {
-    const T* values = static_cast<const T*>(a.memory.values) + d;
+    const T* values = static_cast<const T*>(a.cache.values) + d;
     if (a.head - d > kHeadPad) {
       mix<2>(a, values, stride, scale, out);
     } else {
@@ -181,7 +181,7 @@ GENAI_INLINE void attend_to(const Attention& a) {
 }
 
 void attend(const Attention& a) {
-  if (a.memory.format == WeightFormat::float32) return attend_to<float>(a);
+  if (a.cache.format == WeightFormat::float32) return attend_to<float>(a);
   attend_to<uint16_t>(a);
 }
 
@@ -261,5 +261,5 @@ void soft_cap(float* x, int64_t width, float cap) {
   }
 }
 
-constexpr Kernels kTable = {kName,    multiply, quantize, layer_norm, rms_norm, rotate,
-                            remember, attend,   activate, cell,       soft_cap};
+constexpr Kernels kTable = {kName,  multiply, quantize, layer_norm, rms_norm, rotate,
+                            append, attend,   activate, cell,       soft_cap};

@@ -163,6 +163,6 @@ void quantize(const float* x, int64_t width, int8_t* quantized, float* scales, i
     int32_t sum = 0;
 #pragma GCC unroll 8
     for (int i = 0; i < kLanes; ++i) sum += sums[i];
-    *offsets++ = -kZero * sum;
+    *offsets++ = -kZeroPoint * sum;
   }
 }

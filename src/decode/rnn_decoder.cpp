@@ -33,7 +33,7 @@ class RnnDecoder : public decode::StreamDecoder {
         shape_(shape),
         stride_(padded(shape.width)),
         gate_stride_(padded(gates_of(shape.cell) * shape.width)),
-        multiplier_(std::max(shape.width, shape.embedding), reader.format(), this->threads()),
+        matmul_(std::max(shape.width, shape.embedding), reader.format(), this->threads()),
         seen_(static_cast<size_t>(streams)),
         waves_(decode::kMostRows) {
     const int64_t gates = gates_of(shape.cell) * shape.width;
@@ -82,9 +82,9 @@ class RnnDecoder : public decode::StreamDecoder {
     for (size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
       const int64_t width = i == 0 ? shape_.embedding : shape_.width;
-      const Operand x = multiplier_.take(worker, count, width, x_.data(), padded(width));
-      multiplier_.multiply(worker, layer.input, x, layer.input_bias.data(), input_gates_.data(),
-                           gate_stride_);
+      const Operand x = matmul_.take(worker, count, width, x_.data(), padded(width));
+      matmul_.multiply(worker, layer.input, x, layer.input_bias.data(), input_gates_.data(),
+                       gate_stride_);
       worker.barrier();
       for (const std::vector<size_t>& wave : waves_) {
         if (!wave.empty()) step(worker, rows, i, wave);
@@ -109,23 +109,23 @@ class RnnDecoder : public decode::StreamDecoder {
   void step(Worker& worker, std::span<const Row> rows, size_t layer,
             const std::vector<size_t>& wave) {
     const auto count = static_cast<int64_t>(wave.size());
-    const Operand before = multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+    const Operand before = matmul_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
       std::copy_n(state(h_, layer, rows[wave[static_cast<size_t>(i)]].stream), stride_, to);
     });
-    multiplier_.multiply(worker, layers_[layer].state, before, layers_[layer].state_bias.data(),
-                         state_gates_.data(), gate_stride_);
+    matmul_.multiply(worker, layers_[layer].state, before, layers_[layer].state_bias.data(),
+                     state_gates_.data(), gate_stride_);
     worker.barrier();
     const auto [first, last] = worker.slice(count);
     for (int64_t i = first; i < last; ++i) {
       const size_t r = wave[static_cast<size_t>(i)];
       const auto row = static_cast<int64_t>(r);
       float* h = state(h_, layer, rows[r].stream);
-      multiplier_.kernels().cell(shape_.cell,
-                                 {.input = input_gates_.at(row * gate_stride_),
-                                  .state = state_gates_.at(i * gate_stride_),
-                                  .width = shape_.width,
-                                  .h = h,
-                                  .c = c_.data() ? state(c_, layer, rows[r].stream) : nullptr});
+      matmul_.kernels().cell(shape_.cell,
+                             {.input = input_gates_.at(row * gate_stride_),
+                              .state = state_gates_.at(i * gate_stride_),
+                              .width = shape_.width,
+                              .h = h,
+                              .c = c_.data() ? state(c_, layer, rows[r].stream) : nullptr});
       std::copy_n(h, stride_, x_.at(row * stride_));  // in the place of the layer's inputs
     }
     worker.barrier();
@@ -138,11 +138,11 @@ class RnnDecoder : public decode::StreamDecoder {
       if (logits[r]) wanted[static_cast<size_t>(count++)] = static_cast<int64_t>(r);
     }
     if (count == 0) return;
-    const Operand x = multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+    const Operand x = matmul_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
       std::copy_n(x_.at(wanted[static_cast<size_t>(i)] * stride_), stride_, to);
     });
     const int64_t stride = padded(shape_.vocabulary);
-    multiplier_.multiply(worker, head_, x, head_bias_.data(), logits_.data(), stride);
+    matmul_.multiply(worker, head_, x, head_bias_.data(), logits_.data(), stride);
     worker.barrier();
     const auto [first, last] = worker.slice(count);
     for (int64_t i = first; i < last; ++i) {
@@ -167,7 +167,7 @@ class RnnDecoder : public decode::StreamDecoder {
 
   RnnShape shape_;
   int64_t stride_, gate_stride_;
-  decode::Multiplier multiplier_;
+  decode::Matmul matmul_;
   Buffer<float> tokens_;  // [V, padded(embedding)]
   std::vector<Layer> layers_;
   Matrix head_;

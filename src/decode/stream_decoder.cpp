@@ -8,18 +8,18 @@
 namespace genai::decode {
 
 std::span<const float> WeightReader::numbers(const std::string& name, int64_t rows, int64_t columns,
-                                             Part part) const {
+                                             Chunk chunk) const {
   const auto found = weights_(name);
   const int64_t size = rows * columns;
-  if (static_cast<int64_t>(found.size()) != part.of * size) {
-    fail(ErrorKind::data, "weight '", name, "': expected ", part.of * rows, " x ", columns, " = ",
-         part.of * size, " numbers, found ", found.size());
+  if (static_cast<int64_t>(found.size()) != chunk.of * size) {
+    fail(ErrorKind::data, "weight '", name, "': expected ", chunk.of * rows, " x ", columns, " = ",
+         chunk.of * size, " numbers, found ", found.size());
   }
-  return found.subspan(static_cast<size_t>(part.number * size), static_cast<size_t>(size));
+  return found.subspan(static_cast<size_t>(chunk.number * size), static_cast<size_t>(size));
 }
 
-Matrix WeightReader::matrix(const std::string& name, int64_t out, int64_t in, Part part) const {
-  return Matrix(numbers(name, out, in, part), out, in, format_);
+Matrix WeightReader::matrix(const std::string& name, int64_t out, int64_t in, Chunk chunk) const {
+  return Matrix(numbers(name, out, in, chunk), out, in, format_);
 }
 
 Buffer<float> WeightReader::table(const std::string& name, int64_t rows, int64_t columns) const {
@@ -31,8 +31,8 @@ Buffer<float> WeightReader::table(const std::string& name, int64_t rows, int64_t
   return to;
 }
 
-Buffer<float> WeightReader::vector(const std::string& name, int64_t size, Part part) const {
-  const auto from = numbers(name, 1, size, part);
+Buffer<float> WeightReader::vector(const std::string& name, int64_t size, Chunk chunk) const {
+  const auto from = numbers(name, 1, size, chunk);
   Buffer<float> to(padded(size));
   std::copy_n(from.data(), size, to.data());
   return to;
@@ -90,19 +90,19 @@ void StreamDecoder::run(std::span<const Row> rows, std::span<float> logits, bool
   std::array<int64_t, kMostRows> places;
   std::array<float*, kMostRows> targets;
   for (size_t first = 0; first < rows.size(); first += kMostRows) {
-    const auto part = rows.subspan(first, std::min<size_t>(kMostRows, rows.size() - first));
-    for (size_t i = 0; i < part.size(); ++i) {
-      Stream& s = streams_[static_cast<size_t>(part[i].stream)];
+    const auto chunk = rows.subspan(first, std::min<size_t>(kMostRows, rows.size() - first));
+    for (size_t i = 0; i < chunk.size(); ++i) {
+      Stream& s = streams_[static_cast<size_t>(chunk[i].stream)];
       places[i] = s.length++;
       const auto row = static_cast<int64_t>(first + i);
       const int64_t slot = last_only ? s.slot : row;
       const bool wanted = !last_only || s.last == row;
       targets[i] = wanted ? logits.data() + slot * vocabulary_ : nullptr;
     }
-    const auto before = std::span<const int64_t>(places).first(part.size());
-    begin(part, before);
-    team_.run(cost() * static_cast<int64_t>(part.size()), [&](Worker& worker) {
-      advance(worker, part, before, std::span(targets).first(part.size()));
+    const auto before = std::span<const int64_t>(places).first(chunk.size());
+    begin(chunk, before);
+    team_.run(cost() * static_cast<int64_t>(chunk.size()), [&](Worker& worker) {
+      advance(worker, chunk, before, std::span(targets).first(chunk.size()));
     });
   }
 }

@@ -12,8 +12,8 @@
 namespace genai {
 namespace {
 
-using decode::Buffer, decode::kPanel, decode::Matrix, decode::Operand, decode::padded, decode::Part,
-    decode::Worker;
+using decode::Buffer, decode::kPanel, decode::Matrix, decode::Operand, decode::padded,
+    decode::Chunk, decode::Worker;
 
 constexpr float kHeadEpsilon = 1e-6f;  // of normed queries and keys
 
@@ -35,8 +35,8 @@ class TransformerDecoder : public decode::StreamDecoder {
                      const decode::WeightReader& reader, int threads)
       : StreamDecoder(shape.vocabulary, shape.context, streams, threads),
         shape_(shape),
-        multiplier_(std::max(shape.width, shape.hidden), reader.format(), this->threads()),
-        kernels_(multiplier_.kernels()),
+        matmul_(std::max(shape.width, shape.hidden), reader.format(), this->threads()),
+        kernels_(matmul_.kernels()),
         places_(padded(shape.context, decode::kBlock)),
         format_(reader.format()),
         number_size_(format_ == WeightFormat::float32 ? 4 : 2),
@@ -81,15 +81,15 @@ class TransformerDecoder : public decode::StreamDecoder {
       if (s.norm == NormKind::layer && s.bias) n.bias = reader.vector(name + ".bias", s.width);
       return n;
     };
-    const auto linear = [&](const std::string& name, int64_t out, int64_t in, Part part = {}) {
-      Linear l{.weight = reader.matrix(name + ".weight", out, in, part), .bias = {}};
-      if (s.bias) l.bias = reader.vector(name + ".bias", out, part);
+    const auto linear = [&](const std::string& name, int64_t out, int64_t in, Chunk chunk = {}) {
+      Linear l{.weight = reader.matrix(name + ".weight", out, in, chunk), .bias = {}};
+      if (s.bias) l.bias = reader.vector(name + ".bias", out, chunk);
       return l;
     };
     const bool gated = s.mlp == MlpKind::swiglu;
-    const Part gates{.number = 0, .of = 2}, ups = gated ? Part{.number = 1, .of = 2} : Part{};
+    const Chunk gates{.number = 0, .of = 2}, ups = gated ? Chunk{.number = 1, .of = 2} : Chunk{};
     tokens_ = reader.table("tokens.weight", s.vocabulary, s.width);
-    if (s.pairs) pairs_ = reader.table("pairs.weight", s.vocabulary * s.vocabulary, s.width);
+    if (s.bigrams) bigrams_ = reader.table("pairs.weight", s.vocabulary * s.vocabulary, s.width);
     if (s.positions == Positions::learned) {
       positions_ = reader.table("positions.weight", s.context, s.width);
     }
@@ -134,7 +134,7 @@ class TransformerDecoder : public decode::StreamDecoder {
   }
 
   int64_t value_stride() const { return padded(shape_.head(), decode::kHeadPad); }
-  decode::Memory memory(int64_t stream, int64_t layer, int64_t head) const {
+  decode::KvCache cache(int64_t stream, int64_t layer, int64_t head) const {
     const int64_t number = (stream * shape_.layers + layer) * shape_.kv_heads + head;
     return {.format = format_,
             .keys = keys_.at(number * key_size_),
@@ -172,9 +172,9 @@ class TransformerDecoder : public decode::StreamDecoder {
     const float* token = tokens_.at(row.token * x_.stride);
     std::copy_n(token, shape_.width, x);
     int32_t& last = last_token_[static_cast<size_t>(row.stream)];
-    if (shape_.pairs) {
+    if (shape_.bigrams) {
       const int64_t before = place > 0 ? last : row.token;
-      add(pairs_.at((before * shape_.vocabulary + row.token) * x_.stride), x);
+      add(bigrams_.at((before * shape_.vocabulary + row.token) * x_.stride), x);
     }
     if (shape_.positions == Positions::learned) add(positions_.at(place * x_.stride), x);
     last = row.token;
@@ -193,18 +193,18 @@ class TransformerDecoder : public decode::StreamDecoder {
   }
 
   Operand normed(Worker& worker, const Norm& norm, int64_t count) {
-    return multiplier_.make(worker, count, shape_.width,
-                            [&](int64_t r, float* to) { normalize(norm, x_.row(r), to); });
+    return matmul_.make(worker, count, shape_.width,
+                        [&](int64_t r, float* to) { normalize(norm, x_.row(r), to); });
   }
 
   Operand take(Worker& worker, const Rows& x, int64_t count, int64_t width) {
-    return multiplier_.take(worker, count, width, x.numbers.data(), x.stride);
+    return matmul_.take(worker, count, width, x.numbers.data(), x.stride);
   }
 
   void multiply(const Worker& worker, const Linear& linear, const Operand& x, const Rows& out,
                 bool add = false) const {
-    multiplier_.multiply(worker, linear.weight, x, linear.bias.data(), out.numbers.data(),
-                         out.stride, add);
+    matmul_.multiply(worker, linear.weight, x, linear.bias.data(), out.numbers.data(), out.stride,
+                     add);
   }
 
   /// Queries, keys and values of one row and head of keys: turned, and kept.
@@ -225,7 +225,7 @@ class TransformerDecoder : public decode::StreamDecoder {
     }
     float* key = qkv + (heads + kv_head) * head;
     turn(key);
-    kernels_.remember(memory(stream, layer, kv_head), head, at, key, key + shape_.kv_heads * head);
+    kernels_.append(cache(stream, layer, kv_head), head, at, key, key + shape_.kv_heads * head);
   }
 
   /// A worker has its heads of keys, of one row without a barrier in between.
@@ -243,7 +243,7 @@ class TransformerDecoder : public decode::StreamDecoder {
       const int64_t row = i / shape_.heads, h = i % shape_.heads;
       const auto r = static_cast<size_t>(row);
       kernels_.attend({.q = qkv_.row(row) + h * head,
-                       .memory = memory(rows[r].stream, layer, h / shared),
+                       .cache = cache(rows[r].stream, layer, h / shared),
                        .head = head,
                        .count = places[r] + 1,
                        .scores = scores_.at(worker.number() * places_),
@@ -271,10 +271,10 @@ class TransformerDecoder : public decode::StreamDecoder {
       if (logits[r]) wanted[static_cast<size_t>(count++)] = static_cast<int64_t>(r);
     }
     if (count == 0) return;
-    const Operand x = multiplier_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
+    const Operand x = matmul_.make(worker, count, shape_.width, [&](int64_t i, float* to) {
       normalize(norm_, x_.row(wanted[static_cast<size_t>(i)]), to);
     });
-    multiplier_.multiply(worker, head_, x, nullptr, logits_.numbers.data(), logits_.stride);
+    matmul_.multiply(worker, head_, x, nullptr, logits_.numbers.data(), logits_.stride);
     worker.barrier();
     const auto [first, last] = worker.slice(count);
     for (int64_t i = first; i < last; ++i) {
@@ -292,7 +292,7 @@ class TransformerDecoder : public decode::StreamDecoder {
     const int64_t count = length(from);
     const auto bytes = [&](int64_t n) { return static_cast<size_t>(n * number_size_); };
     for (int64_t i = 0; i < shape_.layers * shape_.kv_heads; ++i) {
-      const decode::Memory source = memory(from, 0, i), target = memory(to, 0, i);
+      const decode::KvCache source = cache(from, 0, i), target = cache(to, 0, i);
       std::memcpy(target.keys, source.keys, bytes(padded(count, decode::kBlock) * shape_.head()));
       std::memcpy(target.values, source.values, bytes(count * value_stride()));
     }
@@ -300,9 +300,9 @@ class TransformerDecoder : public decode::StreamDecoder {
   }
 
   TransformerShape shape_;
-  decode::Multiplier multiplier_;
+  decode::Matmul matmul_;
   const decode::Kernels& kernels_;
-  Buffer<float> tokens_, pairs_, positions_;  // [.., padded(width)]
+  Buffer<float> tokens_, bigrams_, positions_;  // [.., padded(width)]
   std::vector<Block> blocks_;
   Norm norm_;
   Matrix head_;

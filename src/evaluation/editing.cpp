@@ -22,6 +22,104 @@ Tensor psnr(const Tensor& found, const Tensor& wanted) {
   return -10 * error.clamp_min(1e-6).log10();
 }
 
+/// The pictures that are edited, and what is measured of them.
+class EditingMeasurement {
+ public:
+  EditingMeasurement(const LoadedModel& loaded, const Dataset& data, const Extractor& extractor,
+                     int64_t count, Evaluation& into)
+      : loaded_(loaded),
+        extractor_(extractor),
+        info_(loaded.manifest.data),
+        pictures_(data.test.images.narrow(0, 0, count)),
+        labels_(data.test.labels.narrow(0, 0, count)),
+        protocol_(concat("@", data.info.source, "-test", count, "/", extractor.name())),
+        into_(into),
+        shown_{pictures_} {
+    real_ = correct(pictures_).to(at::kDouble).mean().item<double>();
+  }
+
+  /// The lower half is made anew.
+  void inpaint() {
+    const int64_t half = info_.height / 2;
+    Tensor mask = at::zeros({info_.height, info_.width}, at::kByte);
+    mask.narrow(0, half, half).fill_(255);
+    const Tensor halves = pictures_.masked_fill(mask.gt(0), 0);
+    const Tensor filled = edit_pixels(loaded_, {.edit = Edit::inpaint}, 1, halves, {}, mask);
+    add("inpaint_accuracy", correct(filled), "", Better::higher, real_);
+    add("inpaint_accuracy_of_halves", correct(halves), "", Better::neither);
+    add("inpaint_kept", filled.eq(pictures_).narrow(2, 0, half).flatten(1).to(at::kDouble).mean(1),
+        "", Better::higher);
+    shown_.insert(shown_.end(), {halves, filled});
+  }
+
+  /// From half the size.
+  void upscale() {
+    const Tensor small = quantized(at::avg_pool2d(to_unit(pictures_), 2));
+    const Tensor large = edit_pixels(loaded_, {.edit = Edit::upscale}, 1, small);
+    const Tensor bicubic = quantized(at::upsample_bicubic2d(
+        to_unit(small), {info_.height, info_.width}, /*align_corners=*/false));
+    add("upscale_psnr", psnr(large, pictures_), "dB", Better::higher);
+    add("upscale_psnr_of_bicubic", psnr(bicubic, pictures_), "dB", Better::neither);
+    add("upscale_accuracy", correct(large), "", Better::higher, real_);
+    add("upscale_accuracy_of_bicubic", correct(bicubic), "", Better::neither);
+    shown_.insert(shown_.end(), {bicubic, large});
+  }
+
+  void vary() {
+    for (const double strength : kStrengths) {
+      const Tensor varied =
+          edit_pixels(loaded_, {.edit = Edit::vary, .strength = strength}, 1, pictures_);
+      const Tensor distance =
+          (to_unit(varied) - to_unit(pictures_)).square().flatten(1).mean(1).sqrt();
+      add(concat("vary", strength, "_accuracy"), correct(varied), "", Better::neither, real_);
+      add(concat("vary", strength, "_distance"), distance, "", Better::neither);
+      shown_.push_back(varied);
+    }
+  }
+
+  /// Each with the one before it.
+  void blend() {
+    const Tensor others = pictures_.roll(1, 0);
+    const Tensor blended =
+        edit_pixels(loaded_, {.edit = Edit::blend}, 3, pictures_, others)
+            .view({pictures_.size(0), 3, info_.channels, info_.height, info_.width});
+    const Tensor ends =
+        (psnr(blended.select(1, 0), pictures_) + psnr(blended.select(1, 2), others)) / 2;
+    const Tensor middle = extractor_.judge(blended.select(1, 1)).classes;
+    add("blend_psnr", ends, "dB", Better::higher);
+    add("blend_accuracy", middle.eq(labels_) | middle.eq(labels_.roll(1)), "", Better::higher);
+    shown_.insert(shown_.end(), {others, blended.select(1, 1)});
+  }
+
+  void draw() {
+    const int64_t columns = std::min(kShown, pictures_.size(0));
+    std::vector<Tensor> rows;
+    for (const Tensor& row : shown_) rows.push_back(row.narrow(0, 0, columns));
+    into_.pictures["editing"] = encode_png(
+        scale_up(grid(to_images(at::cat(rows)), static_cast<int64_t>(rows.size()), columns), 2));
+    into_.notes.push_back(
+        "picture editing: original, halved, inpainted, bicubic, upscaled, varied by 0.3, "
+        "0.5 and 0.7, the other, the middle between both");
+  }
+
+ private:
+  Tensor correct(const Tensor& found) const { return extractor_.judge(found).classes.eq(labels_); }
+  void add(const std::string& name, const Tensor& items, const std::string& unit, Better better,
+           std::optional<double> real = {}) {
+    into_.metrics.push_back(mean_metric(name + protocol_, items, unit, better));
+    into_.metrics.back().real = real;
+  }
+
+  const LoadedModel& loaded_;
+  const Extractor& extractor_;
+  const DataInfo& info_;
+  Tensor pictures_, labels_;
+  std::string protocol_;
+  double real_ = 0;  // the accuracy on the pictures themselves
+  Evaluation& into_;
+  std::vector<Tensor> shown_;
+};
+
 }  // namespace
 
 void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extractor& extractor,
@@ -32,76 +130,19 @@ void measure_editing(const LoadedModel& loaded, const Dataset& data, const Extra
     fail(ErrorKind::usage, "evaluate --only editing halves images, which these of ", info.width,
          "x", info.height, " cannot be");
   }
-  const int64_t count = std::min(images, data.test.size());
-  const Tensor pictures = data.test.images.narrow(0, 0, count);
-  const Tensor labels = data.test.labels.narrow(0, 0, count);
-  const std::string protocol = concat("@", data.info.source, "-test", count, "/", extractor.name());
   const auto tell = [&](const char* stage, double done) {
     if (progress) progress(stage, done);
   };
-  const auto correct = [&](const Tensor& found) {
-    return extractor.judge(found).classes.eq(labels);
-  };
-  const auto add = [&](const std::string& name, const Tensor& items, const std::string& unit,
-                       Better better, std::optional<double> real = {}) {
-    into.metrics.push_back(mean_metric(name + protocol, items, unit, better));
-    into.metrics.back().real = real;
-  };
-  const double real = correct(pictures).to(at::kDouble).mean().item<double>();
-
+  EditingMeasurement measurement(loaded, data, extractor, std::min(images, data.test.size()), into);
   tell("inpainting", 0);
-  const int64_t half = info.height / 2;
-  Tensor mask = at::zeros({info.height, info.width}, at::kByte);
-  mask.narrow(0, half, half).fill_(255);
-  const Tensor halves = pictures.masked_fill(mask.gt(0), 0);
-  const Tensor filled = edit_pixels(loaded, {.edit = Edit::inpaint}, 1, halves, {}, mask);
-  add("inpaint_accuracy", correct(filled), "", Better::higher, real);
-  add("inpaint_accuracy_of_halves", correct(halves), "", Better::neither);
-  add("inpaint_kept", filled.eq(pictures).narrow(2, 0, half).flatten(1).to(at::kDouble).mean(1), "",
-      Better::higher);
-
+  measurement.inpaint();
   tell("upscaling", 0.4);
-  const Tensor small = quantized(at::avg_pool2d(to_unit(pictures), 2));
-  const Tensor large = edit_pixels(loaded, {.edit = Edit::upscale}, 1, small);
-  const Tensor bicubic = quantized(
-      at::upsample_bicubic2d(to_unit(small), {info.height, info.width}, /*align_corners=*/false));
-  add("upscale_psnr", psnr(large, pictures), "dB", Better::higher);
-  add("upscale_psnr_of_bicubic", psnr(bicubic, pictures), "dB", Better::neither);
-  add("upscale_accuracy", correct(large), "", Better::higher, real);
-  add("upscale_accuracy_of_bicubic", correct(bicubic), "", Better::neither);
-
+  measurement.upscale();
   tell("varying", 0.7);
-  std::vector<Tensor> shown{pictures, halves, filled, bicubic, large};
-  for (const double strength : kStrengths) {
-    const Tensor varied =
-        edit_pixels(loaded, {.edit = Edit::vary, .strength = strength}, 1, pictures);
-    const Tensor distance =
-        (to_unit(varied) - to_unit(pictures)).square().flatten(1).mean(1).sqrt();
-    add(concat("vary", strength, "_accuracy"), correct(varied), "", Better::neither, real);
-    add(concat("vary", strength, "_distance"), distance, "", Better::neither);
-    shown.push_back(varied);
-  }
-
+  measurement.vary();
   tell("blending", 0.9);
-  const Tensor others = pictures.roll(1, 0);
-  const Tensor blended = edit_pixels(loaded, {.edit = Edit::blend}, 3, pictures, others)
-                             .view({count, 3, info.channels, info.height, info.width});
-  const Tensor ends =
-      (psnr(blended.select(1, 0), pictures) + psnr(blended.select(1, 2), others)) / 2;
-  const Tensor middle = extractor.judge(blended.select(1, 1)).classes;
-  add("blend_psnr", ends, "dB", Better::higher);
-  add("blend_accuracy", middle.eq(labels) | middle.eq(labels.roll(1)), "", Better::higher);
-  shown.push_back(others);
-  shown.push_back(blended.select(1, 1));
-
-  const int64_t columns = std::min(kShown, count);
-  std::vector<Tensor> rows;
-  for (const Tensor& row : shown) rows.push_back(row.narrow(0, 0, columns));
-  into.pictures["editing"] = encode_png(
-      scale_up(grid(to_images(at::cat(rows)), static_cast<int64_t>(rows.size()), columns), 2));
-  into.notes.push_back(
-      "picture editing: original, halved, inpainted, bicubic, upscaled, varied by 0.3, "
-      "0.5 and 0.7, the other, the middle between both");
+  measurement.blend();
+  measurement.draw();
 }
 
 }  // namespace genai

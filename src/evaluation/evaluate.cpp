@@ -5,22 +5,23 @@
 #include "genai/data/image_folder.h"
 #include "genai/evaluation/classification.h"
 #include "genai/evaluation/editing.h"
+#include "genai/evaluation/language.h"
 #include "genai/evaluation/likelihood.h"
 #include "genai/evaluation/samples.h"
-#include "genai/evaluation/text.h"
 #include "genai/generation/generate.h"
 #include "genai/training/metrics_log.h"
 
 namespace genai {
 
-const EnumNames<Part> kPartNames = {{Part::likelihood, "likelihood"},
-                                    {Part::distances, "distances"},
-                                    {Part::classes, "classes"},
-                                    {Part::memorization, "memorization"},
-                                    {Part::classification_score, "classification-score"},
-                                    {Part::classification, "classification"},
-                                    {Part::editing, "editing"},
-                                    {Part::forecasts, "forecasts"}};
+const EnumNames<MetricGroup> kMetricGroupNames = {
+    {MetricGroup::likelihood, "likelihood"},
+    {MetricGroup::distances, "distances"},
+    {MetricGroup::classes, "classes"},
+    {MetricGroup::memorization, "memorization"},
+    {MetricGroup::classification_score, "classification-score"},
+    {MetricGroup::classification, "classification"},
+    {MetricGroup::editing, "editing"},
+    {MetricGroup::forecasts, "forecasts"}};
 
 namespace {
 
@@ -43,22 +44,23 @@ double seconds_of(const Function& function) {
 /// The measurement of samples, whatever made them.
 class SampleMeasurement {
  public:
-  SampleMeasurement(const EvaluationData& data, const std::set<Part>& parts,
+  SampleMeasurement(const EvaluationData& data, const std::set<MetricGroup>& parts,
                     TrainObserver& observer, const StageProgress& progress)
       : data_(data), parts_(parts), observer_(observer), progress_(progress) {
-    const bool pca = wanted(Part::distances) || wanted(Part::memorization);
+    const bool pca = wanted(MetricGroup::distances) || wanted(MetricGroup::memorization);
     if (pca) pca_ = make_pca_view(data.whole);
-    const bool judge = wanted(Part::distances) || wanted(Part::classes) ||
-                       wanted(Part::classification_score) || wanted(Part::editing);
+    const bool judge = wanted(MetricGroup::distances) || wanted(MetricGroup::classes) ||
+                       wanted(MetricGroup::classification_score) || wanted(MetricGroup::editing);
     if (judge && data.whole.info.class_count() >= 2) {
       extractor_ = load_extractor(data.whole, observer);
     }
   }
 
   void measure(const Samples& samples, Evaluation& into) const {
-    if (wanted(Part::distances)) measure_distances(samples, reference(), into, progress_);
-    if (wanted(Part::classes)) measure_classes(samples, reference(), into);
-    if (wanted(Part::memorization)) measure_memorization(samples, reference(), into, progress_);
+    if (wanted(MetricGroup::distances)) measure_distances(samples, reference(), into, progress_);
+    if (wanted(MetricGroup::classes)) measure_classes(samples, reference(), into);
+    if (wanted(MetricGroup::memorization))
+      measure_memorization(samples, reference(), into, progress_);
   }
 
   void measure_edits(const LoadedModel& loaded, int64_t images, Evaluation& into) const {
@@ -70,13 +72,13 @@ class SampleMeasurement {
   }
 
  private:
-  bool wanted(Part part) const { return parts_.count(part) > 0; }
+  bool wanted(MetricGroup part) const { return parts_.count(part) > 0; }
   Reference reference() const {
     return {.data = data_.own, .extractor = extractor_ ? &*extractor_ : nullptr, .pca = pca_};
   }
 
   const EvaluationData& data_;
-  const std::set<Part>& parts_;
+  const std::set<MetricGroup>& parts_;
   TrainObserver& observer_;
   const StageProgress& progress_;
   std::optional<Extractor> extractor_;
@@ -84,8 +86,8 @@ class SampleMeasurement {
 };
 
 /// What can be known before the extractor is trained and the samples are made.
-void check_counts(const std::set<Part>& parts, const Dataset& data, int64_t samples) {
-  if (!parts.count(Part::distances)) return;
+void check_counts(const std::set<MetricGroup>& parts, const Dataset& data, int64_t samples) {
+  if (!parts.count(MetricGroup::distances)) return;
   if (data.test.size() <= kFeatures) {
     fail(ErrorKind::data, "distances need more than ", kFeatures, " test images, '",
          data.info.source, "' has ", data.test.size());
@@ -96,42 +98,42 @@ void check_counts(const std::set<Part>& parts, const Dataset& data, int64_t samp
   }
 }
 
-bool needs_samples(const std::set<Part>& parts) {
-  return parts.count(Part::distances) || parts.count(Part::classes) ||
-         parts.count(Part::memorization);
+bool needs_samples(const std::set<MetricGroup>& parts) {
+  return parts.count(MetricGroup::distances) || parts.count(MetricGroup::classes) ||
+         parts.count(MetricGroup::memorization);
 }
 
 /// The parts that apply to a model, or those asked for if each of them does.
-std::set<Part> choose_parts(const LoadedModel& loaded, const EvaluationData& data,
-                            const EvaluationRequest& request, Evaluation& into) {
+std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationData& data,
+                                   const EvaluationRequest& request, Evaluation& into) {
   Model* model = loaded.model.get();
   const auto* generator = dynamic_cast<Generator*>(model);
   const bool classes = data.whole.info.class_count() >= 2;
-  std::set<Part> parts;
-  if (dynamic_cast<Likelihood*>(model)) parts.insert(Part::likelihood);
+  std::set<MetricGroup> parts;
+  if (dynamic_cast<Likelihood*>(model)) parts.insert(MetricGroup::likelihood);
   if (generator) {
-    parts.insert({Part::distances, Part::memorization});
-    if (classes) parts.insert(Part::classes);
-    if (classes && generator->class_conditional()) parts.insert(Part::classification_score);
+    parts.insert({MetricGroup::distances, MetricGroup::memorization});
+    if (classes) parts.insert(MetricGroup::classes);
+    if (classes && generator->class_conditional()) parts.insert(MetricGroup::classification_score);
   }
-  if (dynamic_cast<Classifier*>(model)) parts.insert(Part::classification);
-  if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(Part::editing);
+  if (dynamic_cast<Classifier*>(model)) parts.insert(MetricGroup::classification);
+  if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(MetricGroup::editing);
   if (request.parts.empty()) {
-    parts.erase(Part::editing);  // of interest to few: only when asked for
-    if (!request.full) parts.erase(Part::classification_score);
-    if (data.own.test.size() <= kFeatures && parts.erase(Part::distances)) {
+    parts.erase(MetricGroup::editing);  // of interest to few: only when asked for
+    if (!request.full) parts.erase(MetricGroup::classification_score);
+    if (data.own.test.size() <= kFeatures && parts.erase(MetricGroup::distances)) {
       into.notes.push_back(concat("no distances: they need more than ", kFeatures,
                                   " test images, '", data.own.info.source, "' has ",
                                   data.own.test.size()));
     }
     return parts;
   }
-  for (const Part part : request.parts) {
+  for (const MetricGroup part : request.parts) {
     if (parts.count(part)) continue;
-    const std::string what = "evaluate --only " + enum_name(kPartNames, part);
-    if (part == Part::likelihood) loaded.as<Likelihood>(what);
-    if (part == Part::classification) loaded.as<Classifier>(what);
-    if (part == Part::editing) loaded.as<Denoiser>(what);
+    const std::string what = "evaluate --only " + enum_name(kMetricGroupNames, part);
+    if (part == MetricGroup::likelihood) loaded.as<Likelihood>(what);
+    if (part == MetricGroup::classification) loaded.as<Classifier>(what);
+    if (part == MetricGroup::editing) loaded.as<Denoiser>(what);
     loaded.as<Generator>(what);
     fail(ErrorKind::usage, "'", what, "' needs ",
          classes ? "a class-conditional model" : "a data set with two or more classes");
@@ -156,13 +158,28 @@ std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
   return {count, each};
 }
 
+/// How many samples are made, and the seconds of each: none where no group of metrics asks.
+std::pair<int64_t, double> plan_samples(const LoadedModel& loaded, const EvaluationRequest& request,
+                                        const std::set<MetricGroup>& parts, Evaluation& into) {
+  const bool measured = needs_samples(parts);
+  if (!measured && !parts.count(MetricGroup::classification_score)) return {0, 0};
+  const auto [count, each] = choose_count(loaded, request);
+  constexpr int64_t kAll = EvaluationRequest::kSamples;
+  if (measured && request.samples == 0 && count < kAll) {
+    into.notes.push_back(concat(count, " samples instead of ", kAll, ", which would take ",
+                                std::llround(each * kAll), " s; -n or --full makes more"));
+  }
+  into.sampling = {{"first", request.first}, {"count", count}, {"options", request.options}};
+  return {count, each};
+}
+
 /// Says how long --full will take.
-void estimate(const LoadedModel& loaded, const EvaluationData& data, const std::set<Part>& parts,
-              const EvaluationRequest& request, int64_t samples, double each,
-              const StageProgress& progress) {
+void estimate(const LoadedModel& loaded, const EvaluationData& data,
+              const std::set<MetricGroup>& parts, const EvaluationRequest& request, int64_t samples,
+              double each, const StageProgress& progress) {
   double seconds = 0;
   if (needs_samples(parts)) seconds += static_cast<double>(samples) * each + kComparing;
-  if (parts.count(Part::likelihood)) {
+  if (parts.count(MetricGroup::likelihood)) {
     constexpr int64_t kImages = 100, kDraws = 50;
     const double one = seconds_of([&] {
       Evaluation unused;
@@ -174,7 +191,7 @@ void estimate(const LoadedModel& loaded, const EvaluationData& data, const std::
         request.draws > 0 ? request.draws : loaded.as<Likelihood>("evaluate").usual_draws(true));
     seconds += one * images / kImages * draws / kDraws;
   }
-  if (parts.count(Part::classification_score)) {
+  if (parts.count(MetricGroup::classification_score)) {
     constexpr double kTrainings = 3 * 60;
     seconds += static_cast<double>(data.own.train.size()) * each + kTrainings;
   }
@@ -182,28 +199,29 @@ void estimate(const LoadedModel& loaded, const EvaluationData& data, const std::
 }
 
 /// Of samples: `features` of a classifier need classes, `labels` say what a sample should show.
-void add_sample_names(const std::set<Part>& parts, bool features, bool labels,
+void add_sample_names(const std::set<MetricGroup>& parts, bool features, bool labels,
                       std::vector<std::string>& into) {
   const auto add = [&](std::initializer_list<const char*> names, const std::string& suffix = "") {
     for (const char* name : names) into.push_back(name + suffix);
   };
-  if (parts.count(Part::distances)) {
+  if (parts.count(MetricGroup::distances)) {
     const auto all = {"fd", "kid", "precision", "recall", "density", "coverage"};
     if (features) add(all);
     if (features) add({"fd_train"});
     add(all, "_pca");
   }
-  if (parts.count(Part::classes)) add({"min_class_share", "class_chi2"});
-  if (parts.count(Part::classes) && labels) add({"conditional_accuracy"});
-  if (parts.count(Part::memorization)) add({"memorized_share", "authentic_share", "c_t"});
-  if (parts.count(Part::classification_score)) add({"classification_score"});
+  if (parts.count(MetricGroup::classes)) add({"min_class_share", "class_chi2"});
+  if (parts.count(MetricGroup::classes) && labels) add({"conditional_accuracy"});
+  if (parts.count(MetricGroup::memorization)) add({"memorized_share", "authentic_share", "c_t"});
+  if (parts.count(MetricGroup::classification_score)) add({"classification_score"});
 }
 
 /// What pictures of a folder can be measured by.
-std::set<Part> picture_parts(const DataInfo& info, const EvaluationRequest& request) {
+std::set<MetricGroup> picture_parts(const DataInfo& info, const EvaluationRequest& request) {
   if (!request.parts.empty()) return request.parts;
-  std::set<Part> parts{Part::distances, Part::memorization};
-  if (info.class_count() >= 2) parts.insert({Part::classes, Part::classification_score});
+  std::set<MetricGroup> parts{MetricGroup::distances, MetricGroup::memorization};
+  if (info.class_count() >= 2)
+    parts.insert({MetricGroup::classes, MetricGroup::classification_score});
   return parts;
 }
 
@@ -236,21 +254,25 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
   const auto add = [&](std::initializer_list<const char*> list) {
     names.insert(names.end(), list.begin(), list.end());
   };
-  const auto wanted = [&](Part part) { return request.parts.empty() || request.parts.count(part); };
+  const auto wanted = [&](MetricGroup part) {
+    return request.parts.empty() || request.parts.count(part);
+  };
   const DataInfo& info = loaded.manifest.data;
   if (info.is_text()) {
-    if (wanted(Part::likelihood)) {
+    if (wanted(MetricGroup::likelihood)) {
       add({"loss", "loss_sliding", "loss_nanogpt", "perplexity", "bits_per_character",
            "bits_per_byte"});
-      if (data.own.info.source == "sums") add({"exact_answers"});
+      if (has_answers(data.own.info)) add({"exact_answers"});
     }
-    if (info.is_series() && wanted(Part::forecasts)) add({"mae", "crps", "coverage_", "mae_"});
-    if (!info.is_series() && wanted(Part::memorization)) add({"longest_copy", "copied_lines"});
+    if (info.is_series() && wanted(MetricGroup::forecasts))
+      add({"mae", "crps", "coverage_", "mae_"});
+    if (!info.is_series() && wanted(MetricGroup::memorization))
+      add({"longest_copy", "copied_lines"});
     return names;
   }
   Evaluation unused;
-  const std::set<Part> parts = choose_parts(loaded, data, request, unused);
-  if (parts.count(Part::likelihood)) {
+  const std::set<MetricGroup> parts = choose_parts(loaded, data, request, unused);
+  if (parts.count(MetricGroup::likelihood)) {
     add({"nll_", "bits_per_dim_"});
     if (dynamic_cast<Denoiser*>(loaded.model.get())) add({"prior_", "denoising_", "decoder_"});
     for (const std::string& part : loaded.as<Likelihood>("evaluate").parts()) names.push_back(part);
@@ -258,8 +280,9 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
   const auto* generator = dynamic_cast<const Generator*>(loaded.model.get());
   add_sample_names(parts, data.whole.info.class_count() >= 2,
                    generator && generator->class_conditional(), names);
-  if (parts.count(Part::classification)) add({"accuracy", "cross_entropy", "calibration_error"});
-  if (parts.count(Part::editing))
+  if (parts.count(MetricGroup::classification))
+    add({"accuracy", "cross_entropy", "calibration_error"});
+  if (parts.count(MetricGroup::editing))
     add({"inpaint_", "upscale_", "vary0.3_", "vary0.5_", "vary0.7_", "blend_"});
   return names;
 }
@@ -283,24 +306,13 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
   }
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
-  const std::set<Part> parts = choose_parts(loaded, data, request, result);
+  const std::set<MetricGroup> parts = choose_parts(loaded, data, request, result);
   check_counts(parts, data.own, request.samples);
-  const bool samples_wanted = needs_samples(parts);
-  int64_t count = 0;
-  double each = 0;
-  if (samples_wanted || parts.count(Part::classification_score)) {
-    std::tie(count, each) = choose_count(loaded, request);
-    constexpr int64_t kAll = EvaluationRequest::kSamples;
-    if (samples_wanted && request.samples == 0 && count < kAll) {
-      result.notes.push_back(concat(count, " samples instead of ", kAll, ", which would take ",
-                                    std::llround(each * kAll), " s; -n or --full makes more"));
-    }
-    result.sampling = {{"first", request.first}, {"count", count}, {"options", request.options}};
-  }
+  const auto [count, each] = plan_samples(loaded, request, parts, result);
   if (request.full && progress) {
     estimate(loaded, data, parts, request, count, each, progress);
   }
-  if (parts.count(Part::likelihood)) {
+  if (parts.count(MetricGroup::likelihood)) {
     const int64_t usual = loaded.as<Likelihood>("evaluate").usual_draws(request.full);
     LikelihoodRequest likelihood{.samples = request.draws > 0 ? request.draws : usual,
                                  .images = request.images,
@@ -310,23 +322,23 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
     }
     measure_likelihood(loaded, data.own, likelihood, result);
   }
-  if (parts.count(Part::classification)) {
+  if (parts.count(MetricGroup::classification)) {
     measure_classification(loaded, data.own, request.images, result, progress);
   }
-  if (parts.count(Part::editing)) {
+  if (parts.count(MetricGroup::editing)) {
     SampleMeasurement(data, parts, observer, progress)
         .measure_edits(loaded, request.images, result);
   }
   if (count > 0) {
     const SampleMeasurement measurement(data, parts, observer, progress);
-    if (samples_wanted) {
+    if (needs_samples(parts)) {
       measurement.measure(generate_samples(loaded, request.first, count, request.options, progress),
                           result);
     }
     result.pictures["samples"] =
         render_sheet(loaded, {.first = request.first, .count = kSheet, .options = request.options},
                      {}, Metadata::full);
-    if (parts.count(Part::classification_score)) {
+    if (parts.count(MetricGroup::classification_score)) {
       // As many as there are training images: the score then is of the model, not of their number.
       measurement.measure_score(
           generate_samples(loaded, request.first, data.own.train.size(), request.options, progress),
@@ -347,26 +359,26 @@ Evaluation evaluate_pictures(const std::filesystem::path& folder, const Evaluati
                                                           .classes = info.classes});
   Samples samples{.pixels = to_tensor(read), .labels = {}};
   if (!read.labels.empty()) samples.labels = at::tensor(read.labels, at::kLong);
-  std::set<Part> possible{Part::distances, Part::memorization};
-  if (info.class_count() >= 2) possible.insert(Part::classes);
-  if (samples.labels.defined()) possible.insert(Part::classification_score);
-  std::set<Part> parts = request.parts;
-  for (const Part part : parts) {
+  std::set<MetricGroup> possible{MetricGroup::distances, MetricGroup::memorization};
+  if (info.class_count() >= 2) possible.insert(MetricGroup::classes);
+  if (samples.labels.defined()) possible.insert(MetricGroup::classification_score);
+  std::set<MetricGroup> parts = request.parts;
+  for (const MetricGroup part : parts) {
     if (!possible.count(part)) {
-      fail(ErrorKind::usage, "'evaluate --only ", enum_name(kPartNames, part),
+      fail(ErrorKind::usage, "'evaluate --only ", enum_name(kMetricGroupNames, part),
            "' does not apply to ",
            samples.labels.defined() ? "pictures" : "pictures without labels");
     }
   }
   if (parts.empty()) {
     parts = possible;
-    if (!request.full) parts.erase(Part::classification_score);
+    if (!request.full) parts.erase(MetricGroup::classification_score);
   }
   check_counts(parts, data.own, samples.pixels.size(0));
   Evaluation result;
   const SampleMeasurement measurement(data, parts, observer, progress);
   measurement.measure(samples, result);
-  if (parts.count(Part::classification_score)) measurement.measure_score(samples, result);
+  if (parts.count(MetricGroup::classification_score)) measurement.measure_score(samples, result);
   return result;
 }
 

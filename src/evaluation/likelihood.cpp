@@ -57,7 +57,7 @@ class BoundCurve {
 /// [B] in nats, and the parts of the sum by name.
 Tensors bound_of_denoiser(Denoiser& denoiser, const Batch& batch, const Draw& draw, int64_t draws,
                           BoundCurve& curve) {
-  const auto predict = [&](const Tensor& x, const Mixture& level) {
+  const auto predict = [&](const Tensor& x, const NoiseLevels& level) {
     return denoiser.predict(x, level, batch.target);
   };
   const Bound bound =

@@ -72,6 +72,84 @@ void candidates(const float* score, int64_t columns, int64_t skip, int64_t k, fl
   }
 }
 
+/// Finds neighbours by rough float32 scores and ranks those that may be among the k nearest by
+/// exact distances.
+///
+/// |q - a|^2 / 2 = |q|^2 / 2 + (|a|^2 / 2 - q.a); the bracket ranks the neighbours of a query.
+/// About the mean row products are small and so are their errors. A dot product of d float32
+/// numbers errs by at most d * 2^-24 * |q| |a|, the norm and its arguments' rounding add a few.
+class NeighbourSearch {
+ public:
+  /// @param queries, among  [n, d], [m, d] of one type, contiguous
+  /// @param skip            int64 [n]: a row that is not its neighbour, or -1
+  NeighbourSearch(const Tensor& queries, const Tensor& among, const Tensor& skip, int64_t k,
+                  const Neighbours& into)
+      : q_(queries),
+        a_(among),
+        d_(among.size(1)),
+        m_(among.size(0)),
+        k_(k),
+        centre_(mean_row(among)),
+        rough_(centred(among, centre_)),
+        skip_(skip.const_data_ptr<int64_t>()),
+        distance_(into.distance.mutable_data_ptr<double>()),
+        index_(into.index.mutable_data_ptr<int64_t>()) {
+    const Tensor norm = row_norms(rough_);  // [m]
+    half_square_ = (norm.square() / 2).to(at::kFloat);
+    largest_ = norm.max().item<double>();
+  }
+
+  /// The neighbours of `count` queries from the first on.
+  /// @param scores  [count or more, m] to work with
+  void find(int64_t first, int64_t count, const Tensor& scores) const {
+    const Tensor queries = q_.narrow(0, first, count), rough = centred(queries, centre_);
+    const Tensor norm = row_norms(rough);
+    Tensor block = scores.narrow(0, 0, count);
+    at::addmm_out(block, half_square_.unsqueeze(0), rough, rough_.t(), 1, -1);
+    const float* score = block.const_data_ptr<float>();
+    const double* length = norm.const_data_ptr<double>();
+    const double unit = static_cast<double>(d_ + 8) * std::numeric_limits<float>::epsilon() / 2;
+    std::vector<float> best;
+    std::vector<int64_t> found;
+    AT_DISPATCH_ALL_TYPES_AND3(at::kHalf, at::kBFloat16, at::kBool, q_.scalar_type(), "nearest",
+                               [&] {
+                                 const auto* query = queries.const_data_ptr<scalar_t>();
+                                 for (int64_t i = 0; i < count; ++i) {
+                                   const double slack = unit * largest_ * (length[i] + largest_);
+                                   candidates(score + i * m_, m_, skip_[first + i], k_,
+                                              static_cast<float>(slack), best, found);
+                                   rank(query + i * d_, found, first + i);
+                                 }
+                               });
+  }
+
+ private:
+  /// The k nearest of `found` become the neighbours of query number `row`.
+  template <class T>
+  void rank(const T* query, const std::vector<int64_t>& found, int64_t row) const {
+    const T* among = a_.const_data_ptr<T>();
+    std::vector<std::pair<double, int64_t>> exact;
+    exact.reserve(found.size());
+    for (const int64_t j : found) {
+      exact.emplace_back(squared_distance(query, among + j * d_, d_), j);
+    }
+    std::partial_sort(exact.begin(), exact.begin() + k_, exact.end());
+    for (int64_t place = 0; place < k_; ++place) {
+      const auto& [square, j] = exact[static_cast<size_t>(place)];
+      distance_[row * k_ + place] = std::sqrt(square);
+      index_[row * k_ + place] = j;
+    }
+  }
+
+  const Tensor &q_, &a_;
+  int64_t d_, m_, k_;
+  Tensor centre_, rough_, half_square_;  // rough: `among` about its mean
+  double largest_ = 0;
+  const int64_t* skip_;
+  double* distance_;
+  int64_t* index_;
+};
+
 /// Numbers [.] float64 and cells [.] of as many items, checked.
 std::pair<Tensor, Tensor> items_of_cells(const Tensor& distance, const Tensor& cell, int64_t cells,
                                          const char* what) {
@@ -129,7 +207,7 @@ Neighbours nearest_neighbours(const Tensor& queries, const Tensor& among, int64_
   const auto type = at::result_type(queries, among);
   const Tensor q = queries.detach().to(at::kCPU, type).contiguous();  // [n, d]
   const Tensor a = among.detach().to(at::kCPU, type).contiguous();    // [m, d]
-  const int64_t n = q.size(0), m = a.size(0), d = a.size(1);
+  const int64_t n = q.size(0), m = a.size(0);
   Tensor skip = at::full(n, -1, at::kLong);
   if (itself.defined()) skip = itself.to(at::kCPU, at::kLong).contiguous();
   if (skip.sizes() != at::IntArrayRef{n}) {
@@ -137,56 +215,16 @@ Neighbours nearest_neighbours(const Tensor& queries, const Tensor& among, int64_
          itself.sizes());
   }
 
-  // |q - a|^2 / 2 = |q|^2 / 2 + (|a|^2 / 2 - q.a); the bracket ranks the neighbours of a query.
-  // About the mean row products are small and so are their errors. A dot product of d float32
-  // numbers errs by at most d * 2^-24 * |q| |a|, the norm and its arguments' rounding add a few.
-  const Tensor centre = mean_row(a);
-  const Tensor a32 = centred(a, centre);
-  const Tensor norm = row_norms(a32);  // [m]
-  const Tensor half_square = (norm.square() / 2).to(at::kFloat);
-  const double largest = norm.max().item<double>();
-  const double unit = static_cast<double>(d + 8) * std::numeric_limits<float>::epsilon() / 2;
-
   Neighbours result{at::empty({n, k}, at::kDouble), at::empty({n, k}, at::kLong)};
-  double* distance = result.distance.mutable_data_ptr<double>();
-  int64_t* index = result.index.mutable_data_ptr<int64_t>();
-  const int64_t* skipped = skip.const_data_ptr<int64_t>();
+  const NeighbourSearch search(q, a, skip, k, result);
   // One thread a block: products on all threads would wait for each other after each block, for
   // long where the machine is busy with other things.
   const int64_t rows = std::clamp<int64_t>(kScores / m, 16, 4096), blocks = (n + rows - 1) / rows;
   at::parallel_for(0, blocks, 1, [&](int64_t first_block, int64_t last_block) {
-    Tensor scores = at::empty({std::min(n, rows), m}, at::kFloat);
-    std::vector<float> best;
-    std::vector<int64_t> found;
-    std::vector<std::pair<double, int64_t>> exact;
+    const Tensor scores = at::empty({std::min(n, rows), m}, at::kFloat);
     const int64_t last = std::min(n, last_block * rows);
     for (int64_t first = first_block * rows; first < last; first += rows) {
-      const int64_t count = std::min(rows, n - first);
-      const Tensor q32 = centred(q.narrow(0, first, count), centre);
-      const Tensor q_norm = row_norms(q32);
-      Tensor block = scores.narrow(0, 0, count);  // [count, m]
-      at::addmm_out(block, half_square.unsqueeze(0), q32, a32.t(), 1, -1);
-      const float* score = block.const_data_ptr<float>();
-      const double* q_length = q_norm.const_data_ptr<double>();
-      AT_DISPATCH_ALL_TYPES_AND3(at::kHalf, at::kBFloat16, at::kBool, type, "nearest", [&] {
-        const scalar_t* q_data = q.const_data_ptr<scalar_t>() + first * d;
-        const scalar_t* a_data = a.const_data_ptr<scalar_t>();
-        for (int64_t i = 0; i < count; ++i) {
-          const double slack = unit * largest * (q_length[i] + largest);
-          candidates(score + i * m, m, skipped[first + i], k, static_cast<float>(slack), best,
-                     found);
-          exact.clear();
-          for (const int64_t j : found) {
-            exact.emplace_back(squared_distance(q_data + i * d, a_data + j * d, d), j);
-          }
-          std::partial_sort(exact.begin(), exact.begin() + k, exact.end());
-          for (int64_t rank = 0; rank < k; ++rank) {
-            const auto& [square, j] = exact[static_cast<size_t>(rank)];
-            distance[(first + i) * k + rank] = std::sqrt(square);
-            index[(first + i) * k + rank] = j;
-          }
-        }
-      });
+      search.find(first, std::min(rows, n - first), scores);
     }
   });
   return result;

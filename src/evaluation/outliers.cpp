@@ -88,8 +88,9 @@ std::vector<Score> score_images(const LoadedModel& loaded, const ScoredSet& set,
              .values = std::get<0>(class_probabilities(loaded, set, progress).max(1))}};
   }
   fail(ErrorKind::usage, "'score' needs a model that judges images; the family '",
-       loaded.family->name, "' only makes them. These judge: ", families_with<Likelihood>(), ", ",
-       families_with<Classifier>());
+       loaded.family->name,
+       "' only makes them. These judge: ", families_with(Capability::likelihood), ", ",
+       families_with(Capability::classifier));
 }
 
 void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const ScoredSet* against,

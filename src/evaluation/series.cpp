@@ -21,6 +21,42 @@ double mean_error(std::span<const double> forecast, std::span<const double> trut
   return sum / static_cast<double>(truth.size());
 }
 
+using Baseline = std::function<std::vector<double>(std::span<const double> past, size_t steps)>;
+
+/// What a forecast has to beat, by the names of their metrics.
+std::vector<std::pair<std::string, Baseline>> baselines_of(int64_t season) {
+  std::vector<std::pair<std::string, Baseline>> baselines{{"mae_last", last_value}};
+  if (season == 0) return baselines;
+  for (const bool drift : {false, true}) {
+    baselines.emplace_back(
+        drift ? "mae_seasonal_drift" : "mae_seasonal",
+        [=, s = static_cast<size_t>(season)](std::span<const double> past, size_t steps) {
+          return seasonal(past, s, steps, drift);
+        });
+  }
+  return baselines;
+}
+
+/// How good a fan of paths is: means over its steps.
+struct FanScore {
+  double error = 0, crps = 0, covered = 0;
+};
+
+FanScore score_fan(const Forecast& fan, std::span<const double> truth) {
+  const auto low = fan.quantiles(0.1), high = fan.quantiles(0.9);
+  double score = 0, inside = 0;
+  for (size_t step = 0; step < truth.size(); ++step) {
+    std::vector<double> draws;
+    for (const auto& path : fan.paths) draws.push_back(path[step]);
+    score += crps(std::move(draws), truth[step]);
+    inside += truth[step] >= low[step] && truth[step] <= high[step];
+  }
+  const auto steps = static_cast<double>(truth.size());
+  return {.error = mean_error(fan.quantiles(0.5), truth),
+          .crps = score / steps,
+          .covered = inside / steps};
+}
+
 }  // namespace
 
 double crps(std::vector<double> draws, double truth) {
@@ -63,17 +99,7 @@ void measure_forecasts(const LoadedModel& loaded, const Dataset& data,
   const int64_t room = tested - steps + 1, places = std::min(kPlaces, room);
   const int64_t paths = request.samples > 0 ? request.samples : kPaths;
 
-  using Baseline = std::function<std::vector<double>(std::span<const double>, size_t)>;
-  std::vector<std::pair<std::string, Baseline>> baselines{{"mae_last", last_value}};
-  if (season > 0) {
-    const auto s = static_cast<size_t>(season);
-    for (const bool drift : {false, true}) {
-      baselines.emplace_back(drift ? "mae_seasonal_drift" : "mae_seasonal",
-                             [=](std::span<const double> past, size_t count) {
-                               return seasonal(past, s, count, drift);
-                             });
-    }
-  }
+  const auto baselines = baselines_of(season);
   std::vector<double> errors, scores, covered;
   std::vector<std::vector<double>> baseline_errors(baselines.size());
   for (int64_t i = 0; i < places; ++i) {
@@ -89,17 +115,10 @@ void measure_forecasts(const LoadedModel& loaded, const Dataset& data,
                                    .weights = request.weights,
                                    .options = request.options},
                                   past, data.info);
-    const auto low = fan.quantiles(0.1), high = fan.quantiles(0.9);
-    errors.push_back(mean_error(fan.quantiles(0.5), truth));
-    double score = 0, inside = 0;
-    for (size_t step = 0; step < truth.size(); ++step) {
-      std::vector<double> draws;
-      for (const auto& path : fan.paths) draws.push_back(path[step]);
-      score += crps(std::move(draws), truth[step]);
-      inside += truth[step] >= low[step] && truth[step] <= high[step];
-    }
-    scores.push_back(score / static_cast<double>(steps));
-    covered.push_back(inside / static_cast<double>(steps));
+    const FanScore score = score_fan(fan, truth);
+    errors.push_back(score.error);
+    scores.push_back(score.crps);
+    covered.push_back(score.covered);
     for (size_t b = 0; b < baselines.size(); ++b) {
       baseline_errors[b].push_back(mean_error(baselines[b].second(past, truth.size()), truth));
     }

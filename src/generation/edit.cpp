@@ -87,7 +87,8 @@ class Editor {
     const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
     const Tensor noise = draw.normal("noise", shape);
     const auto fresh = [&](int64_t step) { return draw.normal(concat("step ", step), shape); };
-    const Denoiser::Course course = denoiser_.course(labels(pictures.size(0)), options());
+    const Denoiser::SamplingPlan plan =
+        denoiser_.sampling_plan(labels(pictures.size(0)), options());
     const Tensor images = to_model(pictures, device_);
     switch (request_.edit) {
       case Edit::inpaint:
@@ -95,21 +96,21 @@ class Editor {
         const Measurement known = request_.edit == Edit::inpaint
                                       ? keep_pixels(images, keep_)
                                       : average_pixels(images, upscaling_factor(pictures, info_));
-        const Tensor found = to_pixels(restore(noise * course.levels.front().sigma, course.levels,
-                                               course.denoise, known, fresh));
+        const Tensor found = to_pixels(
+            restore(noise * plan.levels.front().sigma, plan.levels, plan.denoise, known, fresh));
         if (request_.edit == Edit::upscale) return found;
         return at::where(keep_.cpu().gt(0), pictures, found);
       }
       case Edit::vary: {
-        const auto levels = last_levels(course.levels, request_.strength);
+        const auto levels = last_levels(plan.levels, request_.strength);
         const Tensor x = levels.front().alpha * images + levels.front().sigma * noise;
-        return to_pixels(solve(x, levels, course.denoise, fresh, course.solver));
+        return to_pixels(solve(x, levels, plan.denoise, fresh, plan.solver));
       }
       case Edit::blend: {
-        const Tensor from = noise_of_image(images, course.levels, course.denoise);
-        const Tensor to = noise_of_image(to_model(others, device_), course.levels, course.denoise);
+        const Tensor from = noise_of_image(images, plan.levels, plan.denoise);
+        const Tensor to = noise_of_image(to_model(others, device_), plan.levels, plan.denoise);
         const Tensor x = spherical_mix(from, to, share.to(device_));
-        return to_pixels(solve(x, course.levels, course.denoise, fresh, course.solver));
+        return to_pixels(solve(x, plan.levels, plan.denoise, fresh, plan.solver));
       }
     }
     throw std::logic_error("an edit without a method");

@@ -19,8 +19,8 @@ const EnumNames<PathView> kPathViewNames = {
 
 namespace {
 
-constexpr int64_t kPerRow = 8;  // images side by side in a picture of one moment
-/// Strips and pictures of one moment are enlarged to about these widths.
+constexpr int64_t kPerRow = 8;  // images side by side in a picture of one frame
+/// Strips and pictures of one frame are enlarged to about these widths.
 constexpr int64_t kStripWidth = 1600, kFrameWidth = 640, kMostHeight = 2400;
 
 /// Places 0 .. total - 1, or `most` of them.
@@ -45,42 +45,42 @@ Tensor picture_of(const Tensor& clean) {
   return quantized((clean + 1) / 2);
 }
 
-/// The moments of all chunks as if they were one.
-std::vector<Moment> joined(const std::vector<std::vector<Moment>>& chunks) {
-  std::vector<Moment> all;
+/// The frames of all chunks as if they were one.
+std::vector<PathFrame> joined(const std::vector<std::vector<PathFrame>>& chunks) {
+  std::vector<PathFrame> all;
   for (size_t i = 0; i < chunks[0].size(); ++i) {
     std::vector<Tensor> noisy, clean;
-    for (const auto& moments : chunks) {
-      noisy.push_back(moments[i].noisy);
-      clean.push_back(moments[i].clean);
+    for (const auto& frames : chunks) {
+      noisy.push_back(frames[i].noisy);
+      clean.push_back(frames[i].clean);
     }
     all.push_back({.level = chunks[0][i].level, .noisy = at::cat(noisy), .clean = at::cat(clean)});
   }
   return all;
 }
 
-std::vector<Moment> path_of_samples(const LoadedModel& loaded, const PathRequest& request,
-                                    const MomentWatch& watch) {
+std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequest& request,
+                                       const FrameWatch& watch) {
   auto& denoiser = loaded.as<Denoiser>("show path");
   const DataInfo& info = loaded.manifest.data;
   const std::vector<int64_t> shape{info.channels, info.height, info.width};
-  std::vector<std::vector<Moment>> chunks;
+  std::vector<std::vector<PathFrame>> chunks;
   const auto make = [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
-    const Denoiser::Course course = denoiser.course(labels, request.images.options);
-    const auto places = chosen(static_cast<int64_t>(course.levels.size()), request.moments);
+    const Denoiser::SamplingPlan plan = denoiser.sampling_plan(labels, request.images.options);
+    const auto places = chosen(static_cast<int64_t>(plan.levels.size()), request.frames);
     const std::set<int64_t> shown(places.begin(), places.end());
-    std::vector<Moment>& moments = chunks.emplace_back();
+    std::vector<PathFrame>& frames = chunks.emplace_back();
     const auto add = [&](const NoiseLevel& level, const Tensor& x, const Tensor& clean) {
-      moments.push_back({.level = level,
-                         .noisy = picture_of(x, level).narrow(0, first, count),
-                         .clean = picture_of(clean).narrow(0, first, count)});
-      if (watch && chunks.size() == 1) watch(moments.back());
+      frames.push_back({.level = level,
+                        .noisy = picture_of(x, level).narrow(0, first, count),
+                        .clean = picture_of(clean).narrow(0, first, count)});
+      if (watch && chunks.size() == 1) watch(frames.back());
     };
-    const Tensor x = solve_from_noise(draw, shape, course.levels, course.denoise, course.solver,
+    const Tensor x = solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver,
                                       [&](int64_t step, const Estimate& at) {
                                         if (shown.count(step)) add(at.level, at.x, at.clean);
                                       });
-    add(course.levels.back(), x, x);
+    add(plan.levels.back(), x, x);
     return (x + 1) / 2;
   };
   generate_pixels(*loaded.model, request.images, info, loaded.device, make);
@@ -97,8 +97,8 @@ Tensor told_labels(const LoadedModel& loaded, const PathRequest& request) {
   return request.labels.defined() ? request.labels.to(loaded.device) : Tensor();
 }
 
-std::vector<Moment> path_of_pictures(const LoadedModel& loaded, const PathRequest& request,
-                                     const MomentWatch& watch) {
+std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathRequest& request,
+                                        const FrameWatch& watch) {
   const c10::InferenceMode no_autograd;
   auto& denoiser = loaded.as<Denoiser>("show path");
   const DataInfo& info = loaded.manifest.data;
@@ -108,14 +108,14 @@ std::vector<Moment> path_of_pictures(const LoadedModel& loaded, const PathReques
     throw std::logic_error("pictures that do not fit the model or the request");
   }
   const Tensor labels = told_labels(loaded, request);
-  std::vector<NoiseLevel> levels = denoiser.course(labels, request.images.options).levels;
+  std::vector<NoiseLevel> levels = denoiser.sampling_plan(labels, request.images.options).levels;
   std::reverse(levels.begin(), levels.end());
   std::vector<int64_t> numbers(static_cast<size_t>(count));
   std::iota(numbers.begin(), numbers.end(), request.images.first);
   const Tensor noise = Draw(/*seed=*/0, "forward", numbers, loaded.device).normal("noise", shape);
   const Tensor x0 = request.pictures.to(loaded.device).to(at::kFloat) / 255 * 2 - 1;
-  std::vector<Moment> moments;
-  for (const int64_t place : chosen(static_cast<int64_t>(levels.size()), request.moments)) {
+  std::vector<PathFrame> frames;
+  for (const int64_t place : chosen(static_cast<int64_t>(levels.size()), request.frames)) {
     const NoiseLevel& level = levels[static_cast<size_t>(place)];
     const Tensor x = level.alpha * x0 + level.sigma * noise;
     const auto all = [&](double value) { return at::full({count}, value, x.options()); };
@@ -126,10 +126,10 @@ std::vector<Moment> path_of_pictures(const LoadedModel& loaded, const PathReques
     if (!clean.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model predicts pixels that are not numbers (NaN or infinite)");
     }
-    moments.push_back({.level = level, .noisy = picture_of(x, level), .clean = picture_of(clean)});
-    if (watch) watch(moments.back());
+    frames.push_back({.level = level, .noisy = picture_of(x, level), .clean = picture_of(clean)});
+    if (watch) watch(frames.back());
   }
-  return moments;
+  return frames;
 }
 
 std::string noise_text(const NoiseLevel& level) {
@@ -142,27 +142,27 @@ struct Rows {
   std::vector<std::vector<Image>> images;  // one list a name
 };
 
-Rows rows_of(const Moment& moment, PathView view) {
+Rows rows_of(const PathFrame& frame, PathView view) {
   Rows rows;
   if (view != PathView::clean) {
     rows.names.push_back("noisy");
-    rows.images.push_back(to_images(moment.noisy));
+    rows.images.push_back(to_images(frame.noisy));
   }
   if (view != PathView::noisy) {
     rows.names.push_back("predicted");
-    rows.images.push_back(to_images(moment.clean));
+    rows.images.push_back(to_images(frame.clean));
   }
   return rows;
 }
 
-/// For each image its rows, from the first moment to the last.
-Image draw_strip(const std::vector<Moment>& path, const PathLayout& layout) {
+/// For each image its rows, from the first frame to the last.
+Image draw_strip(const std::vector<PathFrame>& path, const PathLayout& layout) {
   Figure figure{
       .columns = static_cast<int64_t>(path.size()), .scale = layout.scale, .title = "noise"};
   std::vector<Rows> columns;
-  for (const Moment& moment : path) {
-    columns.push_back(rows_of(moment, layout.view));
-    figure.column_names.push_back(noise_text(moment.level));
+  for (const PathFrame& frame : path) {
+    columns.push_back(rows_of(frame, layout.view));
+    figure.column_names.push_back(noise_text(frame.level));
   }
   std::vector<Image> cells;
   for (size_t image = 0; image < columns[0].images[0].size(); ++image) {
@@ -175,12 +175,12 @@ Image draw_strip(const std::vector<Moment>& path, const PathLayout& layout) {
   return draw_figure(figure, cells);
 }
 
-Image draw_moment(const Moment& moment, const PathLayout& layout) {
-  const Rows rows = rows_of(moment, layout.view);
+Image draw_frame(const PathFrame& frame, const PathLayout& layout) {
+  const Rows rows = rows_of(frame, layout.view);
   const auto count = static_cast<int64_t>(rows.images[0].size());
   Figure figure{.columns = std::min(count, kPerRow),
                 .scale = layout.scale,
-                .title = "noise " + noise_text(moment.level)};
+                .title = "noise " + noise_text(frame.level)};
   Image black = rows.images[0][0];
   std::fill(black.pixels.begin(), black.pixels.end(), 0);
   std::vector<Image> cells;
@@ -224,17 +224,17 @@ void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
   request.labels = kept.labels.defined() ? kept.labels.narrow(0, first, count) : Tensor();
 }
 
-std::vector<Moment> find_path(const LoadedModel& loaded, const PathRequest& request,
-                              const MomentWatch& watch) {
+std::vector<PathFrame> find_path(const LoadedModel& loaded, const PathRequest& request,
+                                 const FrameWatch& watch) {
   return request.pictures.defined() ? path_of_pictures(loaded, request, watch)
                                     : path_of_samples(loaded, request, watch);
 }
 
-PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t moments, const DataInfo& info) {
+PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t frames, const DataInfo& info) {
   if (layout.scale > 0) return layout;
   constexpr int64_t kPadding = 2;
   const int64_t views = layout.view == PathView::both ? 2 : 1;
-  const int64_t columns = layout.strip ? moments : std::min(count, kPerRow);
+  const int64_t columns = layout.strip ? frames : std::min(count, kPerRow);
   const int64_t rows = views * (layout.strip ? count : (count + kPerRow - 1) / kPerRow);
   const int64_t width = columns * (info.width + kPadding), height = rows * (info.height + kPadding);
   const int64_t wanted = layout.strip ? kStripWidth : kFrameWidth;
@@ -242,10 +242,10 @@ PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t moments, con
   return layout;
 }
 
-std::vector<Image> draw_path(const std::vector<Moment>& path, const PathLayout& layout) {
+std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayout& layout) {
   if (layout.strip) return {draw_strip(path, layout)};
   std::vector<Image> pictures;
-  for (const Moment& moment : path) pictures.push_back(draw_moment(moment, layout));
+  for (const PathFrame& frame : path) pictures.push_back(draw_frame(frame, layout));
   return pictures;
 }
 
@@ -256,7 +256,7 @@ Json path_json(const PathRequest& request, const PathLayout& layout, int64_t fra
                {"count", request.images.count},
                {"class", request.images.label},
                {"options", request.images.options},
-               {"moments", request.moments},
+               {"moments", request.frames},
                {"view", enum_name(kPathViewNames, layout.view)},
                {"strip", layout.strip},
                {"scale", layout.scale}};
@@ -271,7 +271,7 @@ std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) 
                                  .label = json.at("class"),
                                  .options = json.at("options")},
                       .test = json.value("test", int64_t{-1}),
-                      .moments = json.at("moments")};
+                      .frames = json.at("moments")};
   const PathLayout layout{
       .view = view_of(json.at("view")), .strip = json.at("strip"), .scale = json.at("scale")};
   if (json.at("show") != "path" || layout.scale < 1) fail(ErrorKind::usage, "no request of ours");

@@ -7,7 +7,7 @@
 #include "genai/base/error.h"
 #include "genai/generation/path.h"
 #include "genai/generation/styles.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 
 namespace genai {
 namespace {

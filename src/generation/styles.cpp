@@ -19,39 +19,6 @@ constexpr double kMostStrength = 1000;
 /// Styles of which standard deviations are measured.
 constexpr int64_t kMeasured = 1024;
 
-// ---- The model
-
-/// "generator.kind" where the family has styles but, by that choice, not this run: the first choice
-/// that takes them from the family's smallest model.
-const Field* culprit(const LoadedModel& loaded) {
-  if (!offers<StyleSpace>(*loaded.family)) return nullptr;
-  const Json& settings = loaded.manifest.config.at("model");
-  for (const Field& field : loaded.family->settings) {
-    const Json* chosen = find_path(settings, field.name);
-    if (field.type != FieldType::choice || !chosen) continue;
-    Family changed = *loaded.family;
-    set_path(changed.tiny, field.name, *chosen);
-    try {
-      if (!offers<StyleSpace>(changed)) return &field;
-    } catch (const Error&) {
-      // A choice that the smallest model cannot follow by itself.
-    }
-  }
-  return nullptr;
-}
-
-StyleSpace& styles_of(const LoadedModel& loaded, const std::string& verb) {
-  if (auto* space = dynamic_cast<StyleSpace*>(loaded.model.get())) return *space;
-  if (const Field* field = culprit(loaded)) {
-    const Json* wanted = find_path(loaded.family->tiny, field->name);
-    const Json* found = find_path(loaded.manifest.config.at("model"), field->name);
-    fail(ErrorKind::usage, "'", verb, "': a ", loaded.family->name, " has styles when model.",
-         field->name, " is ", (wanted ? *wanted : field->default_value).get<std::string>(),
-         "; that of this run is ", found->get<std::string>());
-  }
-  return loaded.as<StyleSpace>(verb);
-}
-
 /// One style [B, width] for each layer, as render takes them. Each layer's part is contiguous, as
 /// it is in `generate`: products of other strides may round differently.
 Tensor stacked(const std::vector<Tensor>& layers) {
@@ -154,7 +121,7 @@ Image draw_moment(const Directions& directions, const DirectionsRequest& request
 // ---- Mixing
 
 MixRequest resolve_request(const LoadedModel& loaded, MixRequest request) {
-  const int64_t layers = styles_of(loaded, "show mix").style_layers();
+  const int64_t layers = loaded.as<StyleSpace>("show mix").style_layers();
   const int64_t count = request.images.count;
   if (count < 1 || count > kMostSources) {
     fail(ErrorKind::usage, "-n: expected 1 to ", kMostSources, " rows and columns, found ", count);
@@ -171,7 +138,7 @@ MixRequest resolve_request(const LoadedModel& loaded, MixRequest request) {
 Mix find_mix(const LoadedModel& loaded, const MixRequest& asked) {
   const c10::InferenceMode no_autograd;
   const MixRequest request = resolve_request(loaded, asked);
-  auto& space = styles_of(loaded, "show mix");
+  auto& space = loaded.as<StyleSpace>("show mix");
   const Json& options = request.images.options;
   ImageRequest after = request.images;
   after.first += after.count;
@@ -241,7 +208,7 @@ Factorization factorize(const Tensor& matrix) {
 }
 
 DirectionsRequest resolve_request(const LoadedModel& loaded, DirectionsRequest request) {
-  auto& space = styles_of(loaded, "show directions");
+  auto& space = loaded.as<StyleSpace>("show directions");
   check_request(request.images, loaded.as<Generator>("show directions"), loaded.manifest.data);
   if (request.images.count != 1) {
     fail(ErrorKind::usage, "-n: directions are of one sample, found ", request.images.count);
@@ -272,7 +239,7 @@ DirectionsRequest resolve_request(const LoadedModel& loaded, DirectionsRequest r
 Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& asked) {
   const c10::InferenceMode no_autograd;
   const DirectionsRequest request = resolve_request(loaded, asked);
-  auto& space = styles_of(loaded, "show directions");
+  auto& space = loaded.as<StyleSpace>("show directions");
   const Factorization found = factorize(layers_matrix(space, request));
   const Tensor directions = found.directions.narrow(0, 0, request.directions)
                                 .to(loaded.device, at::kFloat);  // [K, width]

@@ -38,27 +38,27 @@ const std::string kLines = "genai_lines";
 const std::string kUnused = to_byte_letters("\xFF"), kLineEnd = to_byte_letters("\n");
 
 /// A tensor under both names.
-struct Part {
+struct TensorNames {
   std::string theirs;  // without the prefix
   std::string ours;
   std::vector<int64_t> shape;  // of theirs
   bool turned;                 // GPT-2's Conv1D keeps [in, out], a linear layer [out, in]
 };
 
-std::vector<Part> parts_of(const TransformerShape& shape) {
-  std::vector<Part> parts;
+std::vector<TensorNames> tensor_names(const TransformerShape& shape) {
+  std::vector<TensorNames> all;
   const int64_t width = shape.width;
   const auto norm = [&](const std::string& theirs, const std::string& ours) {
-    parts.push_back({theirs + ".weight", ours + ".weight", {width}, false});
-    parts.push_back({theirs + ".bias", ours + ".bias", {width}, false});
+    all.push_back({theirs + ".weight", ours + ".weight", {width}, false});
+    all.push_back({theirs + ".bias", ours + ".bias", {width}, false});
   };
   const auto linear = [&](const std::string& theirs, const std::string& ours, int64_t in,
                           int64_t out) {
-    parts.push_back({theirs + ".weight", ours + ".weight", {in, out}, true});
-    parts.push_back({theirs + ".bias", ours + ".bias", {out}, false});
+    all.push_back({theirs + ".weight", ours + ".weight", {in, out}, true});
+    all.push_back({theirs + ".bias", ours + ".bias", {out}, false});
   };
-  parts.push_back({"wte.weight", "tokens.weight", {shape.vocabulary, width}, false});
-  parts.push_back({"wpe.weight", "positions.weight", {shape.context, width}, false});
+  all.push_back({"wte.weight", "tokens.weight", {shape.vocabulary, width}, false});
+  all.push_back({"wpe.weight", "positions.weight", {shape.context, width}, false});
   for (int64_t i = 0; i < shape.layers; ++i) {
     const std::string theirs = concat("h.", i, "."), ours = concat("blocks.", i, ".");
     norm(theirs + "ln_1", ours + "attention_norm");
@@ -69,7 +69,7 @@ std::vector<Part> parts_of(const TransformerShape& shape) {
     linear(theirs + "mlp.c_proj", ours + "mlp.down", shape.hidden, width);
   }
   norm("ln_f", "norm");
-  return parts;
+  return all;
 }
 
 // ---- from us to them
@@ -82,15 +82,15 @@ TransformerConfig config_of(Json settings) {
 Tensors to_theirs(const Checkpoint& checkpoint, const TransformerShape& shape) {
   const Tensors weights = merge_adapters(checkpoint.weights);
   Tensors tensors;
-  for (const Part& part : parts_of(shape)) {
-    const auto it = weights.find(part.ours);
-    Tensor& tensor = tensors[kPrefix + part.theirs];
+  for (const TensorNames& names : tensor_names(shape)) {
+    const auto it = weights.find(names.ours);
+    Tensor& tensor = tensors[kPrefix + names.theirs];
     if (it != weights.end()) {
-      tensor = part.turned ? it->second.t() : it->second;
-    } else if (part.ours.ends_with(".bias") && !shape.bias) {
-      tensor = at::zeros(part.shape);
+      tensor = names.turned ? it->second.t() : it->second;
+    } else if (names.ours.ends_with(".bias") && !shape.bias) {
+      tensor = at::zeros(names.shape);
     } else {
-      fail(ErrorKind::data, checkpoint.folder.string(), ": no tensor '", part.ours, "'");
+      fail(ErrorKind::data, checkpoint.folder.string(), ": no tensor '", names.ours, "'");
     }
   }
   return tensors;
@@ -324,12 +324,12 @@ Tensors read_tensors(const fs::path& folder) {
   }
   std::set<std::string> files;
   for (const auto& [tensor, file] : map.items()) {
-    const std::string part = file.is_string() ? file.get<std::string>() : "";
-    if (part.empty() || part.starts_with('.') || part.find('/') != part.npos) {
+    const std::string shard = file.is_string() ? file.get<std::string>() : "";
+    if (shard.empty() || shard.starts_with('.') || shard.find('/') != shard.npos) {
       fail(ErrorKind::data, name, ": tensor '", tensor,
            "': expected the name of a file beside it, ", "found ", file.dump());
     }
-    files.insert(part);
+    files.insert(shard);
   }
   Tensors all;
   for (const std::string& file : files) {
@@ -353,9 +353,9 @@ Tensors to_ours(const fs::path& folder, const TransformerShape& shape, at::Scala
   const std::string name = folder.string();
   Tensors theirs = read_tensors(folder), ours;
   const std::string prefix = theirs.count(kPrefix + "wte.weight") ? kPrefix : "";
-  for (const Part& part : parts_of(shape)) {
-    const std::string key = prefix + part.theirs;
-    const at::IntArrayRef expected = part.shape;
+  for (const TensorNames& names : tensor_names(shape)) {
+    const std::string key = prefix + names.theirs;
+    const at::IntArrayRef expected = names.shape;
     const auto it = theirs.find(key);
     if (it == theirs.end()) {
       fail(ErrorKind::data, name, ": no tensor '", key, "'; expected one of shape ", expected);
@@ -371,7 +371,7 @@ Tensors to_ours(const fs::path& folder, const TransformerShape& shape, at::Scala
       fail(ErrorKind::data, name, ": tensor '", key,
            "' holds numbers that are not finite (NaN, infinity)");
     }
-    ours[part.ours] = part.turned ? numbers.t().contiguous() : numbers;
+    ours[names.ours] = names.turned ? numbers.t().contiguous() : numbers;
     theirs.erase(it);
   }
   for (const auto& [key, tensor] : theirs) {
@@ -410,7 +410,7 @@ std::vector<std::string> gpt2_obstacles(const Json& settings) {
   check(c.kv_heads == 0 || c.kv_heads == c.heads, "kv_heads", concat("as many as heads, ", c.heads),
         c.kv_heads);
   check_off(c.qk_norm, "qk_norm");
-  check_off(c.pairs.value_or(false), "pairs");
+  check_off(c.bigrams.value_or(false), "bigrams");
   check(c.tied, "tied", "true", "false");
   check(c.soft_cap == 0, "soft_cap", 0, c.soft_cap);
   return obstacles;

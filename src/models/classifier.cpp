@@ -191,6 +191,7 @@ std::unique_ptr<Model> make_classifier(const Json& settings, const DataInfo& inf
 Family classifier_family() {
   return {.name = "classifier",
           .summary = "convolutional classifier: says which class an image shows, judges samples",
+          .offers = {{Capability::classifier}},
           .settings = classifier_fields(),
           .sampling = describe<NoSampling>().table(),
           .make = make_classifier,

@@ -11,7 +11,7 @@
 
 namespace genai {
 
-Preconditioning precondition(Prediction prediction, double data_std, const Mixture& level) {
+Preconditioning precondition(Prediction prediction, double data_std, const NoiseLevels& level) {
   const Tensor alpha = level.alpha.to(at::kDouble), sigma = level.sigma.to(at::kDouble);
   const Tensor square = alpha.square() + sigma.square(), length = square.sqrt();
   Preconditioning c{.skip = {}, .out = {}, .in = 1 / length, .target_x0 = {}, .target_noise = {}};
@@ -46,7 +46,7 @@ Preconditioning precondition(Prediction prediction, double data_std, const Mixtu
   return c;
 }
 
-Tensor loss_weights(const DiffusionConfig& config, const Mixture& level) {
+Tensor loss_weights(const DiffusionConfig& config, const NoiseLevels& level) {
   const double data_std = config.process.data_std;
   const Tensor snr = (level.alpha.to(at::kDouble) / level.sigma.to(at::kDouble)).square();
   const Tensor out = precondition(config.prediction, data_std, level).out;
@@ -192,12 +192,12 @@ class Diffusion : public torch::nn::Module,
   bool class_conditional() const override { return classes_ > 0; }
 
   Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
-    const Course course = this->course(labels, options);
+    const SamplingPlan plan = sampling_plan(labels, options);
     const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
-    return (solve_from_noise(draw, shape, course.levels, course.denoise, course.solver) + 1) / 2;
+    return (solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver) + 1) / 2;
   }
 
-  Course course(const Tensor& labels, const Json& options) override {
+  SamplingPlan sampling_plan(const Tensor& labels, const Json& options) override {
     const auto sampling =
         from_json<DiffusionSampling>(diffusion_sampling_fields(), options, "sampling");
     const auto levels = process_.sampling_levels(sampling.levels, sampling.steps);
@@ -227,12 +227,12 @@ class Diffusion : public torch::nn::Module,
                                 : process_.sampling_levels(Spacing::log_snr, kBoundLevels);
   }
 
-  Tensor predict(const Tensor& x, const Mixture& level, const Tensor& labels) override {
+  Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensor& labels) override {
     return prediction(x, level, known(labels, x.size(0)), {}).clamp(-1, 1);
   }
 
   Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
-    const auto predictions = [&](const Tensor& x, const Mixture& level) {
+    const auto predictions = [&](const Tensor& x, const NoiseLevels& level) {
       return predict(x, level, batch.target);
     };
     return -variational_bound(to_model(batch.input), bound_levels(), predictions, draw, samples)
@@ -301,7 +301,7 @@ class Diffusion : public torch::nn::Module,
   }
 
   /// F of the U-Net at x [B, C, H, W].
-  Tensor network(const Tensor& x, const Mixture& level, const Preconditioning& c,
+  Tensor network(const Tensor& x, const NoiseLevels& level, const Preconditioning& c,
                  const Tensor& labels, const Tensor& earlier) {
     Tensor input = x * rows(c.in, x);
     if (config_.self_conditioning) {
@@ -314,7 +314,7 @@ class Diffusion : public torch::nn::Module,
   }
 
   /// D
-  Tensor prediction(const Tensor& x, const Mixture& level, const Tensor& labels,
+  Tensor prediction(const Tensor& x, const NoiseLevels& level, const Tensor& labels,
                     const Tensor& earlier) {
     const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
     return rows(c.skip, x) * x + rows(c.out, x) * network(x, level, c, labels, earlier);
@@ -325,10 +325,10 @@ class Diffusion : public torch::nn::Module,
                 const Tensor& earlier) {
     const int64_t count = x.size(0);
     const auto level = [&](int64_t n) {
-      return Mixture{.alpha = at::full({n}, at.alpha, x.options()),
-                     .sigma = at::full({n}, at.sigma, x.options())};
+      return NoiseLevels{.alpha = at::full({n}, at.alpha, x.options()),
+                         .sigma = at::full({n}, at.sigma, x.options())};
     };
-    const auto predict = [this](const Tensor& at, const Mixture& level, const Tensor& of,
+    const auto predict = [this](const Tensor& at, const NoiseLevels& level, const Tensor& of,
                                 const Tensor& before) {
       return recorded_({at, level.alpha, level.sigma, of, before}, [this](const auto& in) {
         return prediction(in[0], {.alpha = in[1], .sigma = in[2]}, in[3], in[4]);
@@ -346,7 +346,7 @@ class Diffusion : public torch::nn::Module,
   /// The weighted squared error of F, a mean over pixels: [B].
   Tensor errors(const Batch& batch, const Tensors& draws) {
     const Tensor x0 = to_model(batch.input), noise = draws.at("noise");
-    const Mixture level = process_.training_levels(draws.at("level"));
+    const NoiseLevels level = process_.training_levels(draws.at("level"));
     const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
     const Tensor x = rows(level.alpha, x0) * x0 + rows(level.sigma, x0) * noise;
     Tensor labels = batch.target;
@@ -399,6 +399,7 @@ Family diffusion_family() {
   return {
       .name = "diffusion",
       .summary = "diffusion and rectified flow: removes noise step by step until an image is left",
+      .offers = {{Capability::generator}, {Capability::denoiser}, {Capability::likelihood}},
       .settings = diffusion_fields(),
       .sampling = diffusion_sampling_fields(),
       .make = make_diffusion,

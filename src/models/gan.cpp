@@ -32,7 +32,7 @@ const FieldTable& gan_sampling_fields() {
 /// Judged after this share of the run, or so many steps.
 constexpr double kJudgedFrom = 0.1;
 constexpr int64_t kJudgedFromStep = 1000;
-/// How far a made image is from its nearest neighbour, by how far a real one is, below which it is
+/// How far a fake image is from its nearest neighbour, by how far a real one is, below which it is
 /// collapse.
 constexpr double kCollapse = 0.4;
 /// The discriminator's loss, without penalty, below which it has won (not for wasserstein, whose
@@ -69,8 +69,8 @@ class Gan : public torch::nn::Module, public Model, public Generator {
                                .ema = false,
                                .rate = config_.discriminator_rate};
     for (const auto& parameter : named_parameters()) {
-      const bool made = parameter.key().rfind("generator.", 0) == 0;
-      (made ? generator : discriminator).parameters.push_back(parameter.key());
+      const bool fake = parameter.key().rfind("generator.", 0) == 0;
+      (fake ? generator : discriminator).parameters.push_back(parameter.key());
     }
     return {generator, discriminator};
   }
@@ -98,10 +98,10 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   Tensors validate(const Batch& batch, Draw& draw) override {
     const Tensor real = to_model(batch.input);
-    const Tensor made = make(latent_draws(draw), batch.target);
-    return {{"energy_distance", energy_terms(batch.input.flatten(1), to_pixels(made).flatten(1))},
+    const Tensor fake = make(latent_draws(draw), batch.target);
+    return {{"energy_distance", energy_terms(batch.input.flatten(1), to_pixels(fake).flatten(1))},
             {"ranked_right", discriminator_->forward(real, batch.target)
-                                 .gt(discriminator_->forward(made, batch.target))
+                                 .gt(discriminator_->forward(fake, batch.target))
                                  .to(at::kFloat)}};
   }
 
@@ -109,8 +109,8 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   std::string health(const Batch& batch) override {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
-    const Tensor made = make(latent_draws(draw), batch.target);
-    const double share = diversity(to_model(batch.input), made).item<double>();
+    const Tensor fake = make(latent_draws(draw), batch.target);
+    const double share = diversity(to_model(batch.input), fake).item<double>();
     if (!std::isfinite(share)) return "";  // test images that are all alike
     return concat("samples lie ", number_text(100 * share, 3),
                   " % as far from their nearest neighbours as test images",
@@ -256,7 +256,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     Tensors draws;
     if (config_.augment.any()) {
       draws["view real"] = draw.uniform("view real", {kAugmentDraws});
-      draws["view made"] = draw.uniform("view made", {kAugmentDraws});
+      draws["view fake"] = draw.uniform("view made", {kAugmentDraws});  // its name since 0.1
     }
     if (config_.penalty == Penalty::gradient) draws["between"] = draw.uniform("between", {});
     return draws;
@@ -277,11 +277,11 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     return augment_images(images, config_.augment, draws.at("view " + which));
   }
 
-  /// Real and made images as the discriminator sees them.
+  /// Real and fake images as the discriminator sees them.
   struct Pair {
-    Tensor real, made, labels;
+    Tensor real, fake, labels;
     Tensor images{};  // both, [2 B, ...], where they are scored in one pass
-    Tensor real_scores{}, made_scores{};
+    Tensor real_scores{}, fake_scores{};
   };
 
   Tensor twice(const Tensor& labels) const {
@@ -289,20 +289,20 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
   /// @param slopes  the images' gradients will be asked for
-  Pair judge(const Tensor& real, const Tensor& made, const Tensor& labels, bool slopes) {
-    // Batch normalization tells real batches from made ones by their statistics: apart, as in
+  Pair judge(const Tensor& real, const Tensor& fake, const Tensor& labels, bool slopes) {
+    // Batch normalization tells real batches from fake ones by their statistics: apart, as in
     // DCGAN.
-    Pair pair{.real = real, .made = made, .labels = labels};
+    Pair pair{.real = real, .fake = fake, .labels = labels};
     if (config_.discriminator.norm == Normalization::batch) {
       pair.real_scores = discriminator_->forward(real, labels);
-      pair.made_scores = discriminator_->forward(made, labels);
+      pair.fake_scores = discriminator_->forward(fake, labels);
       return pair;
     }
-    pair.images = at::cat({real, made});
+    pair.images = at::cat({real, fake});
     if (slopes) pair.images.requires_grad_();
     const auto scores = discriminator_->forward(pair.images, twice(labels)).chunk(2);
     pair.real_scores = scores[0];
-    pair.made_scores = scores[1];
+    pair.fake_scores = scores[1];
     return pair;
   }
 
@@ -311,10 +311,10 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     if (config_.penalty == Penalty::gradient) {
       const auto score = [&](const Tensor& x) { return discriminator_->forward(x, pair.labels); };
       return config_.penalty_weight *
-             gradient_penalty(score, pair.real, pair.made, draws.at("between"));
+             gradient_penalty(score, pair.real, pair.fake, draws.at("between"));
     }
     return config_.penalty_weight *
-           zero_centred_penalty(at::cat({pair.real_scores, pair.made_scores}), pair.images,
+           zero_centred_penalty(at::cat({pair.real_scores, pair.fake_scores}), pair.images,
                                 config_.penalty == Penalty::r1_r2);
   }
 
@@ -327,15 +327,15 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   Loss critic_loss(LossInput& in) {
     const Tensor real = to_model(in.batch.input);
     // With its graph: the generator learns by it.
-    const Tensor made = make_mixed(in.draws, in.batch.target);
+    const Tensor fake = make_mixed(in.draws, in.batch.target);
     // Later phases go on with these pairs, which show the same classes, whatever their batch is.
-    in.shared["made"] = made;
+    in.shared["fake"] = fake;
     in.shared["real"] = real;
     if (classes_) in.shared["labels"] = in.batch.target;
     const bool penalized = config_.penalty != Penalty::none && config_.penalty_every == 1;
-    const Pair pair = judge(seen(real, in.draws, "real"), seen(made.detach(), in.draws, "made"),
+    const Pair pair = judge(seen(real, in.draws, "real"), seen(fake.detach(), in.draws, "fake"),
                             in.batch.target, penalized && zero_centred());
-    Loss loss{.value = discriminator_loss(config_.loss, pair.real_scores, pair.made_scores,
+    Loss loss{.value = discriminator_loss(config_.loss, pair.real_scores, pair.fake_scores,
                                           config_.label_smoothing),
               .logs = {}};
     {
@@ -344,10 +344,10 @@ class Gan : public torch::nn::Module, public Model, public Generator {
       const auto shown = [&](const Tensor& s) { return (chance ? s.sigmoid() : s).mean(); };
       loss.logs = {{"d_loss", loss.value.detach()},
                    {"d_real", shown(pair.real_scores)},
-                   {"d_made", shown(pair.made_scores)},
-                   {"ranked_right", pair.real_scores.gt(pair.made_scores).to(at::kFloat).mean()},
-                   {"score_spread", at::cat({pair.real_scores, pair.made_scores}).std(false)},
-                   {"diversity", diversity(real, made)}};
+                   {"d_fake", shown(pair.fake_scores)},
+                   {"ranked_right", pair.real_scores.gt(pair.fake_scores).to(at::kFloat).mean()},
+                   {"score_spread", at::cat({pair.real_scores, pair.fake_scores}).std(false)},
+                   {"diversity", diversity(real, fake)}};
     }
     if (penalized) {
       const Tensor extra = penalty(pair, in.draws);
@@ -360,10 +360,10 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   /// As heavy as if it had been in every update that the discriminator made since the last one.
   Loss lazy_penalty(LossInput& in) {
     const Tensor real = seen(in.shared.at("real"), in.draws, "real");
-    const Tensor made = seen(in.shared.at("made").detach(), in.draws, "made");
+    const Tensor fake = seen(in.shared.at("fake").detach(), in.draws, "fake");
     const Tensor value =
-        penalty(zero_centred() ? judge(real, made, label_of(in), true)
-                               : Pair{.real = real, .made = made, .labels = label_of(in)},
+        penalty(zero_centred() ? judge(real, fake, label_of(in), true)
+                               : Pair{.real = real, .fake = fake, .labels = label_of(in)},
                 in.draws);
     return {.value = value * static_cast<double>(config_.penalty_every * config_.critic_steps),
             .logs = {{"penalty", value.detach()}}};
@@ -371,14 +371,14 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   Loss generator_loss_of(LossInput& in) {
     const Tensor labels = label_of(in);
-    const Tensor made =
-        discriminator_->forward(seen(in.shared.at("made"), in.draws, "made"), labels);
+    const Tensor fake =
+        discriminator_->forward(seen(in.shared.at("fake"), in.draws, "fake"), labels);
     Tensor real;
     if (config_.loss == AdversarialLoss::relativistic) {
       const at::NoGradGuard no_grad;
       real = discriminator_->forward(seen(in.shared.at("real"), in.draws, "real"), labels);
     }
-    return {.value = generator_loss(config_.loss, made, real), .logs = {}};
+    return {.value = generator_loss(config_.loss, fake, real), .logs = {}};
   }
 
   /// The classes of the pairs at hand.
@@ -386,15 +386,15 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     return classes_ ? in.shared.at("labels") : Tensor();
   }
 
-  /// Mean distance of an image to its nearest neighbour in the batch, made by real: also where each
-  /// class, or one of a few modes, has become one image.
-  static Tensor diversity(const Tensor& real, const Tensor& made) {
+  /// Mean distance of an image to its nearest neighbour in the batch, of fake images by real ones:
+  /// also where each class, or one of a few modes, has become one image.
+  static Tensor diversity(const Tensor& real, const Tensor& fake) {
     if (real.size(0) < 2) return at::ones({}, real.options());
     const auto nearest = [](const Tensor& images) {
       const Tensor distances = at::cdist(images, images);
       return distances.fill_diagonal_(std::numeric_limits<double>::infinity()).amin(1).mean();
     };
-    return nearest(made.detach().to(at::kFloat).flatten(1)) /
+    return nearest(fake.detach().to(at::kFloat).flatten(1)) /
            nearest(real.flatten(1)).clamp_min(1e-12);
   }
 
@@ -439,6 +439,7 @@ std::unique_ptr<Model> make_gan(const Json& settings, const DataInfo& info) {
 Family gan_family() {
   return {.name = "gan",
           .summary = "generator and discriminator that learn from each other: sharp images at once",
+          .offers = {{Capability::generator}, {Capability::style_space, "generator.kind", "style"}},
           .settings = gan_fields(),
           .sampling = gan_sampling_fields(),
           .make = make_gan,

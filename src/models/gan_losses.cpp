@@ -12,40 +12,40 @@ Tensor surprise(const Tensor& x) {
 
 }  // namespace
 
-Tensor discriminator_loss(AdversarialLoss loss, const Tensor& real, const Tensor& made,
+Tensor discriminator_loss(AdversarialLoss loss, const Tensor& real, const Tensor& fake,
                           double smoothing) {
   switch (loss) {
     case AdversarialLoss::non_saturating:
-      return (surprise(real) * (1 - smoothing) + surprise(-real) * smoothing + surprise(-made))
+      return (surprise(real) * (1 - smoothing) + surprise(-real) * smoothing + surprise(-fake))
           .mean();
     case AdversarialLoss::hinge:
-      return ((1 - real).relu() + (1 + made).relu()).mean();
+      return ((1 - real).relu() + (1 + fake).relu()).mean();
     case AdversarialLoss::least_squares:
-      return 0.5 * ((real - 1).square() + made.square()).mean();
+      return 0.5 * ((real - 1).square() + fake.square()).mean();
     case AdversarialLoss::wasserstein:
-      return (made - real).mean();
+      return (fake - real).mean();
     case AdversarialLoss::relativistic:
-      return surprise(real - made).mean();
+      return surprise(real - fake).mean();
   }
   return {};
 }
 
-Tensor generator_loss(AdversarialLoss loss, const Tensor& made, const Tensor& real) {
+Tensor generator_loss(AdversarialLoss loss, const Tensor& fake, const Tensor& real) {
   switch (loss) {
     case AdversarialLoss::non_saturating:
-      return surprise(made).mean();
+      return surprise(fake).mean();
     case AdversarialLoss::least_squares:
-      return 0.5 * (made - 1).square().mean();
+      return 0.5 * (fake - 1).square().mean();
     case AdversarialLoss::hinge:
     case AdversarialLoss::wasserstein:
-      return -made.mean();
+      return -fake.mean();
     case AdversarialLoss::relativistic:
-      return surprise(made - real).mean();
+      return surprise(fake - real).mean();
   }
   return {};
 }
 
-Tensor squared_slopes(const Tensor& scores, const Tensor& images) {
+Tensor squared_gradient_norm(const Tensor& scores, const Tensor& images) {
   // Each score is of its own image alone, so the gradient of their sum holds them all.
   const Tensor slopes = torch::autograd::grad({scores.sum()}, {images}, {},
                                               /*retain_graph=*/true, /*create_graph=*/true)[0];
@@ -57,24 +57,24 @@ Tensor squared_slopes(const Tensor& scores, const Tensor& images) {
 
 Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool made_too) {
   const int64_t half = scores.size(0) / 2;
-  const Tensor slopes = made_too
-                            ? squared_slopes(scores, images)
-                            : squared_slopes(scores.narrow(0, 0, half), images).narrow(0, 0, half);
+  const Tensor slopes =
+      made_too ? squared_gradient_norm(scores, images)
+               : squared_gradient_norm(scores.narrow(0, 0, half), images).narrow(0, 0, half);
   return 0.5 * slopes.sum() / static_cast<double>(half);
 }
 
 Tensor gradient_penalty(const std::function<Tensor(const Tensor&)>& score, const Tensor& real,
-                        const Tensor& made, const Tensor& mix) {
-  const Tensor between = (real + mix.view({-1, 1, 1, 1}) * (made - real)).detach().requires_grad_();
+                        const Tensor& fake, const Tensor& mix) {
+  const Tensor between = (real + mix.view({-1, 1, 1, 1}) * (fake - real)).detach().requires_grad_();
   // The root's slope is infinite at 0.
-  return ((squared_slopes(score(between), between) + 1e-12).sqrt() - 1).square().mean();
+  return ((squared_gradient_norm(score(between), between) + 1e-12).sqrt() - 1).square().mean();
 }
 
-Tensor energy_terms(const Tensor& real, const Tensor& made) {
+Tensor energy_terms(const Tensor& real, const Tensor& fake) {
   const int64_t n = real.size(0);
   const double others = static_cast<double>(std::max<int64_t>(1, n - 1));
-  return 2 * at::cdist(made, real).mean(1) - at::cdist(real, real).sum(1) / others -
-         at::cdist(made, made).sum(1) / others;
+  return 2 * at::cdist(fake, real).mean(1) - at::cdist(real, real).sum(1) / others -
+         at::cdist(fake, fake).sum(1) / others;
 }
 
 }  // namespace genai

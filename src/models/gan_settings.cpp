@@ -40,7 +40,7 @@ const FieldTable& gan_fields() {
           .nest("discriminator", &G::discriminator, discriminator_fields())
           .field("loss", &G::loss, "what generator and discriminator play for", kLossNames)
           .field("penalty", &G::penalty,
-                 "on the discriminator's slope: at real images (r1), at made ones too (r1-r2), or "
+                 "on the discriminator's slope: at real images (r1), at fake ones too (r1-r2), or "
                  "to be 1 between them (gradient)",
                  kPenaltyNames)
           .field("penalty_weight", &G::penalty_weight, "gamma of r1 and r2, lambda of gradient",

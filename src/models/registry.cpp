@@ -1,5 +1,7 @@
 #include "genai/models/registry.h"
 
+#include <algorithm>
+
 #include "genai/base/error.h"
 #include "genai/models/classifier.h"
 #include "genai/models/diffusion.h"
@@ -42,15 +44,6 @@ FieldTable model_fields(const Family& family) {
   return table;
 }
 
-std::unique_ptr<Model> make_tiny_model(const Family& family) {
-  if (family.data == DataKind::text) {
-    return family.make(
-        family.tiny,
-        {.source = "tiny", .tokenizer = make_tokenizer(TokenizerKind::bytes, " "), .context = 8});
-  }
-  return family.make(family.tiny, {.source = "tiny", .classes = std::vector<std::string>(10)});
-}
-
 void check_data_kind(const Family& family, bool is_text, const std::string& source) {
   if (is_text == (family.data == DataKind::text)) return;
   std::string others;
@@ -74,6 +67,27 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
   settings.erase("family");
   check_data_kind(family, info.is_text(), info.source);
   return family.make(settings, info);
+}
+
+bool offers(const Family& family, Capability capability) {
+  return std::ranges::any_of(family.offers,
+                             [&](const Offer& offer) { return offer.capability == capability; });
+}
+
+bool offers(const Family& family, const Json& settings, Capability capability) {
+  return std::ranges::any_of(family.offers, [&](const Offer& offer) {
+    const Json* chosen = offer.setting.empty() ? nullptr : find_path(settings, offer.setting);
+    return offer.capability == capability &&
+           (offer.setting.empty() || (chosen && *chosen == offer.value));
+  });
+}
+
+std::string families_with(Capability capability) {
+  std::string names;
+  for (const Family& family : families()) {
+    if (offers(family, capability)) names += (names.empty() ? "" : ", ") + family.name;
+  }
+  return names.empty() ? "none" : names;
 }
 
 }  // namespace genai

@@ -154,6 +154,7 @@ Family rnn_family() {
   return {.name = "rnn",
           .summary = "recurrent network (tanh, GRU, LSTM): writes text from a state of fixed size",
           .data = DataKind::text,
+          .offers = {{Capability::next_token}},
           .settings = rnn_fields(),
           .sampling = token_sampling_fields(),
           .make = [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {

@@ -16,12 +16,12 @@ const EnumNames<MlpKind> kMlpNames = {{MlpKind::gelu, "gelu"},
 
 namespace {
 
-/// A table of all pairs of tokens is at most so long; nobody asks, at most so long: 256 tokens,
+/// A table of all bigrams is at most so long; nobody asks, at most so long: 256 tokens,
 /// which with the optimizer's moments are 134 MB at a width of 128.
-constexpr int64_t kMostPairs = int64_t{1} << 20, kMostUsualPairs = int64_t{1} << 16;
+constexpr int64_t kMostBigrams = int64_t{1} << 20, kMostUsualBigrams = int64_t{1} << 16;
 
-bool with_pairs(const TransformerConfig& config, const DataInfo& info) {
-  return config.pairs.value_or(info.vocabulary() * info.vocabulary() <= kMostUsualPairs);
+bool with_bigrams(const TransformerConfig& config, const DataInfo& info) {
+  return config.bigrams.value_or(info.vocabulary() * info.vocabulary() <= kMostUsualBigrams);
 }
 
 const FieldTable& transformer_fields() {
@@ -47,8 +47,9 @@ const FieldTable& transformer_fields() {
           .field("tied", &TransformerConfig::tied,
                  "the last layer is the table of the tokens' vectors")
           .field("bias", &TransformerConfig::bias, "linear layers and layer norms have biases")
-          .field("pairs", &TransformerConfig::pairs,
-                 "adds a vector for each pair of a token and the one before it; auto: for "
+          .field("bigrams", &TransformerConfig::bigrams,
+                 "bigram embedding: adds a vector for each pair of a token and the one before it; "
+                 "auto: for "
                  "vocabularies "
                  "of 256 tokens or less")
           .field("soft_cap", &TransformerConfig::soft_cap,
@@ -112,10 +113,10 @@ TransformerShape transformer_shape(const TransformerConfig& c, const DataInfo& i
     fail(ErrorKind::usage, "model.positions: rotary ones turn pairs of numbers, but a head has ",
          c.width / c.heads, "; choose heads so that width / heads is even");
   }
-  const bool pairs = with_pairs(c, info);
-  if (pairs && info.vocabulary() * info.vocabulary() > kMostPairs) {
-    fail(ErrorKind::usage, "model.pairs: expected a vocabulary of 1024 tokens or less, '",
-         info.source, "' has ", info.vocabulary(), "; leave it out (--pairs auto or false)");
+  const bool bigrams = with_bigrams(c, info);
+  if (bigrams && info.vocabulary() * info.vocabulary() > kMostBigrams) {
+    fail(ErrorKind::usage, "model.bigrams: expected a vocabulary of 1024 tokens or less, '",
+         info.source, "' has ", info.vocabulary(), "; leave it out (--bigrams auto or false)");
   }
   return {.vocabulary = info.vocabulary(),
           .context = info.context,
@@ -130,7 +131,7 @@ TransformerShape transformer_shape(const TransformerConfig& c, const DataInfo& i
           .qk_norm = c.qk_norm,
           .tied = c.tied,
           .bias = c.bias,
-          .pairs = pairs,
+          .bigrams = bigrams,
           .soft_cap = c.soft_cap};
 }
 
@@ -138,6 +139,7 @@ Family transformer_family() {
   return {.name = "transformer",
           .summary = "decoder-only transformer: writes text token by token",
           .data = DataKind::text,
+          .offers = {{Capability::next_token}},
           .settings = transformer_fields(),
           .sampling = token_sampling_fields(),
           .make = [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
@@ -148,7 +150,7 @@ Family transformer_family() {
           .decide =
               [](Json& settings, const DataInfo& info) {
                 auto config = from_json<TransformerConfig>(transformer_fields(), settings, "model");
-                config.pairs = with_pairs(config, info);
+                config.bigrams = with_bigrams(config, info);
                 settings = write_fields(transformer_fields(), &config);
               }};
 }

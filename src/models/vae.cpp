@@ -309,6 +309,7 @@ Family vae_family() {
   return {
       .name = "vae",
       .summary = "variational autoencoder: encodes images to a smooth latent space and back",
+      .offers = {{Capability::generator}, {Capability::latent_space}, {Capability::likelihood}},
       .settings = vae_fields(),
       .sampling = vae_sampling_fields(),
       .make = make_vae,

@@ -131,8 +131,9 @@ TransformerNetworkImpl::TransformerNetworkImpl(const TransformerShape& shape, do
                                                int64_t lora_rank)
     : shape_(shape), dropout_(dropout) {
   tokens_ = register_module("tokens", torch::nn::Embedding(shape.vocabulary, shape.width));
-  if (shape.pairs) {
-    pairs_ = register_module(
+  if (shape.bigrams) {
+    bigrams_ = register_module(
+        // Its name since 0.1: stored weights have it.
         "pairs", torch::nn::Embedding(shape.vocabulary * shape.vocabulary, shape.width));
   }
   if (shape.positions == Positions::learned) {
@@ -168,17 +169,17 @@ void TransformerNetworkImpl::initialize() {
       torch::nn::init::normal_(item.value(), 0, ends ? last : kDeviation);
     }
   }
-  // What pairs add is learned from nothing: most of them are rare.
-  if (pairs_) torch::nn::init::zeros_(pairs_->weight);
+  // What bigrams add is learned from nothing: most of them are rare.
+  if (bigrams_) torch::nn::init::zeros_(bigrams_->weight);
 }
 
 Tensor TransformerNetworkImpl::embed(const Tensor& tokens) {
   Tensor x = tokens_->forward(tokens);
-  if (pairs_) {
+  if (bigrams_) {
     // The first token of a text has no other before it and stands for it.
     const Tensor before =
         at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 0, tokens.size(1) - 1)}, 1);
-    x = x + pairs_->forward(before * shape_.vocabulary + tokens);
+    x = x + bigrams_->forward(before * shape_.vocabulary + tokens);
   }
   if (positions_) x = x + positions_->weight.narrow(0, 0, tokens.size(1));
   return dropout_ > 0 ? at::dropout(x, dropout_, is_training()) : x;

@@ -50,18 +50,19 @@ std::string title(const Report& report) {
 }  // namespace
 
 std::string report_html(const Report& report) {
-  struct Part {
+  struct PageSection {
     const char* id;
     const char* title;
     std::string content;
   };
-  std::vector<Part> parts{{"runs", report.runs.size() > 1 ? "Runs" : "Run", overview(report)},
-                          {"results", "Results", results(report)},
-                          {"pictures", "Pictures", ""},
-                          {"training", "Training", training(report)},
-                          {"details", "Details", details(report)},
-                          {"settings", "Settings", report_page::settings(report)},
-                          {"repeat", "To train again", commands(report)}};
+  std::vector<PageSection> sections{
+      {"runs", report.runs.size() > 1 ? "Runs" : "Run", overview(report)},
+      {"results", "Results", results(report)},
+      {"pictures", "Pictures", ""},
+      {"training", "Training", training(report)},
+      {"details", "Details", details(report)},
+      {"settings", "Settings", report_page::settings(report)},
+      {"repeat", "To train again", commands(report)}};
   const std::string name = title(report);
   const std::string head =
       element("meta", {{"charset", "utf-8"}}) + "\n" +
@@ -75,13 +76,13 @@ std::string report_html(const Report& report) {
                                  " from what the runs have kept; nothing was computed anew.")));
 
   size_t used = head.size() + footer.size() + 4096;  // 4096: the frame around it
-  for (const Part& part : parts) used += part.content.size();
-  parts[2].content = pictures(report, used < kMaxPage ? kMaxPage - used : 0);
+  for (const PageSection& each : sections) used += each.content.size();
+  sections[2].content = pictures(report, used < kMaxPage ? kMaxPage - used : 0);
   std::string links, body;
-  for (const Part& part : parts) {
-    if (part.content.empty()) continue;
-    links += element("a", {{"href", std::string("#") + part.id}}, part.title) + "\n";
-    body += section(part.id, part.title, part.content);
+  for (const PageSection& each : sections) {
+    if (each.content.empty()) continue;
+    links += element("a", {{"href", std::string("#") + each.id}}, each.title) + "\n";
+    body += section(each.id, each.title, each.content);
   }
   const std::string header =
       element("header", {},

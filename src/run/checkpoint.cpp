@@ -11,7 +11,9 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/hash.h"
+#include "genai/base/settings.h"
 #include "genai/core/safetensors.h"
+#include "genai/data/known_sets.h"
 
 namespace genai {
 namespace {
@@ -133,6 +135,7 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   m.config = json.at("config");
   for (const auto& [section, settings] : m.config.get_ref<const Json::object_t&>())
     settings.get_ref<const Json::object_t&>();
+  m.config = with_current_names(std::move(m.config));
   for (const char* section : {"model", "data", "training"}) m.config.at(section);
   m.config.at("model").at("family").get_ref<const std::string&>();
   m.files = json.at("files");
@@ -291,7 +294,7 @@ DataConfig data_config_of(const fs::path& run, const Manifest& manifest) {
     if (!told && fs::exists(written, error)) return;
     if (fs::exists(start / written, error)) path = fs::proximate(start / written).string();
   };
-  if (!is_known_dataset(config.source)) find(config.source, "");
+  if (!find_known_set(config.source)) find(config.source, "");
   find(config.validation, "");
   config.raw = !told;
   find(config.dir, config.dir.empty() ? data_folder("").string() : "");
@@ -351,7 +354,7 @@ void load_weights(torch::nn::Module& module, const Tensors& weights, const std::
 }
 
 void load_initial_weights(torch::nn::Module& module, Tensors weights, const std::string& name) {
-  if (holds_weights(module)) {
+  if (has_frozen_parameters(module)) {
     for (const auto& item : module.named_parameters()) {
       if (item.value().requires_grad()) weights.emplace(item.key(), item.value().detach());
     }
@@ -359,7 +362,7 @@ void load_initial_weights(torch::nn::Module& module, Tensors weights, const std:
   load_weights(module, weights, name);
 }
 
-bool holds_weights(const torch::nn::Module& module) {
+bool has_frozen_parameters(const torch::nn::Module& module) {
   const auto parameters = module.parameters();
   return std::any_of(parameters.begin(), parameters.end(),
                      [](const Tensor& parameter) { return !parameter.requires_grad(); });

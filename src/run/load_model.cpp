@@ -40,4 +40,15 @@ LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at:
   return loaded;
 }
 
+void LoadedModel::fail_lacking(Capability capability, const std::string& verb) const {
+  for (const Offer& offer : family->offers) {
+    if (offer.capability != capability || offer.setting.empty()) continue;
+    fail(ErrorKind::usage, "'", verb, "' does not apply to this run; a ", family->name,
+         " does when model.", offer.setting, " is ", offer.value, "; that of this run is ",
+         find_path(manifest.config.at("model"), offer.setting)->get<std::string>());
+  }
+  fail(ErrorKind::usage, "'", verb, "' does not apply to the family '", family->name,
+       "'; to these it does: ", families_with(capability));
+}
+
 }  // namespace genai

@@ -77,8 +77,8 @@ Bound variational_bound(const Tensor& x0, const std::vector<NoiseLevel>& levels,
   const int64_t pixels = x0[0].numel();
   const auto rows = [&](const Tensor& v) { return v.to(at::kFloat).view({-1, 1, 1, 1}); };
   const auto predict_at = [&](const Tensor& index, int64_t number) {
-    const Mixture level{.alpha = alpha.index_select(0, index).to(at::kFloat),
-                        .sigma = sigma.index_select(0, index).to(at::kFloat)};
+    const NoiseLevels level{.alpha = alpha.index_select(0, index).to(at::kFloat),
+                            .sigma = sigma.index_select(0, index).to(at::kFloat)};
     const Tensor noise = draw.normal("bound", shape, number * pixels);
     return predict(rows(level.alpha) * x0 + rows(level.sigma) * noise, level);
   };

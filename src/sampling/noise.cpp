@@ -143,7 +143,7 @@ Tensor NoiseProcess::log_ratio(const Tensor& t) const {
   throw std::logic_error("a process without a formula");
 }
 
-Mixture NoiseProcess::at(const Tensor& time) const {
+NoiseLevels NoiseProcess::at(const Tensor& time) const {
   const Tensor t = time.to(at::kDouble);
   Tensor alpha, sigma;
   if (config_.kind == Process::flow) {
@@ -168,7 +168,7 @@ NoiseLevel NoiseProcess::level(double t) const {
   return {.alpha = 1, .sigma = std::exp(log_r)};
 }
 
-Mixture NoiseProcess::training_levels(const Tensor& uniform) const {
+NoiseLevels NoiseProcess::training_levels(const Tensor& uniform) const {
   const Tensor u = uniform.to(at::kDouble);
   if (config_.kind == Process::vp) {
     return at(config_.steps > 0 ? ((u * config_.steps).floor() + 1) / config_.steps : u);

@@ -111,8 +111,14 @@ const FieldTable& training_fields() {
 }
 
 std::vector<Section> run_sections(const Family& family) {
-  return {
-      {"model", model_fields(family)}, {"data", data_fields()}, {"training", training_fields()}};
+  const bool images = family.data == DataKind::images;
+  return {{"model", model_fields(family)},
+          {.name = "data",
+           .table = data_fields(family.data),
+           .others = data_fields(images ? DataKind::text : DataKind::images),
+           .why_not = concat("is for ", images ? "texts and series" : "images", "; the family ",
+                             family.name, " learns from ", images ? "images" : "those")},
+          {"training", training_fields()}};
 }
 
 double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps) {

@@ -3,7 +3,7 @@
 #include "genai/data/text_set.h"
 #include "genai/generation/forecast.h"
 #include "genai/generation/generate.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 
 namespace genai {
 namespace {

@@ -40,6 +40,9 @@ class Trainer {
 
   void build_model();
   void load(const Checkpoint& checkpoint, bool resume);
+  void begin();
+  /// Of the model on the first test items.
+  std::string health();
   /// Throws Error{diverged} after too many updates in a row that were skipped, up to `step`.
   void guard_against_divergence(int64_t step);
   Json validate();
@@ -191,6 +194,45 @@ void Trainer::load(const Checkpoint& checkpoint, bool resume) {
 }
 
 TrainResult Trainer::run() {
+  begin();
+  int signal = 0;
+  int64_t step = manifest_.step, saved = step;
+  while ((manifest_.steps == 0 || step < manifest_.steps) && !signal) {
+    step_->run(step++, manifest_.steps);
+    fix_steps_of_budget(step);
+    const bool end = step == manifest_.steps;
+    const bool validation = end || due(step, config_.validate_every);
+    const bool log = end || step % config_.log_every == 0;
+    // Of a GPU the host asks no more often than it has to wait for it anyway.
+    if (log || device_.is_cpu()) guard_against_divergence(step);
+    if (log) report(step);
+    if (validation) take_validation(step);
+    if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
+      check_folder();
+      show_samples(sampling_model(), *request_.data, device_, step, observer_);
+    }
+    signal = observer_.stop_requested();
+    const bool wanted = observer_.save_requested();
+    if (end || signal || wanted ||
+        (config_.checkpoint_every ? due(step, config_.checkpoint_every) : validation)) {
+      save(step);
+      saved = step;
+    }
+  }
+  if (saved != step) save(step);
+  return {.step = step,
+          .steps = manifest_.steps,
+          .signal = step == manifest_.steps ? 0 : signal,
+          .seconds = seconds(),
+          .validation = validation_,
+          .best_step = manifest_.best_step,
+          .best_value = manifest_.best_value,
+          .health = health()};
+}
+
+/// Opens the log, tells what begins, and saves where it begins: even a run that diverges at once
+/// leaves something whole.
+void Trainer::begin() {
   log_ = std::make_unique<MetricsLog>(request_.run, manifest_.step);
   for (const std::string& line : log_->damaged()) observer_.warned(line + "; it is left out");
   earlier_seconds_ = log_->seconds();
@@ -217,46 +259,15 @@ TrainResult Trainer::run() {
   }
   first_step_ = manifest_.step;
   reported_seconds_ = seconds();
-  int signal = 0;
-  int64_t step = manifest_.step, saved = step;
-  while ((manifest_.steps == 0 || step < manifest_.steps) && !signal) {
-    step_->run(step++, manifest_.steps);
-    fix_steps_of_budget(step);
-    const bool end = step == manifest_.steps;
-    const bool validation = end || due(step, config_.validate_every);
-    const bool log = end || step % config_.log_every == 0;
-    // Of a GPU the host asks no more often than it has to wait for it anyway.
-    if (log || device_.is_cpu()) guard_against_divergence(step);
-    if (log) report(step);
-    if (validation) take_validation(step);
-    if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
-      check_folder();
-      show_samples(sampling_model(), *request_.data, device_, step, observer_);
-    }
-    signal = observer_.stop_requested();
-    const bool wanted = observer_.save_requested();
-    if (end || signal || wanted ||
-        (config_.checkpoint_every ? due(step, config_.checkpoint_every) : validation)) {
-      save(step);
-      saved = step;
-    }
-  }
-  if (saved != step) save(step);
-  TrainResult result{.step = step,
-                     .steps = manifest_.steps,
-                     .signal = step == manifest_.steps ? 0 : signal,
-                     .seconds = seconds(),
-                     .validation = validation_,
-                     .best_step = manifest_.best_step,
-                     .best_value = manifest_.best_value,
-                     .health = ""};
-  if (const int64_t items = std::min(validation_batch(), request_.data->test.size()); items > 1) {
-    const at::NoGradGuard no_grad;
-    sampling_model().module().eval();
-    result.health = sampling_model().health(
-        items_batch(request_.data->test, request_.data->info, 0, items, device_));
-  }
-  return result;
+}
+
+std::string Trainer::health() {
+  const int64_t items = std::min(validation_batch(), request_.data->test.size());
+  if (items <= 1) return "";
+  const at::NoGradGuard no_grad;
+  sampling_model().module().eval();
+  return sampling_model().health(
+      items_batch(request_.data->test, request_.data->info, 0, items, device_));
 }
 
 void Trainer::guard_against_divergence(int64_t step) {
@@ -402,7 +413,7 @@ void check_request(const TrainRequest& request) {
   const auto model = make_model(request.family, request.config.at("model"), request.data->info);
   if (request.init) {
     load_initial_weights(model->module(), request.init->weights, request.init->folder.string());
-  } else if (!request.resume && holds_weights(model->module())) {
+  } else if (!request.resume && has_frozen_parameters(model->module())) {
     fail(ErrorKind::usage, "model: these settings hold weights that were never trained; expected ",
          "--init RUN, whose weights they are trained on top of");
   }

@@ -81,6 +81,36 @@ TEST(Settings, LaterLayersReplaceEarlierOnes) {
   EXPECT_EQ(*settings.find("model.encoder.width"), 5);
 }
 
+TEST(Settings, ThatWereRenamedKeepTheirOldNames) {
+  ASSERT_FALSE(renamed_settings().empty());
+  for (const auto& [before, now] : renamed_settings()) {
+    Settings settings;
+    settings.set(now, 1, "preset");
+    settings.set(before, 2, "file");
+    ASSERT_TRUE(settings.find(now)) << now;
+    EXPECT_EQ(*settings.find(now), 2) << now;
+    EXPECT_FALSE(settings.find(before)) << before;
+    Json stored, expected;
+    set_path(stored, before, "x");
+    set_path(expected, now, "x");
+    EXPECT_EQ(with_current_names(stored), expected);
+    EXPECT_EQ(with_current_names(expected), expected);
+  }
+  EXPECT_EQ(with_current_names({{"model", 3}}), (Json{{"model", 3}}));
+}
+
+TEST(Settings, OfOtherConfigurationsArePassedOverWhereTheyChangeNothing) {
+  std::vector<Section> some = sections();
+  some[1].others = describe<ModelConfig>().field("latent", &ModelConfig::latent, "x").table();
+  some[1].why_not = "is for models";
+  Settings settings;
+  settings.set("data.latent", 20, "a run");
+  EXPECT_FALSE(settings.resolve(some)["data"].contains("latent"));
+  settings.set("data.latent", 21, "a file");
+  expect_error(ErrorKind::usage, "a file: data.latent: is for models",
+               [&] { settings.resolve(some); });
+}
+
 TEST(Settings, AListIsReplacedAsAWhole) {
   Settings settings;
   settings.merge({{"model", {{"encoder", {{"hidden", {1, 2, 3}}}}}}}, "first");

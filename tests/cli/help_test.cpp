@@ -42,6 +42,28 @@ TEST_F(Help, OverviewNamesTheVerbsAndEachHasAPage) {
   EXPECT_EQ(genai({"--help"}, full).code, 1);
 }
 
+TEST_F(Help, OfAModelHasTheSettingsOfItsDataAlone) {
+  const auto page_of = [&](const char* model) {
+    return genai({"train", "--model", model, "--help"}).out;
+  };
+  const std::string images = page_of("vae"), texts = page_of("transformer");
+  for (const char* option : {"--tokenizer", "--season", "--column", "--windows"}) {
+    EXPECT_EQ(images.find(option), std::string::npos) << option;
+    EXPECT_NE(texts.find(option), std::string::npos) << option;
+    expect_error(2, {"train", "--model", "vae", option, "x"}, {option, "transformer, rnn"});
+  }
+  for (const char* option : {"--size", "--channels", "--binarize"}) {
+    EXPECT_NE(images.find(option), std::string::npos) << option;
+    EXPECT_EQ(texts.find(option), std::string::npos) << option;
+    expect_error(2, {"train", "--model", "rnn", option, "1"}, {option, "vae, diffusion, gan"});
+  }
+  put(folder / "wrong.json", R"({"extends": "vae", "data": {"tokenizer": "bpe"}})");
+  expect_error(2, {"train", "--config", "wrong.json"},
+               {"wrong.json: data.tokenizer: is for texts and series"});
+  put(folder / "usual.json", R"({"extends": "vae", "data": {"tokenizer": "characters"}})");
+  EXPECT_EQ(genai({"train", "--config", "usual.json", "--data", "pics", "--dry-run"}).code, 0);
+}
+
 TEST_F(Help, InspectRunsAndDoctorDescribeWhatThereIs) {
   const std::string run = train({"--steps", "7"});
   const Json runs = json_of({"runs"});

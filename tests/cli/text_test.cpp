@@ -258,9 +258,9 @@ TEST_F(Text, DefaultsTakeEveryTokenizerAndScript) {
     const Outcome trained = genai(all);
     EXPECT_EQ(trained.code, 0) << trained.err;
     const std::string run = trained.out.substr(0, trained.out.find('\n'));
-    EXPECT_EQ(Json::parse(slurp(folder / run / "config.json"))["model"]["pairs"], false);
-    all.insert(all.end(), {"--pairs", "true"});
-    expect_error(2, all, {"model.pairs"});
+    EXPECT_EQ(Json::parse(slurp(folder / run / "config.json"))["model"]["bigrams"], false);
+    all.insert(all.end(), {"--bigrams", "true"});
+    expect_error(2, all, {"model.bigrams"});
   }
 }
 

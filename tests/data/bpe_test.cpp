@@ -6,7 +6,7 @@
 #include "genai/base/hash.h"
 #include "genai/base/json.h"
 #include "genai/core/philox.h"
-#include "genai/data/text_data.h"
+#include "genai/data/known_texts.h"
 #include "genai/data/unicode.h"
 
 namespace genai {

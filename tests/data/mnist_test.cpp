@@ -232,23 +232,24 @@ TEST_F(IdxSet, RejectsOtherContent) {
 }
 
 TEST(MnistSources, AreComplete) {
-  for (const IdxSource* source : {&mnist_source(), &fashion_mnist_source()}) {
-    EXPECT_EQ(source->classes.size(), 10u);
-    EXPECT_GE(source->mirrors.size(), 2u);
-    for (const IdxFile* file : {&source->train_images, &source->train_labels, &source->test_images,
-                                &source->test_labels}) {
+  for (const IdxSource& source : idx_sources()) {
+    EXPECT_EQ(source.classes.size(), 10u);
+    EXPECT_GE(source.mirrors.size(), 2u);
+    for (const IdxFile* file :
+         {&source.train_images, &source.train_labels, &source.test_images, &source.test_labels}) {
       EXPECT_EQ(file->sha256.size(), 64u);
       EXPECT_EQ(file->packed_sha256.size(), 64u);
       EXPECT_LT(file->packed_bytes, file->bytes);
     }
   }
-  EXPECT_EQ(mnist_source().train_images.bytes, 16u + 60'000 * 784);
+  EXPECT_EQ(idx_sources()[0].train_images.bytes, 16u + 60'000 * 784);
 }
 
 TEST(MnistSources, FashionOfDebianIsAccepted) {
-  if (!fs::exists(fashion_mnist_source().other_folders.front()))
+  const IdxSource& source = idx_sources()[1];
+  if (!fs::exists(source.other_folders.front()))
     GTEST_SKIP() << "the package dataset-fashion-mnist is not installed";
-  const ImageSet set = load_fashion_mnist("no-such-folder", {false, {}});
+  const ImageSet set = load_idx_set(source, "no-such-folder", {false, {}});
   EXPECT_EQ(set.train.count, 60'000);
   EXPECT_EQ(set.test.count, 10'000);
   EXPECT_EQ(set.train.labels[0], 9);  // an ankle boot

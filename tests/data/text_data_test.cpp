@@ -8,6 +8,7 @@
 
 #include "base/temp_folder.h"
 #include "genai/base/hash.h"
+#include "genai/data/known_sets.h"
 #include "genai/data/unicode.h"
 
 namespace genai {
@@ -221,7 +222,12 @@ TEST_F(Known, IsDownloadedWhenMissing) {
 TEST(Shakespeare, IsTheKnownFile) {
   EXPECT_EQ(shakespeare().bytes, 1'115'394u);
   EXPECT_EQ(shakespeare().urls.size(), 1u);
-  EXPECT_EQ(known_texts(), (std::vector<std::string>{"shakespeare", "sums"}));
+  for (const char* name : {"shakespeare", "sums"}) {
+    ASSERT_TRUE(find_known_set(name)) << name;
+    EXPECT_TRUE(find_known_set(name)->text) << name;
+    EXPECT_FALSE(find_known_set(name)->images) << name;
+  }
+  EXPECT_FALSE(find_known_set("Sums"));
 }
 
 TEST_F(Text, TokenizersAreMadeFromTheRightPart) {

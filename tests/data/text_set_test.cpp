@@ -151,8 +151,6 @@ TEST_F(TextSet, RefusesWhatDoesNotFit) {
         "abcdef",
         {.context = 2});
   });
-  expect_error(ErrorKind::usage, "for texts",
-               [] { load_dataset({.source = "digits", .context = 4}); });
   expect_error(ErrorKind::usage, "windows, but", [&] {
     const Dataset data = load(places(), {.tokenizer = "bytes", .context = 64});
     Batcher(data, 1, 100, 1, 1, at::kCPU);

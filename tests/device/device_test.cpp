@@ -14,12 +14,12 @@
 #include "evaluation/quick.h"
 #include "genai/base/settings.h"
 #include "genai/evaluation/evaluate.h"
+#include "genai/evaluation/language.h"
 #include "genai/evaluation/outliers.h"
-#include "genai/evaluation/text.h"
 #include "genai/generation/edit.h"
 #include "genai/generation/path.h"
 #include "genai/generation/styles.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 #include "genai/models/registry.h"
 #include "genai/nn/style_generator.h"
 #include "genai/training/trainer.h"
@@ -105,7 +105,7 @@ std::vector<Case> cases() {
                   {"norm", "rms"},
                   {"mlp", "swiglu"},
                   {"qk_norm", true},
-                  {"pairs", true}},
+                  {"bigrams", true}},
                  {{"optimizer", "muon"}, {"clip_norm", 1}, {"weight_decay", 0.1}, {"warmup", 2}}});
   all.push_back({"rnn_gru", "rnn", {{"cell", "gru"}}});
   return all;
@@ -385,12 +385,12 @@ TEST_P(SecondDevice, IsMeasuredAsOnTheCpu) {
     TrainObserver observer;
     EvaluationRequest request{.samples = text ? 4 : 64};
     if (!text) request.draws = 2, request.images = 32;
-    if (text || likelihood) request.parts.insert(Part::likelihood);
-    if (classifier) request.parts.insert(Part::classification);
+    if (text || likelihood) request.parts.insert(MetricGroup::likelihood);
+    if (classifier) request.parts.insert(MetricGroup::classification);
     if (request.parts.empty()) return Evaluation{};
     Evaluation found = evaluate_model(loaded, sets, request, observer);
     if (text) {
-      measure_sums(loaded, data(), request, found);
+      measure_answers(loaded, data(), request, found);
     } else if (likelihood || classifier) {
       const ScoredSet set{.name = "digits", .images = data().test, .info = data().info};
       measure_scores(loaded, set, nullptr, 2, found);

@@ -152,10 +152,11 @@ TEST(EvaluateModel, RefusesPartsThatDoNotApply) {
       trained("vae", {{"training", {{"steps", 1}}}}, quick_digits(), folder.path());
   const EvaluationData data{.own = quick_digits(), .whole = quick_digits()};
   TrainObserver observer;
-  expect_error(ErrorKind::usage, "classifier",
-               [&] { evaluate_model(vae, data, {.parts = {Part::classification}}, observer); });
+  expect_error(ErrorKind::usage, "classifier", [&] {
+    evaluate_model(vae, data, {.parts = {MetricGroup::classification}}, observer);
+  });
   expect_error(ErrorKind::usage, "class-conditional", [&] {
-    evaluate_model(vae, data, {.parts = {Part::classification_score}}, observer);
+    evaluate_model(vae, data, {.parts = {MetricGroup::classification_score}}, observer);
   });
   EvaluationData untested = data;
   untested.own.test = Split();
@@ -171,8 +172,8 @@ TEST(EvaluateModel, MeasuresTheNumberOfSamplesAskedFor) {
   unlabelled.info.classes.clear();
   const EvaluationData data{.own = unlabelled, .whole = unlabelled};
   TrainObserver observer;
-  const Evaluation result =
-      evaluate_model(vae, data, {.parts = {Part::distances}, .samples = 100, .first = 5}, observer);
+  const Evaluation result = evaluate_model(
+      vae, data, {.parts = {MetricGroup::distances}, .samples = 100, .first = 5}, observer);
   EXPECT_EQ(find_metric(result, "fd_pca").count, 100);
   EXPECT_EQ(result.sampling["first"], 5);
   EXPECT_EQ(result.sampling["count"], 100);

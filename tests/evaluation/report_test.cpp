@@ -11,7 +11,7 @@
 #include "genai/base/files.h"
 #include "genai/base/png.h"
 #include "genai/report/html.h"
-#include "genai/report/text.h"
+#include "genai/report/tables.h"
 
 namespace genai {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/temp_folder.h"
 #include "genai/core/numerics.h"
-#include "genai/evaluation/text.h"
+#include "genai/evaluation/language.h"
 #include "models/text_runs.h"
 
 namespace genai {
@@ -79,7 +79,7 @@ TEST(SeriesEvaluation, MeasuresForecastsBesideBaselines) {
   EXPECT_NEAR(metrics.at("loss").value, std::log(data.own.info.vocabulary()), 0.02);
   EXPECT_TRUE(result.pictures.count("forecast"));
 
-  request.parts = {Part::memorization};
+  request.parts = {MetricGroup::memorization};
   EXPECT_THROW(evaluate_text(loaded, data, request), Error);
   request.parts = {};
   request.images = 5;

@@ -1,5 +1,3 @@
-#include "genai/evaluation/text.h"
-
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -8,6 +6,7 @@
 
 #include "base/temp_folder.h"
 #include "genai/core/numerics.h"
+#include "genai/evaluation/language.h"
 #include "genai/nn/transformer_network.h"
 #include "models/text_runs.h"
 
@@ -154,7 +153,7 @@ TEST_F(TextEvaluation, LinesAndTheirScores) {
   expect_error(ErrorKind::usage, "line 1: expected at most",
                [&] { score_lines(loaded_, {"abcabcabcabc"}); });
   expect_error(ErrorKind::usage, "does not apply to models of text",
-               [&] { evaluate_text(loaded_, data_, {.parts = {Part::distances}}); });
+               [&] { evaluate_text(loaded_, data_, {.parts = {MetricGroup::distances}}); });
 }
 
 TEST_F(TextEvaluation, TellsWhatIsCopied) {
@@ -177,7 +176,7 @@ TEST_F(TextEvaluation, SumsAreRightWhereTheMostLikelyTokensAre) {
   loaded_.model = random_text_model("transformer", data_.own.info, {{"layers", 1}});
   loaded_.manifest.data = data_.own.info;
   Evaluation found;
-  measure_sums(loaded_, data_.own, {}, found);
+  measure_answers(loaded_, data_.own, {}, found);
   EXPECT_LE(found.metrics[0].value, 0.1);
   // A model that says always the same digit and then the end is right where the answer is it.
   EXPECT_EQ(found.metrics[0].count, 50);

@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   promise(open_sealed_json(seal_json(json), "fuzz", limits) == json, "a sealed document opens");
   if (!json.is_object() || json.empty() || json.contains(kChecksumKey)) return 0;
   const CheckedLines lines = read_checked_lines(checked_line(json) + "\n", "fuzz", limits);
-  promise(lines.damaged.empty() && !lines.torn && lines.lines.size() == 1 && lines.lines[0] == json,
+  promise(lines.damaged.empty() && !lines.torn && lines.lines.size() == 1 &&
+              lines.lines[0].object == json,
           "a line with a checksum reads");
   return 0;
 }

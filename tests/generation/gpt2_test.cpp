@@ -417,7 +417,7 @@ TEST_F(Gpt2, RefusesSettingsThatItLacks) {
       {{{"mlp", "relu2"}}, "gelu and gelu-tanh, found relu2"},
       {{{"kv_heads", 1}}, "model.kv_heads"},
       {{{"qk_norm", true}}, "model.qk_norm"},
-      {{{"pairs", true}}, "model.pairs"},
+      {{{"bigrams", true}}, "model.bigrams"},
       {{{"tied", false}}, "model.tied"},
       {{{"soft_cap", 3}}, "model.soft_cap"}};
   for (const auto& [changes, part] : refused) {

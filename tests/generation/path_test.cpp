@@ -64,9 +64,9 @@ TEST_F(Paths, EndInTheSamplesBitForBit) {
     const Tensor expected = samples(model, request);
     for (const int64_t most : {0, 2, 3}) {
       int64_t told = 0;
-      const auto path = find_path(model, {.images = request, .moments = most},
-                                  [&, count = request.count](const Moment& moment) {
-                                    EXPECT_LE(moment.noisy.size(0), count);
+      const auto path = find_path(model, {.images = request, .frames = most},
+                                  [&, count = request.count](const PathFrame& frame) {
+                                    EXPECT_LE(frame.noisy.size(0), count);
                                     ++told;
                                   });
       const int64_t steps = request.options.value("steps", int64_t{10});
@@ -85,7 +85,7 @@ TEST_F(Paths, OfEveryFamilyThatHasThemEndInItsSamples) {
   for (const Family& family : families()) {
     if (family.data != DataKind::images) continue;
     const LoadedModel loaded = load(family.name);
-    if (!offers<Denoiser>(family)) {
+    if (!offers(family, Capability::denoiser)) {
       expect_error(ErrorKind::usage, "to these it does: diffusion",
                    [&] { find_path(loaded, {.images = {.count = 1}}); });
       continue;
@@ -114,8 +114,8 @@ TEST_F(Paths, BeginWithNoiseAndLoseIt) {
   const Tensor noise = Draw(0, "generate", numbers).normal("noise", {1, 8, 8}) *
                        (most.sigma / std::hypot(most.alpha, most.sigma));
   EXPECT_LE(distance(path[0].noisy, (noise + 1) / 2), 0.51);
-  // Chosen moments are those of the whole, both ends and evenly between.
-  const auto few = find_path(loaded, {.images = request, .moments = 5});
+  // Chosen frames are those of the whole, both ends and evenly between.
+  const auto few = find_path(loaded, {.images = request, .frames = 5});
   ASSERT_EQ(few.size(), 5u);
   for (size_t i = 0; i < 5; ++i) {
     EXPECT_EQ(few[i].level.sigma, path[5 * i].level.sigma);
@@ -127,8 +127,8 @@ TEST_F(Paths, BeginWithNoiseAndLoseIt) {
 
 TEST_F(Paths, DoNotDependOnWhatElseIsShown) {
   const LoadedModel loaded = load("diffusion");
-  const auto all = find_path(loaded, {.images = {.first = 0, .count = 40}, .moments = 4});
-  const auto part = find_path(loaded, {.images = {.first = 14, .count = 5}, .moments = 4});
+  const auto all = find_path(loaded, {.images = {.first = 0, .count = 40}, .frames = 4});
+  const auto part = find_path(loaded, {.images = {.first = 14, .count = 5}, .frames = 4});
   for (size_t i = 0; i < 4; ++i) {
     EXPECT_TRUE(at::equal(part[i].noisy, all[i].noisy.narrow(0, 14, 5)));
     EXPECT_TRUE(at::equal(part[i].clean, all[i].clean.narrow(0, 14, 5)));
@@ -163,8 +163,8 @@ TEST_F(Paths, OfPicturesBeginWithThemAndEndInNoise) {
         const Tensor x = level.alpha * x0 + level.sigma * noise;
         const Tensor shown = (x / std::hypot(level.alpha, level.sigma) + 1) / 2;
         EXPECT_LE(distance(path[i].noisy, shown), 0.51);
-        const Mixture mixture{.alpha = at::full({3}, level.alpha),
-                              .sigma = at::full({3}, level.sigma)};
+        const NoiseLevels mixture{.alpha = at::full({3}, level.alpha),
+                                  .sigma = at::full({3}, level.sigma)};
         const Tensor clean = (denoiser.predict(x, mixture, request.labels) + 1) / 2;
         EXPECT_LE(distance(path[i].clean, clean), 0.51);
       }
@@ -199,8 +199,8 @@ TEST_F(Paths, ImpossibleRequestsAreUsageErrors) {
     expect_error(ErrorKind::usage, part, [&] { find_path(loaded, request); });
   };
   refuse({.images = {.count = 0}}, "-n");
-  refuse({.images = {.count = 1}, .moments = 1}, "--moments");
-  refuse({.images = {.count = 1}, .moments = -3}, "--moments");
+  refuse({.images = {.count = 1}, .frames = 1}, "--moments");
+  refuse({.images = {.count = 1}, .frames = -3}, "--moments");
   refuse({.images = {.count = 1, .label = 1}}, "--class");
   refuse({.images = {.count = 1, .options = {{"steps", 0}}}}, "steps");
   refuse({.images = {.count = 1, .options = {{"nonsense", 0}}}}, "nonsense");
@@ -210,7 +210,7 @@ TEST_F(Paths, ImpossibleRequestsAreUsageErrors) {
   wrong.images.label = 1;
   refuse(wrong, "--class");
   wrong = forward;
-  wrong.moments = 1;
+  wrong.frames = 1;
   refuse(wrong, "--moments");
   wrong.images.count = 2;
   EXPECT_THROW(find_path(loaded, wrong), std::logic_error);
@@ -256,7 +256,7 @@ TEST_F(Paths, AreDrawnAsStripsAndAsMoments) {
 TEST_F(Paths, AreMadeAgainFromTheirProvenance) {
   const LoadedModel loaded = load("diffusion", Json::object(), 3);
   const Json options = {{"sampler", "ddpm"}, {"steps", 5}};
-  PathRequest reverse{.images = {.first = 3, .count = 2, .options = options}, .moments = 4};
+  PathRequest reverse{.images = {.first = 3, .count = 2, .options = options}, .frames = 4};
   PathRequest forward = reverse;
   forward.test = 1;
   take_test_pictures(loaded, forward);

@@ -236,13 +236,13 @@ TEST_F(Styles, WithoutThemIsAUsageError) {
     Json changes = {{"generator", {{"kind", kind}, {"patch", 2}}}};
     const LoadedModel plain = load(changes);
     const std::string part =
-        concat("a gan has styles when model.generator.kind is style; that of this run is ", kind);
+        concat("a gan does when model.generator.kind is style; that of this run is ", kind);
     expect_error(ErrorKind::usage, part, [&] { find_mix(plain, {}); });
     expect_error(ErrorKind::usage, part, [&] { find_directions(plain, {}); });
   }
   for (const Family& family : families()) {
     if (family.data != DataKind::images) continue;
-    if (offers<StyleSpace>(family)) {
+    if (offers(family, Capability::style_space)) {
       EXPECT_EQ(find_mix(load(kAsTiny, 1, family.name), {.images = {.count = 2}}).rows.size(0), 2);
       continue;
     }

@@ -1,11 +1,10 @@
-#include "genai/generation/text.h"
-
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "base/temp_folder.h"
+#include "genai/generation/text_samples.h"
 #include "models/text_runs.h"
 
 namespace genai {
@@ -27,7 +26,7 @@ Json settings_of(const std::string& family, int variant) {
           {"norm", "rms"},
           {"mlp", "relu2"},
           {"qk_norm", true},
-          {"pairs", true}};
+          {"bigrams", true}};
 }
 
 class Texts : public testing::TestWithParam<std::string> {};
@@ -200,7 +199,8 @@ TEST(TextRequests, AreChecked) {
   refuse(ErrorKind::usage, "top_k", {.options = {{"top_k", 10}}});
   refuse(ErrorKind::usage, "temperature", {.options = {{"temperature", -1}}});
   refuse(ErrorKind::usage, "temperature", {.options = {{"temperature", std::nan("")}}});
-  const auto vae = make_tiny_model(find_family("vae"));
+  const Family& family = find_family("vae");
+  const auto vae = make_model(family, family.tiny, {.source = "tiny"});
   expect_error(ErrorKind::usage, "does not write texts", [&] { generate_texts(*vae, {}, info); });
 }
 

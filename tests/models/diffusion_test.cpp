@@ -29,7 +29,7 @@ constexpr Prediction kPredictions[] = {Prediction::epsilon, Prediction::x0, Pred
                                        Prediction::edm, Prediction::velocity};
 
 /// Amounts of noise of each process, from hardly any to nothing else.
-Mixture levels_of(Process process) {
+NoiseLevels levels_of(Process process) {
   std::vector<double> alpha, sigma;
   for (const double t : {1e-6, 1e-3, 0.1, 0.5, 0.75, 0.99, 0.9999}) {
     const double angle = t * std::acos(0.0), ratio = std::tan(angle);
@@ -44,7 +44,7 @@ constexpr Process kProcesses[] = {Process::vp, Process::edm, Process::flow};
 TEST(Precondition, OfTheRightOutputIsTheImage) {
   const double x0 = 0.7, noise = -1.3;
   for (const Process process : kProcesses) {
-    const Mixture level = levels_of(process);
+    const NoiseLevels level = levels_of(process);
     const Tensor x = level.alpha * x0 + level.sigma * noise;
     for (const Prediction prediction : kPredictions) {
       const Preconditioning c = precondition(prediction, 0.5, level);
@@ -53,7 +53,8 @@ TEST(Precondition, OfTheRightOutputIsTheImage) {
                   concat(static_cast<int>(process), " ", static_cast<int>(prediction)));
     }
   }
-  const Mixture only_noise{.alpha = numbers({0}), .sigma = numbers({1})};  // where a flow begins
+  const NoiseLevels only_noise{.alpha = numbers({0}),
+                               .sigma = numbers({1})};  // where a flow begins
   for (const Prediction prediction : kPredictions) {
     if (prediction == Prediction::epsilon) continue;
     const Preconditioning c = precondition(prediction, 0.5, only_noise);
@@ -63,23 +64,23 @@ TEST(Precondition, OfTheRightOutputIsTheImage) {
 }
 
 TEST(Precondition, AsksForWhatThePapersAskFor) {
-  const auto targets = [](Prediction prediction, const Mixture& level, const Tensor& x0,
+  const auto targets = [](Prediction prediction, const NoiseLevels& level, const Tensor& x0,
                           const Tensor& noise) {
     const Preconditioning c = precondition(prediction, 0.5, level);
     expect_near(c.target_x0, x0, 1e-6);
     expect_near(c.target_noise, noise, 1e-6);
   };
   for (const Process process : kProcesses) {
-    const Mixture level = levels_of(process);
+    const NoiseLevels level = levels_of(process);
     const Tensor zero = at::zeros_like(level.alpha), one = at::ones_like(zero);
     targets(Prediction::epsilon, level, zero, one);
     targets(Prediction::x0, level, one, zero);
     targets(Prediction::velocity, level, -one, one);
   }
-  const Mixture vp = levels_of(Process::vp);
+  const NoiseLevels vp = levels_of(Process::vp);
   targets(Prediction::v, vp, -vp.sigma, vp.alpha);
   for (const double data_std : {0.5, 1.1}) {  // Karras et al. 2022, table 1
-    const Mixture edm = levels_of(Process::edm);
+    const NoiseLevels edm = levels_of(Process::edm);
     const Tensor variance = edm.sigma.square() + data_std * data_std;
     const Preconditioning c = precondition(Prediction::edm, data_std, edm);
     expect_near(c.skip, data_std * data_std / variance, 1e-12);
@@ -90,7 +91,7 @@ TEST(Precondition, AsksForWhatThePapersAskFor) {
 
 TEST(Precondition, KeepsInputsAtUnitVarianceAndForEdmOutputsToo) {
   for (const Process process : kProcesses) {
-    const Mixture level = levels_of(process);
+    const NoiseLevels level = levels_of(process);
     for (const Prediction prediction : kPredictions) {
       const double std = prediction == Prediction::edm ? 0.3 : 1;  // of the images
       const Preconditioning c = precondition(prediction, 0.3, level);
@@ -106,7 +107,7 @@ TEST(Precondition, KeepsInputsAtUnitVarianceAndForEdmOutputsToo) {
 TEST(Precondition, IsTheSamePredictionWhateverItIsWrittenAs) {
   const double guess = -0.2, observed = 0.6;  // of x0; x
   for (const Process process : kProcesses) {
-    const Mixture level = levels_of(process);
+    const NoiseLevels level = levels_of(process);
     const Tensor x = at::full_like(level.alpha, observed);
     const Tensor noise = (x - level.alpha * guess) / level.sigma;
     const Tensor size = (level.alpha.square() + level.sigma.square()).sqrt();
@@ -122,9 +123,9 @@ TEST(Precondition, IsTheSamePredictionWhateverItIsWrittenAs) {
 }
 
 TEST(LossWeights, AreThoseOfThePapers) {
-  const Mixture vp = levels_of(Process::vp);
+  const NoiseLevels vp = levels_of(Process::vp);
   const Tensor snr = (vp.alpha / vp.sigma).square();
-  const auto check = [](LossWeight weight, Prediction prediction, const Mixture& level,
+  const auto check = [](LossWeight weight, Prediction prediction, const NoiseLevels& level,
                         const Tensor& expected, double snr_limit = 5, double data_std = 0.5) {
     DiffusionConfig config{.prediction = prediction, .loss_weight = weight, .snr_limit = snr_limit};
     config.process.data_std = data_std;
@@ -133,7 +134,7 @@ TEST(LossWeights, AreThoseOfThePapers) {
                 concat(static_cast<int>(weight), " ", static_cast<int>(prediction)));
   };
   for (const Process process : kProcesses) {
-    const Mixture level = levels_of(process);
+    const NoiseLevels level = levels_of(process);
     for (const Prediction prediction : kPredictions) {
       check(LossWeight::uniform, prediction, level, at::ones_like(snr));
     }
@@ -146,7 +147,7 @@ TEST(LossWeights, AreThoseOfThePapers) {
     check(LossWeight::min_snr, Prediction::v, vp, least / (snr + 1), limit);
   }
   // Karras et al. 2022, table 1.
-  const Mixture edm = levels_of(Process::edm);
+  const NoiseLevels edm = levels_of(Process::edm);
   for (const double std : {0.5, 1.1}) {
     check(LossWeight::edm, Prediction::edm, edm, at::ones_like(edm.sigma), 5, std);
     check(LossWeight::edm, Prediction::x0, edm,
@@ -265,7 +266,7 @@ TEST(DiffusionLoss, IsTheErrorOfTheOutput) {
     const Tensors draws = d.draws(batch);
     const Tensor x0 = batch.input * 2 - 1, noise = draws.at("noise");
     EXPECT_EQ(noise.sizes(), x0.sizes());
-    const Mixture level =
+    const NoiseLevels level =
         NoiseProcess(from_json<ProcessConfig>(process_fields(), process, "process"))
             .training_levels(draws.at("level"));
     const auto rows = [](const Tensor& v) { return v.view({-1, 1, 1, 1}); };
@@ -374,7 +375,7 @@ TEST(DiffusionPrediction, DependsOnTheLevel) {
   const Tensor x = some_x(3, 1);
   const auto output = [&](double angle) {
     const NoiseLevel level{std::cos(angle), std::sin(angle)};
-    const Tensor x0 = d.denoiser->course({}, {{"clip", false}}).denoise(x, level);
+    const Tensor x0 = d.denoiser->sampling_plan({}, {{"clip", false}}).denoise(x, level);
     return (level.alpha * x - x0) / level.sigma;
   };
   EXPECT_FALSE(output(0.3).allclose(output(0.4), 0, 1e-2));
@@ -419,7 +420,7 @@ TEST(DiffusionClasses, ChangeThePrediction) {
   EXPECT_FALSE(Diffusion(kPlain, info_of(1, 8, 8, 3)).generator->class_conditional());
   const at::NoGradGuard no_grad;
   const Tensor x = some_x(1, 1).expand({4, 1, 8, 8});
-  const Mixture level{.alpha = at::ones({4}), .sigma = at::ones({4})};
+  const NoiseLevels level{.alpha = at::ones({4}), .sigma = at::ones({4})};
   const Tensor found = d.denoiser->predict(x, level, labels_of({0, 1, 2, 3}));
   for (int64_t i = 0; i < 4; ++i) {
     for (int64_t j = 0; j < i; ++j) EXPECT_FALSE(found[i].allclose(found[j], 0, 1e-3)) << i << j;
@@ -435,16 +436,17 @@ TEST(DiffusionGuidance, IsLinearFromNoClassOverTheClassAndOn) {
   const NoiseLevel at{1, 2};
   const Tensor x = some_x(3, 2), labels = labels_of({0, 1, 2});
   const auto guided = [&](double guidance) {
-    return d.denoiser->course(labels, {{"guidance", guidance}, {"clip", false}}).denoise(x, at);
+    return d.denoiser->sampling_plan(labels, {{"guidance", guidance}, {"clip", false}})
+        .denoise(x, at);
   };
   const Tensor with = guided(0), without = guided(-1);
-  const Mixture level{.alpha = at::full({3}, 1.0f), .sigma = at::full({3}, 2.0f)};
+  const NoiseLevels level{.alpha = at::full({3}, 1.0f), .sigma = at::full({3}, 2.0f)};
   const auto held = [](const Tensor& t) { return t.clamp(-1, 1); };
   expect_near(held(with), held(d.denoiser->predict(x, level, labels)), 1e-5);
   expect_near(held(without), held(d.denoiser->predict(x, level, {})), 1e-5);
   ASSERT_FALSE(with.allclose(without, 0, 1e-2));
   const Json unknown = {{"guidance", -1}, {"clip", false}};  // needs no labels
-  EXPECT_TRUE(at::equal(d.denoiser->course({}, unknown).denoise(x, at), without));
+  EXPECT_TRUE(at::equal(d.denoiser->sampling_plan({}, unknown).denoise(x, at), without));
   for (const double w : {-0.5, 0.5, 2.0, 7.0}) {
     expect_near(guided(w), with + w * (with - without), 1e-4 * (1 + w), concat(w));
   }
@@ -454,7 +456,7 @@ TEST(DiffusionGuidance, NeedsAModelThatKnowsClassesAndTheirAbsence) {
   const DataInfo info = info_of(1, 8, 8, 3);
   const auto ask = [&](const Json& settings, const Tensor& labels, double guidance) {
     const Diffusion d(settings, info);
-    d.denoiser->course(labels, {{"guidance", guidance}});
+    d.denoiser->sampling_plan(labels, {{"guidance", guidance}});
   };
   for (const double guidance : {-1.0, 2.0}) {
     expect_error(ErrorKind::usage, "sampling.guidance: this model was not trained with classes",
@@ -483,20 +485,20 @@ TEST(DiffusionSelfConditioning, ShowsTheNetworkItsEarlierPrediction) {
   d.make_loud();
   const NoiseLevel first{1, 3}, second{1, 1};
   const Tensor x1 = some_x(2, 3), x2 = some_x(2, 1);
-  const auto courses = [&] { return d.denoiser->course({}, kPlain); };
-  const auto fresh = courses();
+  const auto plans = [&] { return d.denoiser->sampling_plan({}, kPlain); };
+  const auto fresh = plans();
   const Tensor alone = fresh.denoise(x2, second);
-  const auto run = courses();
+  const auto run = plans();
   run.denoise(x1, first);
   const Tensor after = run.denoise(x2, second);
   EXPECT_FALSE(after.allclose(alone, 0, 1e-3));
-  EXPECT_TRUE(at::equal(courses().denoise(x2, second), alone));  // each course starts anew
+  EXPECT_TRUE(at::equal(plans().denoise(x2, second), alone));  // each plan starts anew
   // A network that does not look at it says the same.
   d.parameter("network.in.weight").narrow(1, 1, 1).zero_();
-  const auto blind = courses();
+  const auto blind = plans();
   blind.denoise(x1, first);
   const Tensor after_blind = blind.denoise(x2, second);
-  EXPECT_TRUE(at::equal(after_blind, courses().denoise(x2, second)));
+  EXPECT_TRUE(at::equal(after_blind, plans().denoise(x2, second)));
   expect_near(after_blind, alone, 1e-5);  // alone, the earlier prediction is zeros
 }
 

@@ -10,7 +10,7 @@
 #include "data/small_sums.h"
 #include "genai/base/settings.h"
 #include "genai/generation/recreate.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
 
@@ -84,6 +84,43 @@ class Families : public testing::TestWithParam<std::string> {
 
 INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(family_names()),
                          [](const auto& info) { return info.param; });
+
+/// Is the model what its family offers with these settings?
+void expect_as_declared(const Family& family, const Json& settings, Model& model) {
+  const auto expect = [&](Capability capability, bool found) {
+    EXPECT_EQ(offers(family, settings, capability), found)
+        << family.name << " " << settings << " " << static_cast<int>(capability);
+  };
+  expect(Capability::generator, dynamic_cast<Generator*>(&model) != nullptr);
+  expect(Capability::latent_space, dynamic_cast<LatentSpace*>(&model) != nullptr);
+  expect(Capability::style_space, dynamic_cast<StyleSpace*>(&model) != nullptr);
+  expect(Capability::denoiser, dynamic_cast<Denoiser*>(&model) != nullptr);
+  expect(Capability::classifier, dynamic_cast<Classifier*>(&model) != nullptr);
+  expect(Capability::next_token, dynamic_cast<NextToken*>(&model) != nullptr);
+  expect(Capability::likelihood, dynamic_cast<Likelihood*>(&model) != nullptr);
+}
+
+TEST_P(Families, CapabilitiesAreThoseDeclaredWhateverIsChosen) {
+  Json settings = config()["model"];
+  expect_as_declared(family(), settings, *make_model(family(), settings, data().info));
+  for (const Field& field : family().settings) {
+    for (const std::string& choice : field.choices) {
+      Json changed = settings;
+      set_path(changed, field.name, choice);
+      try {
+        expect_as_declared(family(), changed, *make_model(family(), changed, data().info));
+      } catch (const Error&) {
+        // A choice that the smallest model cannot follow by itself.
+      }
+    }
+  }
+  for (const Offer& offer : family().offers) {
+    if (offer.setting.empty()) continue;
+    const Field* field = find_field(family().settings, offer.setting);
+    ASSERT_TRUE(field) << offer.setting;
+    EXPECT_EQ(std::ranges::count(field->choices, offer.value), 1) << offer.value;
+  }
+}
 
 TEST_P(Families, TrainSaveLoadAndContinueBitForBit) {
   for (const char* precision : {"float32", "bfloat16"}) {

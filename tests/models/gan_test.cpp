@@ -29,11 +29,11 @@ double surprise(double score) {
 
 TEST(GanLosses, AreThoseOfThePapers) {
   const double r = 0.8, m = -0.3;
-  const Tensor real = numbers({r}), made = numbers({m});
+  const Tensor real = numbers({r}), fake = numbers({m});
   const auto d = [&](AdversarialLoss loss, double smoothing = 0) {
-    return number(discriminator_loss(loss, real, made, smoothing));
+    return number(discriminator_loss(loss, real, fake, smoothing));
   };
-  const auto g = [&](AdversarialLoss loss) { return number(generator_loss(loss, made, real)); };
+  const auto g = [&](AdversarialLoss loss) { return number(generator_loss(loss, fake, real)); };
   using L = AdversarialLoss;
   EXPECT_NEAR(d(L::non_saturating), surprise(r) + surprise(-m), 1e-12);
   EXPECT_NEAR(g(L::non_saturating), surprise(m), 1e-12);
@@ -51,17 +51,17 @@ TEST(GanLosses, AreThoseOfThePapers) {
 }
 
 TEST(GanLosses, AreMeansOverTheBatch) {
-  const Tensor real = numbers({0.5, -1, 2}), made = numbers({0.1, 0.7, -0.4});
+  const Tensor real = numbers({0.5, -1, 2}), fake = numbers({0.1, 0.7, -0.4});
   for (const auto loss :
        {AdversarialLoss::non_saturating, AdversarialLoss::hinge, AdversarialLoss::least_squares,
         AdversarialLoss::wasserstein, AdversarialLoss::relativistic}) {
     double d = 0, g = 0;
     for (int64_t i = 0; i < 3; ++i) {
-      d += number(discriminator_loss(loss, real.narrow(0, i, 1), made.narrow(0, i, 1))) / 3;
-      g += number(generator_loss(loss, made.narrow(0, i, 1), real.narrow(0, i, 1))) / 3;
+      d += number(discriminator_loss(loss, real.narrow(0, i, 1), fake.narrow(0, i, 1))) / 3;
+      g += number(generator_loss(loss, fake.narrow(0, i, 1), real.narrow(0, i, 1))) / 3;
     }
-    EXPECT_NEAR(number(discriminator_loss(loss, real, made)), d, 1e-12);
-    EXPECT_NEAR(number(generator_loss(loss, made, real)), g, 1e-12);
+    EXPECT_NEAR(number(discriminator_loss(loss, real, fake)), d, 1e-12);
+    EXPECT_NEAR(number(generator_loss(loss, fake, real)), g, 1e-12);
   }
 }
 
@@ -74,7 +74,7 @@ TEST(Penalties, OfAKnownFunctionAreTheClosedForm) {
   const Tensor s = numbers({0.7}).requires_grad_();
   const Tensor leaf = x.clone().requires_grad_();
   const Tensor scores = 0.5 * s * leaf.square().sum({1, 2, 3});
-  EXPECT_TRUE(at::allclose(squared_slopes(scores, leaf), 0.49 * lengths, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(squared_gradient_norm(scores, leaf), 0.49 * lengths, 1e-5, 1e-6));
   const Tensor both = zero_centred_penalty(scores, leaf, true);
   const Tensor r1 = zero_centred_penalty(scores, leaf, false);
   const double all = number(lengths.sum()), real = number(lengths.narrow(0, 0, 3).sum());
@@ -91,7 +91,7 @@ TEST(Penalties, OfALinearFunctionKnowItsLength) {
     return Draw(2, name, ids(4)).normal("x", {1, 2, 2}).to(at::kDouble);
   };
   const Tensor penalty =
-      gradient_penalty(score, random("real"), random("made"), numbers({0, 0.3, 0.6, 1}));
+      gradient_penalty(score, random("real"), random("fake"), numbers({0, 0.3, 0.6, 1}));
   EXPECT_NEAR(number(penalty), 16, 1e-5);  // (5 - 1)^2
   // 2 (|w| - 1) w / |w|
   const Tensor slope = torch::autograd::grad({penalty}, {w})[0];
@@ -104,8 +104,8 @@ TEST(Penalties, AreTakenBetweenTheImages) {
     seen.push_back(x.detach());
     return x.sum({1, 2, 3});
   };
-  const Tensor real = at::zeros({2, 1, 1, 1}, at::kDouble), made = at::ones_like(real);
-  gradient_penalty(score, real, made, numbers({0.25, 0.75}));
+  const Tensor real = at::zeros({2, 1, 1, 1}, at::kDouble), fake = at::ones_like(real);
+  gradient_penalty(score, real, fake, numbers({0.25, 0.75}));
   EXPECT_EQ(number(seen.at(0)[0]), 0.25);
   EXPECT_EQ(number(seen.at(0)[1]), 0.75);
 }
@@ -124,12 +124,12 @@ class PenaltyOfNetwork : public testing::TestWithParam<std::string> {
                             .head = 8},
         1, 12, 12, 0);
   }
-  static Tensor penalty(Discriminator& d, const Tensor& real, const Tensor& made) {
+  static Tensor penalty(Discriminator& d, const Tensor& real, const Tensor& fake) {
     const auto score = [&](const Tensor& x) { return d->forward(x, {}); };
     if (GetParam() == "gradient") {
-      return gradient_penalty(score, real, made, at::full({real.size(0)}, 0.4, real.options()));
+      return gradient_penalty(score, real, fake, at::full({real.size(0)}, 0.4, real.options()));
     }
-    const Tensor both = at::cat({real, made}).requires_grad_();
+    const Tensor both = at::cat({real, fake}).requires_grad_();
     return zero_centred_penalty(score(both), both, GetParam() == "r1-r2");
   }
   static Tensor images(const char* name, at::ScalarType type) {
@@ -146,12 +146,12 @@ TEST_P(PenaltyOfNetwork, HasTheSlopesOfFiniteDifferences) {
   for (const bool dcgan : {true, false}) {
     Discriminator d = network(dcgan, false);
     d->to(at::kDouble);
-    const Tensor real = images("real", at::kDouble), made = images("made", at::kDouble);
+    const Tensor real = images("real", at::kDouble), fake = images("fake", at::kDouble);
     std::vector<Tensor> parameters;
     for (const auto& item : d->named_parameters()) {
       if (item.value().dim() > 1) parameters.push_back(item.value());  // biases hardly matter
     }
-    const auto slopes = torch::autograd::grad({penalty(d, real, made)}, parameters);
+    const auto slopes = torch::autograd::grad({penalty(d, real, fake)}, parameters);
     for (size_t i = 0; i < parameters.size(); ++i) {
       const Tensor direction = slopes[i].sign();  // where the penalty changes most
       const auto moved = [&](double t) {
@@ -160,7 +160,7 @@ TEST_P(PenaltyOfNetwork, HasTheSlopesOfFiniteDifferences) {
           parameters[i].add_(direction, by);
         };
         move(t);
-        const double value = number(penalty(d, real, made));
+        const double value = number(penalty(d, real, fake));
         move(-t);
         return value;
       };
@@ -176,7 +176,7 @@ TEST_P(PenaltyOfNetwork, IsTheSameByFastConvolutions) {
   Discriminator fast = network(false, true), exact = network(false, true);
   exact->to(at::kDouble);
   const auto evaluate = [&](Discriminator& d, at::ScalarType type) {
-    const Tensor value = penalty(d, images("real", type), images("made", type));
+    const Tensor value = penalty(d, images("real", type), images("fake", type));
     std::vector<Tensor> parameters = d->parameters();
     auto slopes = torch::autograd::grad({value}, parameters, {}, true, false, true);
     slopes.push_back(value.detach());
@@ -196,9 +196,9 @@ TEST_P(PenaltyOfNetwork, IsTheSameByFastConvolutions) {
 
 TEST(EnergyTerms, HaveTheMeanOfTheirDefinition) {
   const Tensor real = at::tensor({0.0, 2.0}).view({2, 1}),
-               made = at::tensor({1.0, 5.0}).view({2, 1});
+               fake = at::tensor({1.0, 5.0}).view({2, 1});
   // 2 E|x - y| = 2 (1 + 1 + 5 + 3) / 4; E|x - x'| = 2; E|y - y'| = 4
-  EXPECT_NEAR(number(energy_terms(real, made).mean()), 5 - 2 - 4, 1e-6);
+  EXPECT_NEAR(number(energy_terms(real, fake).mean()), 5 - 2 - 4, 1e-6);
 }
 
 TEST(EnergyTerms, VanishForEqualDistributionsAndGrowWithTheirDistance) {
@@ -386,7 +386,7 @@ TEST_F(GanTraining, AveragesTheGeneratorAlone) {
 TEST_F(GanTraining, ReportsTheHealthOfBoth) {
   run("run", kSmallGan, {{"steps", 4}, {"log_every", 2}});
   ASSERT_EQ(watch_.reports.size(), 2u);
-  for (const char* name : {"d_real", "d_made", "ranked_right", "score_spread", "diversity",
+  for (const char* name : {"d_real", "d_fake", "ranked_right", "score_spread", "diversity",
                            "d_loss", "penalty", "loss/discriminator", "loss/generator",
                            "gradient_norm/generator", "gradient_norm/discriminator"}) {
     EXPECT_TRUE(watch_.reports[1].contains(name)) << name;
@@ -451,11 +451,11 @@ TEST(GanClasses, AreToldToBoth) {
   auto& generator = dynamic_cast<Generator&>(*model);
   ASSERT_TRUE(generator.class_conditional());
   const Draw draw(0, "generate", ids(4));
-  const auto made = [&](int64_t label) {
+  const auto fake = [&](int64_t label) {
     return generator.generate(draw, at::full({4}, label, at::kLong), Json::object());
   };
-  EXPECT_FALSE(at::allclose(made(1), made(2)));
-  EXPECT_TRUE(at::equal(made(1), made(1)));
+  EXPECT_FALSE(at::allclose(fake(1), fake(2)));
+  EXPECT_TRUE(at::equal(fake(1), fake(1)));
 }
 
 TEST(GanClasses, AreThoseOfTheMadeImagesInLaterPhases) {

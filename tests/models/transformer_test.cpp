@@ -24,7 +24,7 @@ const std::vector<Json>& variants() {
   static const std::vector<Json> all = {
       {{"bias", true}},
       {{"norm", "rms"}, {"mlp", "swiglu"}, {"kv_heads", 1}, {"tied", false}},
-      {{"positions", "rotary"}, {"mlp", "relu2"}, {"qk_norm", true}, {"pairs", true}},
+      {{"positions", "rotary"}, {"mlp", "relu2"}, {"qk_norm", true}, {"bigrams", true}},
       {{"mlp", "gelu-tanh"}, {"soft_cap", 3}},
   };
   return all;
@@ -167,20 +167,20 @@ TEST(Transformer, RefusesSettingsThatDoNotFit) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += concat("a", i, " ");
   words.tokenizer = make_tokenizer(TokenizerKind::words, text);
-  expect_error(ErrorKind::usage, "model.pairs", [&] {
-    make_model(find_family("transformer"), {{"pairs", true}}, words);
+  expect_error(ErrorKind::usage, "model.bigrams", [&] {
+    make_model(find_family("transformer"), {{"bigrams", true}}, words);
   });
-  // Nobody asked: pairs only where their table is small, stored as what was decided.
+  // Nobody asked: bigrams only where their table is small, stored as what was decided.
   const auto decided = [](const DataInfo& data, Json settings) {
     decide_settings(find_family("transformer"), settings, data);
     return settings;
   };
-  EXPECT_EQ(decided(info, {{"family", "transformer"}, {"pairs", "auto"}})["pairs"], true);
-  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"pairs", "auto"}})["pairs"], false);
-  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"pairs", true}})["pairs"], true);
-  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"pairs", "auto"}})["family"],
+  EXPECT_EQ(decided(info, {{"family", "transformer"}, {"bigrams", "auto"}})["bigrams"], true);
+  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"bigrams", "auto"}})["bigrams"], false);
+  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"bigrams", true}})["bigrams"], true);
+  EXPECT_EQ(decided(words, {{"family", "transformer"}, {"bigrams", "auto"}})["family"],
             "transformer");
-  make_model(find_family("transformer"), {{"pairs", "auto"}}, words);
+  make_model(find_family("transformer"), {{"bigrams", "auto"}}, words);
 }
 
 /// Trains on sums for `steps` and returns the loss on the test lines.

@@ -95,9 +95,9 @@ struct Remembered {
   Remembered(WeightFormat format, int64_t head, int64_t places)
       : keys(padded(places, kBlock) * head),
         values(places * padded(head, kHeadPad)),
-        memory{.format = format, .keys = keys.data(), .values = values.data()} {}
+        cache{.format = format, .keys = keys.data(), .values = values.data()} {}
   Buffer<float> keys, values;
-  Memory memory;
+  KvCache cache;
 };
 
 /// As bfloat16 tells it, of two equally near ones the even one.
@@ -118,7 +118,7 @@ TEST_P(Attentions, softmax_of_any_count) {
       const auto q = random(head, 3, 1 / std::sqrt(static_cast<float>(head)));
       const Remembered past(GetParam(), head, most);
       for (int64_t t = 0; t < most; ++t) {
-        k->remember(past.memory, head, t, keys.data() + t * head, values.data() + t * head);
+        k->append(past.cache, head, t, keys.data() + t * head, values.data() + t * head);
       }
       if (GetParam() == WeightFormat::int8) {
         for (float& x : keys) x = rounded(x);
@@ -127,7 +127,7 @@ TEST_P(Attentions, softmax_of_any_count) {
       for (const int64_t count : {1, 2, 7, 8, 31, 32, 33, 63, 64, 65, 96, 97, 199, 200}) {
         std::vector<float> scores(256), out(static_cast<size_t>(head));
         k->attend({.q = q.data(),
-                   .memory = past.memory,
+                   .cache = past.cache,
                    .head = head,
                    .count = count,
                    .scores = scores.data(),
@@ -157,13 +157,13 @@ TEST_P(Attentions, softmax_of_large_scores) {
     const std::vector<float> values = {1, 5, 3, 7};
     for (int64_t t = 0; t < 4; ++t) {
       const auto at = static_cast<size_t>(t);
-      k->remember(past.memory, 1, t, &keys[at], &values[at]);
+      k->append(past.cache, 1, t, &keys[at], &values[at]);
     }
     std::vector<float> scores(kBlock);
     const float q = 1;
     float out = 0;
     k->attend({.q = &q,
-               .memory = past.memory,
+               .cache = past.cache,
                .head = 1,
                .count = 3,
                .scores = scores.data(),
@@ -181,7 +181,7 @@ class Products : public testing::TestWithParam<WeightFormat> {};
 std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, int64_t rows,
                            const std::vector<float>& bias, int threads, bool add = false) {
   Team team(threads);
-  Multiplier multiplier(matrix.in, matrix.format, threads);
+  Matmul multiplier(matrix.in, matrix.format, threads);
   const int64_t stride = padded(matrix.out);
   std::vector<float> out(static_cast<size_t>(rows * stride), 1.f);
   const float* start = bias.empty() ? nullptr : bias.data();
@@ -256,7 +256,7 @@ TEST(DecodeKernels, integers_are_the_same_on_every_cpu) {
     }
     for (size_t g = 0; g < 3; ++g) {
       const auto group = q.begin() + static_cast<std::ptrdiff_t>(g) * 32;
-      EXPECT_EQ(offsets[g], -kZero * std::accumulate(group, group + 32, 0));
+      EXPECT_EQ(offsets[g], -kZeroPoint * std::accumulate(group, group + 32, 0));
     }
     EXPECT_EQ(kMostInput,
               std::max(*std::max_element(q.begin(), q.begin() + 32),

@@ -67,7 +67,7 @@ inline Checkpoint random_weights(const TransformerShape& s) {
     if (s.bias) c.add(name + ".bias", out, 0.2f);
   };
   c.add("tokens.weight", s.vocabulary * s.width, 0.5f);
-  if (s.pairs) c.add("pairs.weight", s.vocabulary * s.vocabulary * s.width, 0.3f);
+  if (s.bigrams) c.add("pairs.weight", s.vocabulary * s.vocabulary * s.width, 0.3f);
   if (s.positions == Positions::learned) c.add("positions.weight", s.context * s.width, 0.3f);
   for (int64_t i = 0; i < s.layers; ++i) {
     const std::string block = "blocks." + std::to_string(i) + ".";
@@ -113,7 +113,7 @@ class Reference {
     for (int64_t i = 0; i < s_.width; ++i) {
       double sum = c_.at("tokens.weight")[static_cast<size_t>(token * s_.width + i)];
       const int64_t pair = (before * s_.vocabulary + token) * s_.width + i;
-      if (s_.pairs) sum += c_.at("pairs.weight")[static_cast<size_t>(pair)];
+      if (s_.bigrams) sum += c_.at("pairs.weight")[static_cast<size_t>(pair)];
       if (s_.positions == Positions::learned) {
         const int64_t number = static_cast<int64_t>(p) * s_.width + i;
         sum += c_.at("positions.weight")[static_cast<size_t>(number)];

@@ -94,7 +94,7 @@ std::vector<TransformerShape> shapes() {
       }
     }
   }
-  all.push_back(with([](auto& s) { s.pairs = true; }));
+  all.push_back(with([](auto& s) { s.bigrams = true; }));
   all.push_back(with([](auto& s) { s.soft_cap = 0.7, s.tied = false; }));
   all.push_back(with([](auto& s) { s.kv_heads = 2, s.positions = Positions::rotary; }));
   all.push_back(with([](auto& s) { s.kv_heads = 1, s.bias = true, s.qk_norm = true; }));
@@ -102,7 +102,7 @@ std::vector<TransformerShape> shapes() {
   all.push_back(with([](auto& s) {  // all that is odd at once
     s.vocabulary = 67, s.width = 66, s.heads = 3, s.kv_heads = 1, s.hidden = 45, s.layers = 3;
     s.positions = Positions::rotary, s.norm = NormKind::rms, s.mlp = MlpKind::swiglu;
-    s.bias = s.qk_norm = s.pairs = true, s.tied = false, s.soft_cap = 2;
+    s.bias = s.qk_norm = s.bigrams = true, s.tied = false, s.soft_cap = 2;
   }));
   all.push_back(with([](auto& s) { s.width = 1, s.heads = s.kv_heads = 1, s.hidden = 1; }));
   all.push_back(with([](auto& s) { s.width = 100, s.heads = s.kv_heads = 1, s.hidden = 7; }));
@@ -112,7 +112,7 @@ std::vector<TransformerShape> shapes() {
 std::string text_of(const TransformerShape& s) {
   return concat("positions ", static_cast<int>(s.positions), " norm ", static_cast<int>(s.norm),
                 " mlp ", static_cast<int>(s.mlp), " bias ", s.bias, " tied ", s.tied, " qk_norm ",
-                s.qk_norm, " pairs ", s.pairs, " width ", s.width, " heads ", s.heads, "/",
+                s.qk_norm, " bigrams ", s.bigrams, " width ", s.width, " heads ", s.heads, "/",
                 s.kv_heads);
 }
 
@@ -196,7 +196,7 @@ std::vector<Make> makers() {
                                         .mlp = MlpKind::swiglu,
                                         .qk_norm = true,
                                         .tied = false,
-                                        .pairs = true,
+                                        .bigrams = true,
                                         .soft_cap = 5};
   static const TransformerShape odd =
       with([](auto& s) { s.width = 20, s.hidden = 33, s.bias = true; });

@@ -173,7 +173,7 @@ Tensor guess(const NoiseLevel& level, at::IntArrayRef shape) {
 }
 
 PredictRows guesses() {
-  return [](const Tensor& x, const Mixture& level) {
+  return [](const Tensor& x, const NoiseLevels& level) {
     const Tensor ratio = (level.sigma / level.alpha).to(at::kDouble);
     return (0.3 - ratio).tanh().view({-1, 1, 1, 1}).expand(x.sizes());
   };
@@ -264,7 +264,7 @@ TEST(VariationalBound, ShowsTheDenoiserTheImageWithTheNoiseOfItsLevel) {
   const Tensor x0 = at::full({kImages, 1, 1, 1}, -0.5);
   const std::vector<NoiseLevel> levels{{0.3, 0.9}, {0.6, 0.5}, {0.9, 0.2}, {1, 0}};
   std::vector<Tensor> noises;
-  const PredictRows predict = [&](const Tensor& x, const Mixture& level) {
+  const PredictRows predict = [&](const Tensor& x, const NoiseLevels& level) {
     const Tensor noise = (x.flatten() - level.alpha * -0.5) / level.sigma;
     EXPECT_NEAR(noise.mean().item<double>(), 0, 5 / std::sqrt(kImages));
     EXPECT_NEAR(noise.std().item<double>(), 1, 5 / std::sqrt(2.0 * kImages));
@@ -283,7 +283,7 @@ TEST(VariationalBound, ShowsTheDenoiserTheImageWithTheNoiseOfItsLevel) {
 TEST(VariationalBound, DoesNotDependOnTheBatch) {
   const Tensor x0 = all_values().narrow(0, 100, 8);
   const std::vector<NoiseLevel> levels = falling_geometrically(20, 0.02, 30);
-  const PredictRows predict = [](const Tensor& x, const Mixture&) { return x.clamp(-1, 1); };
+  const PredictRows predict = [](const Tensor& x, const NoiseLevels&) { return x.clamp(-1, 1); };
   const Tensor all = variational_bound(x0, levels, predict, Draw(4, "bound", ids(8)), 5).total();
   const Tensor one =
       variational_bound(x0.narrow(0, 6, 1), levels, predict, Draw(4, "bound", {6}), 5).total();
@@ -299,7 +299,7 @@ TEST(VariationalBound, OfTheExactDenoiserComesDownToTheLikelihood) {
   const Tensor drawn = kMean + kStd * Draw(5, "images", ids(kImages)).normal("x", {1, 1, 1});
   const Tensor x0 = ((drawn.to(at::kDouble) + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1;
   const Tensor exact = -discretized_log_likelihood(x0, pixels({kMean}), kStd);
-  const PredictRows denoise = [](const Tensor& x, const Mixture& level) {
+  const PredictRows denoise = [](const Tensor& x, const NoiseLevels& level) {
     const Tensor a = level.alpha.to(at::kDouble).view({-1, 1, 1, 1});
     const Tensor s = level.sigma.to(at::kDouble).view({-1, 1, 1, 1});
     return kMean + kStd * kStd * a / (a * a * kStd * kStd + s * s) * (x - a * kMean);

@@ -70,7 +70,7 @@ std::vector<Published> published() {
 TEST(NoiseProcess, AgreesWithPython) {
   for (const Published& expected : published()) {
     const NoiseProcess found = process(expected.settings);
-    const Mixture mixture = found.at(numbers(expected.t));
+    const NoiseLevels mixture = found.at(numbers(expected.t));
     EXPECT_LT(distance(mixture.alpha, numbers(expected.alpha)), 1e-6) << expected.settings;
     EXPECT_LT(distance(mixture.sigma, numbers(expected.sigma)), 1e-6) << expected.settings;
     for (size_t i = 0; i < expected.t.size(); ++i) {
@@ -85,7 +85,7 @@ TEST(NoiseProcess, AgreesWithPython) {
 
 TEST(NoiseProcess, OfDdpmHasItsKnownEnds) {  // Ho et al. 2020, sections 3.2 and 4
   const NoiseProcess ddpm = process({{"schedule", "linear"}, {"steps", 1000}});
-  const Mixture ends = ddpm.at(numbers({1.0 / 1000, 1}));
+  const NoiseLevels ends = ddpm.at(numbers({1.0 / 1000, 1}));
   EXPECT_NEAR(ends.alpha[0].item<double>(), std::sqrt(1 - 1e-4), 1e-7);
   EXPECT_NEAR(ends.sigma[0].item<double>(), 0.01, 1e-7);
   const double left = ends.alpha[1].item<double>() * ends.alpha[1].item<double>();
@@ -104,7 +104,7 @@ TEST(NoiseProcess, KeepsTheVarianceOrTheSignalOrTheirSum) {
   const Tensor t = at::linspace(0, 1, 1001, at::kDouble);
   for (const Json& settings : all_processes()) {
     const NoiseProcess found = process(settings);
-    const Mixture mixture = found.at(t);
+    const NoiseLevels mixture = found.at(t);
     EXPECT_EQ(mixture.alpha.scalar_type(), at::kFloat);
     EXPECT_EQ(mixture.sigma.sizes(), t.sizes());
     const Tensor alpha = mixture.alpha.to(at::kDouble), sigma = mixture.sigma.to(at::kDouble);
@@ -135,7 +135,7 @@ TEST(NoiseProcess, IsNumbersFromEndToEnd) {
                             at::linspace(0, 1, 997, at::kDouble)});
   for (const Json& settings : all_processes()) {
     const NoiseProcess found = process(settings);
-    const Mixture mixture = found.at(t);
+    const NoiseLevels mixture = found.at(t);
     EXPECT_TRUE(mixture.alpha.isfinite().all().item<bool>()) << settings;
     EXPECT_TRUE(mixture.sigma.isfinite().all().item<bool>()) << settings;
     EXPECT_GE(mixture.alpha.min().item<double>(), 0) << settings;
@@ -151,7 +151,7 @@ TEST(NoiseProcess, GivesALevelAsABatchOfThem) {  // up to a factor of x
   for (const Json& settings : all_processes()) {
     const NoiseProcess found = process(settings);
     for (const double t : {0.013, 0.3, 0.5, 0.77, 0.98}) {
-      const Mixture mixture = found.at(numbers({t}));
+      const NoiseLevels mixture = found.at(numbers({t}));
       const NoiseLevel level = found.level(t);
       EXPECT_NEAR(mixture.sigma.item<double>() / mixture.alpha.item<double>() / level.ratio(), 1,
                   1e-6)
@@ -194,7 +194,7 @@ TEST(NoiseProcess, IsTheChainOfItsStepsAtOnce) {
   for (int64_t step = 0; step < kSteps; ++step) {
     const double beta = (0.1 + (20 - 0.1) * static_cast<double>(step) / (kSteps - 1)) / kSteps;
     x = std::sqrt(1 - beta) * x + std::sqrt(beta) * noise.select(1, step);
-    const Mixture now = found.at(numbers({static_cast<double>(step + 1) / kSteps}));
+    const NoiseLevels now = found.at(numbers({static_cast<double>(step + 1) / kSteps}));
     const double sigma = now.sigma.item<double>();
     EXPECT_NEAR(x.mean().item<double>(), now.alpha.item<double>() * x0,
                 5 * sigma / std::sqrt(kCount))
@@ -207,7 +207,7 @@ TEST(NoiseProcess, IsTheChainOfItsStepsAtOnce) {
 
 TEST(TrainingLevels, OfEdmAreLogNormal) {
   const std::vector<double> uniform = table().at("uniform"), normal = table().at("normal");
-  const Mixture found = process(kEdm).training_levels(numbers(uniform));
+  const NoiseLevels found = process(kEdm).training_levels(numbers(uniform));
   for (size_t i = 0; i < uniform.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     EXPECT_NEAR(std::log(found.sigma[row].item<double>()), -1.2 + 1.2 * normal[i], 1e-5);
@@ -218,8 +218,8 @@ TEST(TrainingLevels, OfEdmAreLogNormal) {
 TEST(TrainingLevels, OfFlowAreLogitNormalOrUniform) {
   const std::vector<double> uniform = table().at("uniform"), normal = table().at("normal");
   const NoiseProcess logit_normal = process({{"kind", "flow"}, {"center", 0.4}, {"spread", 1.5}});
-  const Mixture found = logit_normal.training_levels(numbers(uniform));
-  const Mixture flat = process(kFlow).training_levels(numbers(uniform));
+  const NoiseLevels found = logit_normal.training_levels(numbers(uniform));
+  const NoiseLevels flat = process(kFlow).training_levels(numbers(uniform));
   for (size_t i = 0; i < uniform.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     const double t = 1 / (1 + std::exp(-(0.4 + 1.5 * normal[i])));
@@ -233,7 +233,8 @@ TEST(TrainingLevels, OfFlowAreLogitNormalOrUniform) {
 TEST(TrainingLevels, OfADiscreteScheduleAreItsLevelsEquallyOften) {
   constexpr int64_t kSteps = 8;
   const NoiseProcess found = process({{"schedule", "sigmoid"}, {"steps", kSteps}});
-  const Mixture drawn = found.training_levels(at::arange(0, 1, 1.0 / (kSteps * 25), at::kDouble));
+  const NoiseLevels drawn =
+      found.training_levels(at::arange(0, 1, 1.0 / (kSteps * 25), at::kDouble));
   const Tensor levels =
       found.at(at::arange(1, kSteps + 1, at::kDouble) / static_cast<double>(kSteps)).sigma;
   for (int64_t n = 0; n < kSteps; ++n) {
@@ -251,7 +252,7 @@ TEST(TrainingLevels, HaveSomeNoiseAndSomeSignal) {  // else nothing can be learn
   // All that uniform numbers of 24 bits can be at their ends.
   const Tensor u = numbers({0, 0x1p-24, 0x1p-23, 1 - 0x1p-23, 1 - 0x1p-24}).to(at::kFloat);
   for (const Json& settings : all_processes()) {
-    const Mixture found = process(settings).training_levels(u);
+    const NoiseLevels found = process(settings).training_levels(u);
     for (const Tensor& part : {found.alpha, found.sigma}) {
       EXPECT_TRUE(part.isfinite().all().item<bool>()) << settings << part;
       EXPECT_GT(part.min().item<double>(), 0) << settings << part;
@@ -263,7 +264,7 @@ TEST(TrainingLevels, StayNumbersAtTheWidestSettings) {
   const Tensor u = numbers({0, 0.5, 1 - 0x1p-24}).to(at::kFloat);
   for (const char* kind : {"edm", "flow"}) {
     for (const double center : {-10, 10}) {
-      const Mixture found =
+      const NoiseLevels found =
           process({{"kind", kind}, {"center", center}, {"spread", 4}}).training_levels(u);
       EXPECT_GT(found.sigma.min().item<double>(), 0) << kind;
       EXPECT_GT(found.alpha.min().item<double>(), 0) << kind;

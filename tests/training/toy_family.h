@@ -184,6 +184,7 @@ class ToyGan : public torch::nn::Module, public Model, public Generator {
 inline Family toy_family() {
   return {.name = "toy",
           .summary = "for tests",
+          .offers = {},
           .settings = toy_fields(),
           .sampling = {},
           .make = [](const Json& settings, const DataInfo&) -> std::unique_ptr<Model> {

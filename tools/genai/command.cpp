@@ -62,6 +62,15 @@ std::string typed(const Json& value) {
   return text;
 }
 
+/// ",--pairs": options of settings that have another name today.
+std::string old_names(const std::string& path) {
+  std::string names;
+  for (const RenamedSetting& renamed : renamed_settings()) {
+    if (renamed.now == path) names += ",--" + kebab(last_part(renamed.before));
+  }
+  return names;
+}
+
 /// For a shell: in quotes where it would not be one word of its own.
 std::string quoted(const std::string& word) {
   constexpr const char* kSafe =
@@ -107,7 +116,7 @@ void Command::add_fields(const std::vector<Section>& sections, const Settings& s
                          .option = name,
                          .given = nullptr,
                          .text = std::make_shared<std::string>()};
-      option.given = app.add_option(name, *option.text, field.doc);
+      option.given = app.add_option(name + old_names(path), *option.text, field.doc);
       if (field.type == FieldType::boolean) option.given->expected(0, 1);
       fields_.push_back(std::move(option));
     }
@@ -142,16 +151,20 @@ void Command::refuse_empty_values() const {
   }
 }
 
-std::map<std::string, bool> Command::options_of_any_family() const {
-  std::map<std::string, bool> options;
+std::map<std::string, Command::FamilyOption> Command::options_of_families() const {
+  std::map<std::string, FamilyOption> options;
   if (fields_.empty()) return options;
   for (const Family& family : families()) {
     Command other("", "", {});
     other.add_fields(fields_.front().section == "sampling"
                          ? std::vector<Section>{{"sampling", family.sampling}}
                          : run_sections(family));
-    for (const FieldOption& option : other.fields_) {
-      options[option.option] = option.field.type != FieldType::boolean;
+    for (const FieldOption& field : other.fields_) {
+      for (const std::string& name : field.given->get_lnames()) {
+        FamilyOption& option = options["--" + name];
+        option.valued = field.field.type != FieldType::boolean;
+        option.families += (option.families.empty() ? "" : ", ") + family.name;
+      }
     }
   }
   return options;
@@ -284,6 +297,12 @@ int execute(const Verb& verb, const Arguments& arguments) {
     if (!culprit.starts_with('-')) {
       return failed(ErrorKind::usage, concat("genai ", verb.name, " takes no further argument '",
                                              culprit, "' (see: genai ", verb.name, " --help)"));
+    }
+    const auto of_families = command->options_of_families();
+    if (const auto option = of_families.find(culprit); option != of_families.end()) {
+      return failed(ErrorKind::usage,
+                    concat(culprit, ": is an option of the families ", option->second.families,
+                           ", not of this one (see: genai ", verb.name, " --help)"));
     }
     return failed(ErrorKind::usage,
                   unknown_option(verb.name, culprit, known_options(command->app)));

@@ -36,8 +36,13 @@ class Command {
   /// " --latent 2 --seed 3": what to type to get from one resolved configuration to another.
   std::string options_between(const Json& usual, const Json& wanted) const;
 
-  /// The options that fields become for any of the families, and whether a value follows them.
-  std::map<std::string, bool> options_of_any_family() const;
+  /// An option that a field becomes for some of the families.
+  struct FamilyOption {
+    bool valued = true;      ///< a value follows it
+    std::string families{};  ///< "transformer, rnn"
+  };
+  /// Those of all families by name; none where the verb has no fields.
+  std::map<std::string, FamilyOption> options_of_families() const;
 
   std::string help() const;
   std::string markdown() const;

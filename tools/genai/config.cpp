@@ -89,8 +89,9 @@ std::string config_page() {
                    fields_markdown(family.settings), "## sampling, family `", family.name, "`\n\n",
                    fields_markdown(family.sampling));
   }
-  return text + "## data\n\n" + fields_markdown(data_fields()) + "## training\n\n" +
-         fields_markdown(training_fields());
+  return text + "## data, images\n\n" + fields_markdown(data_fields(DataKind::images)) +
+         "## data, texts and series\n\n" + fields_markdown(data_fields(DataKind::text)) +
+         "## training\n\n" + fields_markdown(training_fields());
 }
 
 int config_verb(const ConfigOptions& options) {

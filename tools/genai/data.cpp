@@ -11,7 +11,7 @@
 #include "genai/base/picture.h"
 #include "genai/base/terminal.h"
 #include "genai/data/dataset.h"
-#include "genai/data/mnist.h"
+#include "genai/data/known_sets.h"
 #include "genai/data/series.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
@@ -39,33 +39,23 @@ struct DataOptions {
   }
 };
 
-std::string state_of(const std::string& source, const std::string& dir) {
-  if (source == "digits" || source == "sums") return "built in";
+std::string state_of(const KnownSet& set, const std::string& dir) {
+  if (set.built_in) return "built in";
   try {
-    if (source == shakespeare().name) {
-      load_known_text(shakespeare(), data_folder(dir), {.download = false, .progress = {}});
-    } else {
-      load_dataset({.source = source, .dir = dir}, false);
-    }
+    load_known_set(set, data_folder(dir), {.download = false});
     return "here";
   } catch (const Error&) {
-    return "not here (genai data fetch " + source + ")";
+    return "not here (genai data fetch " + set.name + ")";
   }
 }
 
 int list_data(const DataOptions& options) {
   std::vector<std::vector<std::string>> rows{{"name", "state", "what"}};
-  const std::vector<std::pair<std::string, std::string>> about = {
-      {"digits", "procedural handwritten digits, 28x28 grey, 60,000 + 10,000"},
-      {"mnist", "handwritten digits, 28x28 grey, 60,000 + 10,000"},
-      {"fashion-mnist", "clothes, 28x28 grey, 60,000 + 10,000"},
-      {"shakespeare", "text: plays, 1,003,854 + 111,540 bytes"},
-      {"sums", "text: 12+7=19, one a line, 9,000 + 1,000"}};
   Json json = Json::array();
-  for (const auto& [name, text] : about) {
-    const std::string state = state_of(name, options.dir);
-    rows.push_back({name, state, text});
-    json.push_back({{"name", name}, {"state", state}, {"about", text}});
+  for (const KnownSet& set : known_sets()) {
+    const std::string state = state_of(set, options.dir);
+    rows.push_back({set.name, state, set.about});
+    json.push_back({{"name", set.name}, {"state", state}, {"about", set.about}});
   }
   if (options.json) {
     print_json(json);
@@ -79,8 +69,10 @@ int list_data(const DataOptions& options) {
 }
 
 int fetch_data(const DataOptions& options) {
-  if (options.source.empty()) {
-    fail(ErrorKind::usage, "data fetch: name a data set: mnist, fashion-mnist or shakespeare");
+  const KnownSet* set = find_known_set(options.source);
+  if (!set || set->built_in) {
+    fail(ErrorKind::usage, "data fetch: expected one of ", known_set_names(true), ", found ",
+         options.source.empty() ? "none" : "'" + options.source + "'");
   }
   FetchOptions fetch;
   const bool terminal = is_terminal(STDERR_FILENO);
@@ -90,16 +82,7 @@ int fetch_data(const DataOptions& options) {
               << bar(static_cast<double>(done) / static_cast<double>(total), 30) << std::flush;
   };
   const auto folder = data_folder(options.dir);
-  if (options.source == "mnist") {
-    load_mnist(folder, fetch);
-  } else if (options.source == "fashion-mnist") {
-    load_fashion_mnist(folder, fetch);
-  } else if (options.source == shakespeare().name) {
-    load_known_text(shakespeare(), folder, fetch);
-  } else {
-    fail(ErrorKind::usage, "data fetch: expected mnist, fashion-mnist or shakespeare, found '",
-         options.source, "'");
-  }
+  load_known_set(*set, folder, fetch);
   if (terminal) std::cerr << "\r\x1b[K" << std::flush;
   if (options.json) {
     print_json({{"name", options.source}, {"folder", (folder / options.source).string()}});

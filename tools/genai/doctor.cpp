@@ -10,7 +10,7 @@
 #include "genai/core/device.h"
 #include "genai/core/numerics.h"
 #include "genai/data/dataset.h"
-#include "genai/data/text_data.h"
+#include "genai/data/known_sets.h"
 
 namespace genai::tool {
 namespace {
@@ -26,15 +26,11 @@ std::string writable(const fs::path& folder) {
   return ::access(existing.c_str(), W_OK) == 0 ? "can be written" : "CANNOT be written";
 }
 
-/// In its first line what is there; behind it what to do where it is not.
-std::string data_state(const std::string& source) {
+/// In its first line whether it is there; behind it what to do where it is not.
+std::string state_of(const KnownSet& set) {
   try {
-    if (source == shakespeare().name) {
-      const auto text = load_known_text(shakespeare(), data_folder(""), {.download = false});
-      return concat(text.size(), " bytes");
-    }
-    const Dataset data = load_dataset({.source = source}, false);
-    return concat(data.info.train_count, " + ", data.info.test_count, " images");
+    load_known_set(set, data_folder(""), {.download = false});
+    return "here: " + set.about;
   } catch (const Error& error) {
     return std::string("no: ") + error.what();
   }
@@ -56,11 +52,11 @@ int doctor_verb(bool json) {
                                : "float32 (no AMX, AVX512-BF16 or GPU here)"},
       {"runs", runs_folder().string() + "/ " + writable(runs_folder())},
       {"data", data_folder("").string() + "/ " + writable(data_folder(""))},
-      {"mnist", data_state("mnist")},
-      {"fashion-mnist", data_state("fashion-mnist")},
-      {"shakespeare", data_state("shakespeare")},
       {"terminal", concat(terminal_columns(STDOUT_FILENO), " columns, ",
                           colour_allowed(STDOUT_FILENO) ? "colour" : "no colour")}};
+  for (const KnownSet& set : known_sets()) {
+    if (!set.built_in) rows.insert(rows.end() - 1, {set.name, state_of(set)});
+  }
   if (json) {
     Json object = Json::object();
     for (const auto& row : rows) object[row[0]] = row[1];

@@ -48,15 +48,15 @@ Extent size_of_pictures(const fs::path& folder) {
   return Extent(image.width, image.height);
 }
 
-std::set<Part> parse_parts(const std::string& text) {
-  std::set<Part> parts;
+std::set<MetricGroup> parse_parts(const std::string& text) {
+  std::set<MetricGroup> parts;
   std::string known, word;
-  for (const auto& [part, name] : kPartNames) known += (known.empty() ? "" : ", ") + name;
+  for (const auto& [part, name] : kMetricGroupNames) known += (known.empty() ? "" : ", ") + name;
   std::istringstream words(text);
   while (std::getline(words, word, ',')) {
-    const auto it = std::find_if(kPartNames.begin(), kPartNames.end(),
+    const auto it = std::find_if(kMetricGroupNames.begin(), kMetricGroupNames.end(),
                                  [&](const auto& entry) { return entry.second == word; });
-    if (it == kPartNames.end()) {
+    if (it == kMetricGroupNames.end()) {
       fail(ErrorKind::usage, "--only: no part '", word, "'; expected some of: ", known);
     }
     parts.insert(it->first);
@@ -238,7 +238,7 @@ std::unique_ptr<Command> make_evaluate(const Arguments& arguments) {
       ->type_name("N")
       ->check(CLI::Range(0, 100000000));
   std::string parts;
-  for (const auto& [part, name] : kPartNames) parts += (parts.empty() ? "" : ", ") + name;
+  for (const auto& [part, name] : kMetricGroupNames) parts += (parts.empty() ? "" : ", ") + name;
   app.add_option("--only", options->only, "some of: " + parts)->type_name("PART,...");
   add_weights_option(app, options->weights);
   app.add_flag("--full", request.full,

@@ -51,7 +51,7 @@ Json grammar() {
       for (const std::string& name : option->get_lnames()) options["--" + name] = valued;
       for (const std::string& name : option->get_snames()) options["-" + name] = valued;
     }
-    for (const auto& [name, valued] : command->options_of_any_family()) options[name] = valued;
+    for (const auto& [name, option] : command->options_of_families()) options[name] = option.valued;
     described[verb.name] = {
         {"about", command->app.get_description()}, {"page", command->help()}, {"options", options}};
   }

@@ -8,7 +8,7 @@
 #include "genai/base/presets.h"
 #include "genai/models/registry.h"
 #include "genai/report/html.h"
-#include "genai/report/text.h"
+#include "genai/report/tables.h"
 #include "genai/training/config.h"
 #include "output.h"
 

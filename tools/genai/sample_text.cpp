@@ -15,7 +15,7 @@
 #include "genai/data/text_file.h"
 #include "genai/data/unicode.h"
 #include "genai/generation/generate.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 #include "output.h"
 
 namespace genai::tool {

@@ -22,64 +22,61 @@ namespace fs = std::filesystem;
 // ---- What there is to see
 
 /// One thing to show, which families have it, and which options are not everyone's.
-struct Sight {
+struct View {
   std::string name;
-  bool (*offered)(const Family&);
-  std::string (*families)();
+  Capability needed;
   int (*show)(const Show&);
   std::vector<std::string> options;
 };
 
-const std::vector<Sight>& sights() {
-  static const std::vector<Sight> all = {
+const std::vector<View>& views() {
+  static const std::vector<View> all = {
       {"path",
-       offers<Denoiser>,
-       families_with<Denoiser>,
+       Denoiser::kCapability,
        show_path,
        {"--test", "--forward", "--as-is", "-n", "--view", "--moments", "--preview"}},
-      {"mix", offers<StyleSpace>, families_with<StyleSpace>, show_mix, {"-n", "--from"}},
+      {"mix", StyleSpace::kCapability, show_mix, {"-n", "--from"}},
       {"directions",
-       offers<StyleSpace>,
-       families_with<StyleSpace>,
+       StyleSpace::kCapability,
        show_directions,
        {"--moments", "--directions", "--strength", "--layers"}},
-      {"next", offers<NextToken>, families_with<NextToken>, show_next, {"--prompt", "--top"}}};
+      {"next", NextToken::kCapability, show_next, {"--prompt", "--top"}}};
   return all;
 }
 
 /// The one of that name, or null.
-const Sight* find_sight(const std::string& name) {
-  for (const Sight& sight : sights()) {
-    if (sight.name == name) return &sight;
+const View* find_view(const std::string& name) {
+  for (const View& view : views()) {
+    if (view.name == name) return &view;
   }
   return nullptr;
 }
 
 /// Refuses what the family cannot show, naming what it can.
-const Sight& check_sight(const std::string& what, const Family& family) {
-  const Sight* wanted = find_sight(what);
-  if (wanted && wanted->offered(family)) return *wanted;
+const View& check_view(const std::string& what, const Family& family) {
+  const View* wanted = find_view(what);
+  if (wanted && offers(family, wanted->needed)) return *wanted;
   std::string names;
-  for (const Sight& sight : sights()) {
-    if (sight.offered(family)) names += (names.empty() ? "" : ", ") + sight.name;
+  for (const View& view : views()) {
+    if (offers(family, view.needed)) names += (names.empty() ? "" : ", ") + view.name;
   }
   fail(ErrorKind::usage, "show: expected RUN and what to show, found ",
        what.empty() ? "nothing to show" : "'" + what + "'", "; the family '", family.name,
        "' of this run can show ", names.empty() ? "nothing yet" : names,
-       wanted ? concat(" (families with '", what, "': ", wanted->families(), ")") : "");
+       wanted ? concat(" (families with '", what, "': ", families_with(wanted->needed), ")") : "");
 }
 
 /// Refuses options that would change nothing.
-void check_options(const Command& command, const Sight& shown) {
-  const auto takes = [](const Sight& sight, const std::string& option) {
-    return std::find(sight.options.begin(), sight.options.end(), option) != sight.options.end();
+void check_options(const Command& command, const View& shown) {
+  const auto takes = [](const View& view, const std::string& option) {
+    return std::find(view.options.begin(), view.options.end(), option) != view.options.end();
   };
-  for (const Sight& other : sights()) {
+  for (const View& other : views()) {
     for (const std::string& option : other.options) {
       if (command.app.count(option) == 0 || takes(shown, option)) continue;
       std::string names;
-      for (const Sight& sight : sights()) {
-        if (takes(sight, option)) names += (names.empty() ? "" : ", ") + sight.name;
+      for (const View& view : views()) {
+        if (takes(view, option)) names += (names.empty() ? "" : ", ") + view.name;
       }
       fail(ErrorKind::usage, option, ": is for ", names, ", not for ", shown.name);
     }
@@ -140,8 +137,8 @@ int show_verb(const Command& command, const ShowOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(reference);
   const Manifest& manifest = checkpoint.manifest;
   const Family& family = family_of(manifest.config);
-  const Sight& sight = check_sight(options.what, family);
-  check_options(command, sight);
+  const View& view = check_view(options.what, family);
+  check_options(command, view);
   const Format format = find_format(options);
   check_ending(format, options.out);
   Settings settings;
@@ -149,23 +146,23 @@ int show_verb(const Command& command, const ShowOptions& options) {
   const std::vector<Section> sections{{"sampling", family.sampling}};
   ShowOptions chosen = options;
   if (!manifest.data.is_text()) chosen.label = options.of_class.find(manifest.data);
-  return sight.show({.command = command,
-                     .options = chosen,
-                     .reference = reference,
-                     .checkpoint = checkpoint,
-                     .manifest = manifest,
-                     .family = family,
-                     .format = format,
-                     .sampling = settings.resolve(sections)["sampling"],
-                     .usual = Settings().resolve(sections)["sampling"]});
+  return view.show({.command = command,
+                    .options = chosen,
+                    .reference = reference,
+                    .checkpoint = checkpoint,
+                    .manifest = manifest,
+                    .family = family,
+                    .format = format,
+                    .sampling = settings.resolve(sections)["sampling"],
+                    .usual = Settings().resolve(sections)["sampling"]});
 }
 
 /// The sampling options of the run's family; for help of the first that has something to show.
 const FieldTable& shown_fields(const RunOption& run, const Arguments& arguments) {
   if (!arguments.empty()) return sampling_table(run, arguments);
   for (const Family& family : families()) {
-    for (const Sight& sight : sights()) {
-      if (sight.offered(family)) return family.sampling;
+    for (const View& view : views()) {
+      if (offers(family, view.needed)) return family.sampling;
     }
   }
   return families().front().sampling;
@@ -317,13 +314,13 @@ std::unique_ptr<Command> make_show(const Arguments& arguments) {
   app.add_flag("--json", options->json, "one JSON object as the result");
   options->compute.add(*command);
   RunOption shown = RunOption::peek_from(arguments, app);
-  if (find_sight(shown.run)) shown.run.clear();  // "show path" is "show last path"
+  if (find_view(shown.run)) shown.run.clear();  // "show path" is "show last path"
   options->of_class.name_classes(shown);
   command->add_fields({{"sampling", shown_fields(shown, arguments)}});
   command->run = [c = command.get(), options] {
     if (c->app.count("--exact")) options->compute.threads = 1;
     // "show path", "show --model diffusion path": the first word is already what to show.
-    if (options->what.empty() && find_sight(options->run.run)) {
+    if (options->what.empty() && find_view(options->run.run)) {
       options->what = std::exchange(options->run.run, "");
     }
     return show_verb(*c, *options);

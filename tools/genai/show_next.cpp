@@ -4,7 +4,7 @@
 #include "genai/base/terminal.h"
 #include "genai/base/text.h"
 #include "genai/data/unicode.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 #include "sample_text.h"
 #include "show.h"
 

@@ -26,9 +26,9 @@ PathRequest path_request(const Show& show) {
                      .label = options.label,
                      .options = show.sampling},
           .test = options.test,
-          .moments = options.moments > 0            ? options.moments
-                     : show.format == Format::strip ? kStripMoments
-                                                    : kMovingMoments};
+          .frames = options.moments > 0            ? options.moments
+                    : show.format == Format::strip ? kStripMoments
+                                                   : kMovingMoments};
 }
 
 /// "-test-5-seed-0-n4"
@@ -53,16 +53,16 @@ class PathPlayer {
 
   bool shows() const { return most_ > 0; }
 
-  void show(const Moment& moment) {
-    const int64_t count = std::min(most_, moment.noisy.size(0));
-    const auto noisy = to_images(moment.noisy.narrow(0, 0, count));
-    const auto clean = to_images(moment.clean.narrow(0, 0, count));
+  void show(const PathFrame& frame) {
+    const int64_t count = std::min(most_, frame.noisy.size(0));
+    const auto noisy = to_images(frame.noisy.narrow(0, 0, count));
+    const auto clean = to_images(frame.clean.narrow(0, 0, count));
     std::vector<Image> row;
     for (size_t i = 0; i < noisy.size(); ++i) {
       if (view_ != PathView::clean) row.push_back(noisy[i]);
       if (view_ != PathView::noisy) row.push_back(clean[i]);
     }
-    const std::string share = number_text(100 * noise_share(moment.level), 2);
+    const std::string share = number_text(100 * noise_share(frame.level), 2);
     player_.show(row, "noise " + padded(share + " %", 8) + names(), milliseconds_);
   }
 
@@ -78,8 +78,8 @@ class PathPlayer {
   int64_t milliseconds_, most_ = 0;
 };
 
-/// Fewer moments stay longer.
-int64_t moment_time(int64_t count) {
+/// Fewer frames stay longer.
+int64_t frame_time(int64_t count) {
   return count > 25 ? 100 : 200;
 }
 
@@ -88,7 +88,7 @@ std::vector<Frame> frames_of(const std::vector<Image>& pictures) {
   std::vector<Frame> frames;
   for (const Image& picture : pictures) {
     frames.push_back(
-        {.image = picture, .milliseconds = moment_time(static_cast<int64_t>(pictures.size()))});
+        {.image = picture, .milliseconds = frame_time(static_cast<int64_t>(pictures.size()))});
   }
   frames.front().milliseconds = kBegin;
   frames.back().milliseconds = kEnd;
@@ -115,14 +115,14 @@ int show_path(const Show& show) {
     if (name == options.view) layout.view = view;
   }
   Player player(show.given("--quiet") || options.json, options.preview);
-  PathPlayer live(player, layout.view, info, moment_time(request.moments));
-  const std::vector<Moment> path = find_path(
+  PathPlayer live(player, layout.view, info, frame_time(request.frames));
+  const std::vector<PathFrame> path = find_path(
       loaded, request,
-      live.shows() ? MomentWatch([&](const Moment& moment) { live.show(moment); }) : MomentWatch());
+      live.shows() ? FrameWatch([&](const PathFrame& frame) { live.show(frame); }) : FrameWatch());
   layout = resolve_layout(layout, request.images.count, static_cast<int64_t>(path.size()), info);
   Json levels = Json::array();
-  for (const Moment& moment : path) {
-    levels.push_back({{"alpha", moment.level.alpha}, {"sigma", moment.level.sigma}});
+  for (const PathFrame& frame : path) {
+    levels.push_back({{"alpha", frame.level.alpha}, {"sigma", frame.level.sigma}});
   }
   return deliver(show, loaded, out,
                  {.frames = frames_of(draw_path(path, layout)),

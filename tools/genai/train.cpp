@@ -7,6 +7,7 @@
 #include "genai/base/presets.h"
 #include "genai/base/signals.h"
 #include "genai/data/dataset.h"
+#include "genai/data/known_sets.h"
 #include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
 #include "genai/interop/gpt2.h"
@@ -250,7 +251,7 @@ DataConfig resumed_data(const fs::path& run, const Manifest& stored, Json& confi
   const auto renew = [&](std::string DataConfig::*path, const char* name) {
     if (wanted.*path == before.*path) return;
     data.*path = wanted.*path;
-    if (stored.folder.empty() || (wanted.*path).empty() || is_known_dataset(wanted.*path)) return;
+    if (stored.folder.empty() || (wanted.*path).empty() || find_known_set(wanted.*path)) return;
     config["data"][name] = fs::proximate(wanted.*path, start).string();
   };
   renew(&DataConfig::source, "source");

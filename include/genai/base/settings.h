@@ -12,11 +12,24 @@ namespace genai {
 struct Section {
   std::string name;
   FieldTable table;
+  /// Fields that it has in other configurations. Their defaults, which change nothing, are passed
+  /// over: stored runs have them.
+  FieldTable others{};
+  std::string why_not{};  ///< why other values of those are wrong: "is for texts"
 };
+
+/// A setting that had another name: in files, stored runs and options the old one stays good.
+struct RenamedSetting {
+  std::string before, now;  ///< "model.pairs", "model.bigrams"
+};
+const std::vector<RenamedSetting>& renamed_settings();
+
+/// A configuration under today's names.
+Json with_current_names(Json config);
 
 class Settings {
  public:
-  /// Later values replace earlier ones.
+  /// Later values replace earlier ones, whichever name they come under.
   void set(const std::string& path, Json value, const std::string& origin);
   /// Every leaf of a nested object.
   void merge(const Json& object, const std::string& origin);

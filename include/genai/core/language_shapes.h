@@ -25,7 +25,7 @@ struct TransformerShape {
   Positions positions = Positions::learned;
   NormKind norm = NormKind::layer;
   MlpKind mlp = MlpKind::gelu;
-  bool qk_norm = false, tied = true, bias = false, pairs = false;
+  bool qk_norm = false, tied = true, bias = false, bigrams = false;
   double soft_cap = 0;  ///< 0: none
 
   int64_t head() const { return width / heads; }

@@ -33,6 +33,12 @@ enum class Windows {
 extern const EnumNames<Windows> kWindowsNames;
 extern const EnumNames<Ground> kGroundNames;
 
+/// What a family learns from.
+enum class DataKind {
+  images,
+  text,  ///< a series of numbers, too
+};
+
 struct DataConfig {
   std::string source = "mnist";
   std::string dir;
@@ -56,7 +62,9 @@ struct DataConfig {
   /// No setting: runs of version 0.1 read the bytes of texts as they are (data/text_file.h).
   bool raw = false;
 };
+/// All, and those that data of a kind has.
 const FieldTable& data_fields();
+FieldTable data_fields(DataKind kind);
 
 /// Stored with the weights, so that sampling needs no data set.
 struct DataInfo {
@@ -131,14 +139,6 @@ void refuse_settings_of_folders(const DataConfig& config);
 
 /// What was read of images, in one line: size, channels, splits, classes and all notes.
 std::string describe_images(const Dataset& data);
-
-/// Names that load_dataset knows, for help and errors.
-std::vector<std::string> known_datasets();
-
-/// One of those, or of known_texts()?
-bool is_known_dataset(const std::string& name);
-/// Throws Error{data}: neither a data set nor a path, and what there is.
-[[noreturn]] void fail_no_dataset(const std::string& source);
 
 /// The folder that data sets are looked for in: `dir` if given, $GENAI_DATA, or "data".
 std::filesystem::path data_folder(const std::string& dir);

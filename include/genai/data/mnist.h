@@ -22,7 +22,8 @@ struct IdxFile {
 };
 
 struct IdxSource {
-  std::string name;  ///< "mnist": its folder below the data folder
+  std::string name;   ///< "mnist": its folder below the data folder
+  std::string about;  ///< "handwritten digits, 28x28 grey, 60,000 + 10,000"
   std::vector<std::string> classes;
   std::vector<std::string> mirrors;  ///< base URLs, ending in "/"
   std::vector<std::filesystem::path>
@@ -53,12 +54,7 @@ bool has_idx_files(const std::filesystem::path& folder);
 /// Throws Error{data}: files of several sets, a missing or a damaged one.
 ImageSet load_idx_folder(const std::filesystem::path& folder);
 
-const IdxSource& mnist_source();
-const IdxSource& fashion_mnist_source();
-
-/// load_idx_set of mnist_source() or fashion_mnist_source().
-ImageSet load_mnist(const std::filesystem::path& data_dir, const FetchOptions& options = {});
-ImageSet load_fashion_mnist(const std::filesystem::path& data_dir,
-                            const FetchOptions& options = {});
+/// All sets that are known by their hashes.
+const std::vector<IdxSource>& idx_sources();
 
 }  // namespace genai

@@ -53,39 +53,13 @@ struct TextData {
 ///
 /// Files are read as read_text says (data/text_file.h).
 ///
-/// "shakespeare" is looked for in `data_dir` and fetched if allowed, see load_known_text.
+/// Known texts are looked for in `data_dir` and fetched if allowed, see load_known_text.
 ///
 /// Throws Error{usage}: a share out of range, a validation file beside a known text, `column`,
 /// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file
 /// that is missing, empty, larger than 1 GiB, or too small to be cut in two.
 TextData load_text(const TextOptions& options, const std::filesystem::path& data_dir,
                    const FetchOptions& fetch = {});
-
-/// {"shakespeare", "sums"}
-std::vector<std::string> known_texts();
-
-/// A text that is known by its hash.
-struct KnownText {
-  std::string name;                ///< "shakespeare"
-  std::vector<std::string> paths;  ///< below the data folder; a download goes to the first one
-  std::vector<std::string> urls;
-  uint64_t bytes = 0;
-  std::string sha256;
-  std::string advice;  ///< what to do without file and network
-};
-/// tinyshakespeare (A. Karpathy, char-rnn, 2015): 1,115,394 bytes of Shakespeare's plays, ASCII.
-const KnownText& shakespeare();
-
-/// Its bytes, from the first of its paths that is there, else downloaded when allowed. Throws
-/// Error{data}: a file of another content, a missing one, a failed download; says what to do.
-std::string load_known_text(const KnownText& text, const std::filesystem::path& data_dir,
-                            const FetchOptions& fetch = {});
-
-/// The built-in text: the 10,000 sums "a+b=c\n" with a and b from 0 to 99, in their order. Split as
-/// items, no sum for validation is one for training.
-std::string sums_text();
-/// Is it a sum of two numbers without leading zeros, below 10^18 each, and right? "12+7=19" is.
-bool is_right_sum(std::string_view text);
 
 /// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or
 /// a

@@ -21,7 +21,7 @@ constexpr int64_t kPad = 32;    // floats of a row, and numbers that share a sca
 constexpr int64_t kPanel = 16;  // outputs of a product that lie side by side in memory
 /// The instruction for products of 8-bit integers takes one factor without a sign, the weights plus
 /// this; and adds two products in 16 bits, which 2 x 255 x 63 fit.
-constexpr int32_t kZero = 128, kMostInput = 63;
+constexpr int32_t kZeroPoint = 128, kMostInput = 63;
 constexpr int64_t kBlock = 32;     // places whose keys lie side by side
 constexpr int64_t kHeadPad = 16;   // numbers of a row of values
 constexpr int64_t kMostRows = 32;  // that a decoder computes at once
@@ -48,7 +48,8 @@ class Buffer {
 };
 
 /// A matrix [out, in] ready for products. Of float32: [out / 16, in, 16]. Of int8: for each
-/// 16 outputs and 32 inputs 8 lines, each of 4 inputs of all 16, plus kZero; then the 16 scales.
+/// 16 outputs and 32 inputs 8 lines, each of 4 inputs of all 16, plus kZeroPoint; then the 16
+/// scales.
 class Matrix {
  public:
   Matrix() = default;
@@ -75,7 +76,7 @@ struct Operand {
   int64_t x_stride;
   const int8_t* quantized;  // of an int8 matrix: [rows, padded(in)]
   const float* scales;      //                    [rows, padded(in) / 32]
-  const int32_t* offsets;   // - kZero times the sum of each 32 integers
+  const int32_t* offsets;   // - kZeroPoint times the sum of each 32 integers
   int64_t rows;
 };
 
@@ -91,7 +92,7 @@ struct Product {
 
 /// Keys and values of one head of a sequence: float32, or beside 8-bit weights bfloat16, whose
 /// error is less than theirs, and of which each 16 lie as 8 pairs of numbers i and i + 8.
-struct Memory {
+struct KvCache {
   WeightFormat format;
   void* keys;    // [places / kBlock, head, kBlock]
   void* values;  // [places, padded(head, kHeadPad)]
@@ -100,7 +101,7 @@ struct Memory {
 /// A query of one head against the keys and values of places 0 .. count - 1.
 struct Attention {
   const float* q;  // [head]
-  Memory memory;
+  KvCache cache;
   int64_t head, count;
   float* scores;  // padded(count, kBlock) numbers to work with
   float* out;     // [head]
@@ -129,9 +130,9 @@ struct Kernels {
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float epsilon, float* y);
   /// Pairs (j, j + head / 2) turned by their angles.
   void (*rotate)(float* x, const float* cosine, const float* sine, int64_t head);
-  /// key and value [head] -> the memory's `place`
-  void (*remember)(const Memory& memory, int64_t head, int64_t place, const float* key,
-                   const float* value);
+  /// key and value [head] -> place `place` of the cache
+  void (*append)(const KvCache& cache, int64_t head, int64_t place, const float* key,
+                 const float* value);
   void (*attend)(const Attention& attention);
   /// y = f(up), of swiglu f(gate) up; width is a multiple of kPanel; 0 becomes 0
   void (*activate)(MlpKind kind, const float* gate, const float* up, int64_t width, float* y);
@@ -150,9 +151,9 @@ const Kernels& best_kernels();
 void force_portable(bool on);
 
 /// Products of up to kMostRows rows of at most `widest` inputs, shared by the workers of a team.
-class Multiplier {
+class Matmul {
  public:
-  Multiplier(int64_t widest, WeightFormat format, int threads);
+  Matmul(int64_t widest, WeightFormat format, int threads);
   const Kernels& kernels() const { return kernels_; }
 
   /// The rows that write(row, to) makes. A barrier must lie between the use of an operand and the

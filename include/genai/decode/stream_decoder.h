@@ -11,7 +11,7 @@
 namespace genai::decode {
 
 /// Rows of a weight, which has `of` times as many.
-struct Part {
+struct Chunk {
   int64_t number = 0, of = 1;
 };
 
@@ -22,12 +22,12 @@ class WeightReader {
       : weights_(weights), format_(format) {}
   /// Throws Error{data} on another size.
   std::span<const float> numbers(const std::string& name, int64_t rows, int64_t columns,
-                                 Part part = {}) const;
+                                 Chunk chunk = {}) const;
   WeightFormat format() const { return format_; }
-  Matrix matrix(const std::string& name, int64_t out, int64_t in, Part part = {}) const;
+  Matrix matrix(const std::string& name, int64_t out, int64_t in, Chunk chunk = {}) const;
   /// Rows of stride padded(columns).
   Buffer<float> table(const std::string& name, int64_t rows, int64_t columns) const;
-  Buffer<float> vector(const std::string& name, int64_t size, Part part = {}) const;
+  Buffer<float> vector(const std::string& name, int64_t size, Chunk chunk = {}) const;
 
  private:
   const Weights& weights_;

@@ -8,7 +8,7 @@
 
 namespace genai {
 
-enum class Part {
+enum class MetricGroup {
   likelihood,            ///< needs a Likelihood or NextToken
   distances,             ///< needs samples
   classes,               ///< needs samples and labels in the data set
@@ -18,15 +18,16 @@ enum class Part {
   editing,               ///< needs a Denoiser and labels in the data set; only when asked for
   forecasts,             ///< needs a model of a series of numbers
 };
-extern const EnumNames<Part> kPartNames;
+extern const EnumNames<MetricGroup> kMetricGroupNames;
 
 struct EvaluationRequest {
-  std::set<Part> parts;  ///< empty: all that apply, the classification score only when `full`
-  bool full = false;     ///< all samples, more draws and the classification score, as in papers
-  int64_t samples = 0;   ///< 0: kSamples, or fewer when making them takes longer than kPatience
-  int64_t first = 0;     ///< number of the first sample
-  int64_t draws = 0;     ///< of the likelihood; 0: as the model advises
-  int64_t images = 0;    ///< the first N test images for likelihood and accuracy; 0: all
+  std::set<MetricGroup>
+      parts;            ///< empty: all that apply, the classification score only when `full`
+  bool full = false;    ///< all samples, more draws and the classification score, as in papers
+  int64_t samples = 0;  ///< 0: kSamples, or fewer when making them takes longer than kPatience
+  int64_t first = 0;    ///< number of the first sample
+  int64_t draws = 0;    ///< of the likelihood; 0: as the model advises
+  int64_t images = 0;   ///< the first N test images for likelihood and accuracy; 0: all
   WeightFormat weights = WeightFormat::float32;  ///< int8: of text and series alone
   Json options = Json::object();                 ///< of the family's sampling table
 

@@ -3,7 +3,7 @@
 #include <span>
 
 #include "genai/base/image.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 
 namespace genai {
 

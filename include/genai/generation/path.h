@@ -6,7 +6,7 @@
 
 namespace genai {
 
-/// Which half of a moment is drawn.
+/// Which half of a frame is drawn.
 enum class PathView {
   noisy,  ///< the mixture of image and noise
   clean,  ///< the image that the model predicts behind it
@@ -14,15 +14,15 @@ enum class PathView {
 };
 extern const EnumNames<PathView> kPathViewNames;
 
-/// The samples and how many moments of their way; or, with pictures, the way of these to noise.
+/// The samples and how many frames of their way; or, with pictures, the way of these to noise.
 struct PathRequest {
   /// Of a forward path: the number of the first picture's noise, how many pictures there are, the
   /// class that the model is told (-1: the pictures' labels), options that choose the levels.
   ImageRequest images;
-  Tensor pictures;      ///< uint8 [N, C, H, W]; undefined: samples
-  Tensor labels;        ///< int64 [N]; undefined: the model is not told
-  int64_t test = -1;    ///< the pictures are the run's test images from this one on; -1: the user's
-  int64_t moments = 0;  ///< at most so many, evenly chosen, both ends among them; 0: all
+  Tensor pictures;     ///< uint8 [N, C, H, W]; undefined: samples
+  Tensor labels;       ///< int64 [N]; undefined: the model is not told
+  int64_t test = -1;   ///< the pictures are the run's test images from this one on; -1: the user's
+  int64_t frames = 0;  ///< at most so many, evenly chosen, both ends among them; 0: all
 };
 
 /// Test images `test` to `test + count - 1` of those that the run keeps, with their labels.
@@ -30,7 +30,7 @@ struct PathRequest {
 void take_test_pictures(const LoadedModel& loaded, PathRequest& request);
 
 /// Images on their way, at one level of noise.
-struct Moment {
+struct PathFrame {
   NoiseLevel level;
   Tensor noisy;  ///< uint8 [N, C, H, W]: x / sqrt(alpha^2 + sigma^2)
   Tensor clean;  ///< uint8 [N, C, H, W]: the prediction of x0
@@ -39,28 +39,28 @@ struct Moment {
 /// sigma / (alpha + sigma), 0 to 1.
 double noise_share(const NoiseLevel& level);
 
-/// Told each moment as it is reached, of a first part of the images (a chunk). Cannot change it.
-using MomentWatch = std::function<void(const Moment&)>;
+/// Told each frame as it is reached, of a first part of the images (a chunk). Cannot change it.
+using FrameWatch = std::function<void(const PathFrame&)>;
 
-/// The way of samples from noise (their last moment is what generate_pixels gives, bit for bit);
+/// The way of samples from noise (their last frame is what generate_pixels gives, bit for bit);
 /// or that of pictures to noise, with one draw of noise for each.
 /// Throws Error{usage} when the model is no Denoiser, the request does not fit it, or for fewer
-/// than two moments.
-std::vector<Moment> find_path(const LoadedModel& loaded, const PathRequest& request,
-                              const MomentWatch& watch = {});
+/// than two frames.
+std::vector<PathFrame> find_path(const LoadedModel& loaded, const PathRequest& request,
+                                 const FrameWatch& watch = {});
 
 /// How a path is drawn.
 struct PathLayout {
   PathView view = PathView::both;
-  bool strip = true;  ///< one picture with a column for each moment; else a picture a moment
+  bool strip = true;  ///< one picture with a column for each frame; else a picture a frame
   int64_t scale = 0;  ///< whole-pixel enlargement; 0: so that small pictures are seen
 };
 
-/// The scale filled in for so many images of this size and moments.
-PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t moments, const DataInfo& info);
+/// The scale filled in for so many images of this size and frames.
+PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t frames, const DataInfo& info);
 
-/// One picture, or one for each moment. The layout is resolved.
-std::vector<Image> draw_path(const std::vector<Moment>& path, const PathLayout& layout);
+/// One picture, or one for each frame. The layout is resolved.
+std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayout& layout);
 
 /// What makes the same pictures again: the request of their provenance.
 /// @param frame  of the picture, when it is one of draw_path's alone

@@ -8,13 +8,18 @@
 
 namespace genai {
 
-/// What a family learns from.
-enum class DataKind { images, text };
+/// A capability of a family's models: of all, or of those that were made with a choice.
+struct Offer {
+  Capability capability;
+  std::string setting = {};  ///< "generator.kind"; empty: of all
+  std::string value = {};    ///< "style"
+};
 
 struct Family {
   std::string name;     ///< "vae"
   std::string summary;  ///< one line for help
   DataKind data = DataKind::images;
+  std::vector<Offer> offers;
   FieldTable settings;  ///< model.*
   FieldTable sampling;  ///< options of `sample`
   /// @param settings  {"latent": 20, ...}, checked. Throws Error{usage} for settings that do not

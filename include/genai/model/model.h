@@ -88,10 +88,21 @@ class Model {
 };
 
 // Capabilities: a Model may also be any of these (found by dynamic_cast). Verbs and applications
-// ask for them, never for a family.
+// ask for them, never for a family, which says in the registry what its models are.
+
+enum class Capability {
+  generator,
+  latent_space,
+  style_space,
+  denoiser,
+  classifier,
+  next_token,
+  likelihood,
+};
 
 /// Makes images from random numbers.
 struct Generator {
+  static constexpr auto kCapability = Capability::generator;
   virtual ~Generator() = default;
   /// Images [B, C, H, W] in [0, 1] for the items of `draw`.
   /// @param labels   int64 [B]; undefined unless class_conditional()
@@ -102,6 +113,7 @@ struct Generator {
 
 /// Encodes images to points of a latent space and back.
 struct LatentSpace {
+  static constexpr auto kCapability = Capability::latent_space;
   virtual ~LatentSpace() = default;
   virtual int64_t latent_size() const = 0;
   /// The most likely point [B, latent] of images [B, C, H, W].
@@ -112,6 +124,7 @@ struct LatentSpace {
 
 /// Makes images from a style for each of its layers: coarse layers set shapes, fine ones strokes.
 struct StyleSpace {
+  static constexpr auto kCapability = Capability::style_space;
   virtual ~StyleSpace() = default;
   /// Layers that see a style, coarse to fine.
   virtual int64_t style_layers() const = 0;
@@ -128,9 +141,10 @@ struct StyleSpace {
 /// Predicts the image behind a noisy one: what diffusion sampling, its pictures and editing are
 /// made of. Images in -1..1.
 struct Denoiser {
+  static constexpr auto kCapability = Capability::denoiser;
   virtual ~Denoiser() = default;
   /// From noise to images.
-  struct Course {
+  struct SamplingPlan {
     std::vector<NoiseLevel> levels;  ///< most noise first, none last
     Denoise denoise;                 ///< told the class, guided and held to the range as asked;
                                      ///< for one path: it may look at what it predicted before
@@ -139,15 +153,16 @@ struct Denoiser {
   /// @param labels   int64 [B]; undefined unless class_conditional()
   /// @param options  fields of the family's sampling table, checked
   /// Throws Error{usage} for options that do not fit the model or each other.
-  virtual Course course(const Tensor& labels, const Json& options) = 0;
+  virtual SamplingPlan sampling_plan(const Tensor& labels, const Json& options) = 0;
   /// The levels of the variational bound of log p(x): most noise first, none last.
   virtual std::vector<NoiseLevel> bound_levels() const = 0;
   /// The plain prediction of x0 from x [B, C, H, W], each row at a level of its own.
-  virtual Tensor predict(const Tensor& x, const Mixture& level, const Tensor& labels) = 0;
+  virtual Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensor& labels) = 0;
 };
 
 /// Says which class an image shows.
 struct Classifier {
+  static constexpr auto kCapability = Capability::classifier;
   virtual ~Classifier() = default;
   struct Judgement {
     Tensor logits;    ///< [B, classes]: log-probabilities before normalization
@@ -158,6 +173,7 @@ struct Classifier {
 
 /// Says what comes next in a text.
 struct NextToken {
+  static constexpr auto kCapability = Capability::next_token;
   virtual ~NextToken() = default;
   /// Logits [B, T, V] of the token after each of `tokens`, int64 [B, T], which begin a text.
   virtual Tensor next_logits(const Tensor& tokens) = 0;
@@ -167,6 +183,7 @@ struct NextToken {
 
 /// Says how likely images are.
 struct Likelihood {
+  static constexpr auto kCapability = Capability::likelihood;
   virtual ~Likelihood() = default;
   /// An unbiased-in-expectation bound of log p(x) in nats for each image, [B], by `samples` draws:
   /// the evidence lower bound for 1, tighter for more. A class-conditional model takes images

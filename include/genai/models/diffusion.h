@@ -44,10 +44,10 @@ struct DiffusionConfig {
 struct Preconditioning {
   Tensor skip, out, in, target_x0, target_noise;
 };
-Preconditioning precondition(Prediction prediction, double data_std, const Mixture& level);
+Preconditioning precondition(Prediction prediction, double data_std, const NoiseLevels& level);
 
 /// What a squared error of F counts, [B].
-Tensor loss_weights(const DiffusionConfig& config, const Mixture& level);
+Tensor loss_weights(const DiffusionConfig& config, const NoiseLevels& level);
 
 Family diffusion_family();
 

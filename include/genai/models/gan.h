@@ -7,7 +7,7 @@
 
 namespace genai {
 
-/// What the two play for; D is the discriminator's score, x real, y made.
+/// What the two play for; D is the discriminator's score, x real, y fake.
 enum class AdversarialLoss {
   non_saturating,  ///< Goodfellow et al. 2014, section 3
   hinge,           ///< J. Lim, J. Ye, "Geometric GAN", 2017
@@ -20,7 +20,7 @@ enum class AdversarialLoss {
 enum class Penalty {
   none,
   r1,        ///< |grad D(x)|^2 on real images: L. Mescheder et al. 2018, equation 9
-  r1_r2,     ///< and on made ones: R3GAN, section 3.2
+  r1_r2,     ///< and on fake ones: R3GAN, section 3.2
   gradient,  ///< (|grad D| - 1)^2 between the two: I. Gulrajani et al. (WGAN-GP) 2017, equation 3
 };
 
@@ -50,27 +50,27 @@ void check_settings(const GanConfig& config, const DataInfo& info);
 /// The discriminator's loss, 0-d, of scores [B].
 /// @param smoothing  non_saturating: 1 minus the target of real images (T. Salimans et al. 2016,
 ///                   section 3.4)
-Tensor discriminator_loss(AdversarialLoss loss, const Tensor& real, const Tensor& made,
+Tensor discriminator_loss(AdversarialLoss loss, const Tensor& real, const Tensor& fake,
                           double smoothing = 0);
 
 /// The generator's loss, 0-d. @param real  scores [B]; only relativistic asks for them
-Tensor generator_loss(AdversarialLoss loss, const Tensor& made, const Tensor& real);
+Tensor generator_loss(AdversarialLoss loss, const Tensor& fake, const Tensor& real);
 
 /// Squared length of the gradient of each score [B] by its image [B, C, H, W]: [B], with a graph.
 /// `scores` must have been computed from `images`, each from its own.
-Tensor squared_slopes(const Tensor& scores, const Tensor& images);
+Tensor squared_gradient_norm(const Tensor& scores, const Tensor& images);
 
 /// (R1 + R2) / 2 of scores [2 B] of images [2 B, ...], real ones first; or R1 / 2.
 Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool made_too);
 
-/// Mean over the batch of (|slope| - 1)^2 at real + mix (made - real), mix [B] in [0, 1).
+/// Mean over the batch of (|slope| - 1)^2 at real + mix (fake - real), mix [B] in [0, 1).
 Tensor gradient_penalty(const std::function<Tensor(const Tensor&)>& score, const Tensor& real,
-                        const Tensor& made, const Tensor& mix);
+                        const Tensor& fake, const Tensor& mix);
 
-/// What each row of `made` adds to the squared energy distance of two sets of points [N, D]:
+/// What each row of `fake` adds to the squared energy distance of two sets of points [N, D]:
 /// 2 E|x - y| - E|x - x'| - E|y - y'| (G. Szekely, M. Rizzo 2013, equation 2), [N]; the mean is an
 /// unbiased estimate of it, 0 for equal distributions.
-Tensor energy_terms(const Tensor& real, const Tensor& made);
+Tensor energy_terms(const Tensor& real, const Tensor& fake);
 
 Family gan_family();
 

@@ -24,23 +24,13 @@ void decide_settings(const Family& family, Json& settings, const DataInfo& info)
 /// @param settings  the "model" object of a resolved configuration
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info);
 
-/// Of the family's smallest settings, for small grey images of ten classes.
-std::unique_ptr<Model> make_tiny_model(const Family& family);
-
-/// Is a model of the family a Capability?
-template <class Capability>
-bool offers(const Family& family) {
-  return dynamic_cast<Capability*>(make_tiny_model(family).get()) != nullptr;
-}
+/// Are some models of the family of this capability?
+bool offers(const Family& family, Capability capability);
+/// Are those with these settings?
+/// @param settings  the "model" object of a resolved configuration
+bool offers(const Family& family, const Json& settings, Capability capability);
 
 /// "vae, gan": the families that offer it.
-template <class Capability>
-std::string families_with() {
-  std::string names;
-  for (const Family& family : families()) {
-    if (offers<Capability>(family)) names += (names.empty() ? "" : ", ") + family.name;
-  }
-  return names.empty() ? "none" : names;
-}
+std::string families_with(Capability capability);
 
 }  // namespace genai

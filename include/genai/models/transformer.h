@@ -21,7 +21,7 @@ struct TransformerConfig {
   bool qk_norm = false;
   bool tied = true;
   bool bias = false;
-  std::optional<bool> pairs = false;  ///< none: where its table is small
+  std::optional<bool> bigrams = false;  ///< none: where its table is small
   double soft_cap = 0;
   double dropout = 0;
   int64_t lora_rank = 0;

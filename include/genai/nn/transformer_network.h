@@ -37,7 +37,7 @@ class TransformerNetworkImpl : public torch::nn::Module {
 
   TransformerShape shape_;
   double dropout_;
-  torch::nn::Embedding tokens_{nullptr}, positions_{nullptr}, pairs_{nullptr};
+  torch::nn::Embedding tokens_{nullptr}, positions_{nullptr}, bigrams_{nullptr};
   torch::nn::ModuleList blocks_{nullptr};
   std::shared_ptr<torch::nn::Module> norm_;
   torch::nn::Linear head_{nullptr};

@@ -86,7 +86,7 @@ void load_weights(torch::nn::Module& module, const Tensors& weights, const std::
 /// rest (adapters): that stays as it is. Throws as load_weights.
 void load_initial_weights(torch::nn::Module& module, Tensors weights, const std::string& name);
 /// Does a part of the module never change in training?
-bool holds_weights(const torch::nn::Module& module);
+bool has_frozen_parameters(const torch::nn::Module& module);
 
 /// The test items that a run keeps, so that pictures and reports need no data set.
 std::string save_kept(const std::filesystem::path& run, const Split& items);  ///< returns the hash

@@ -15,15 +15,14 @@ struct LoadedModel {
   at::Device device = at::kCPU;
 
   /// The model as one of its capabilities; throws Error{usage} naming `verb` when it lacks it.
-  template <class Capability>
-  Capability& as(const std::string& verb) const {
-    auto* capability = dynamic_cast<Capability*>(model.get());
-    if (!capability) {
-      fail(ErrorKind::usage, "'", verb, "' does not apply to the family '", family->name,
-           "'; to these it does: ", families_with<Capability>());
-    }
-    return *capability;
+  template <class Interface>
+  Interface& as(const std::string& verb) const {
+    if (auto* found = dynamic_cast<Interface*>(model.get())) return *found;
+    fail_lacking(Interface::kCapability, verb);
   }
+
+ private:
+  [[noreturn]] void fail_lacking(Capability capability, const std::string& verb) const;
 };
 
 /// The checkpoint that is referred to, read once: its manifest and weights belong together,

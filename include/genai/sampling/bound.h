@@ -23,7 +23,7 @@ Tensor step_divergence(const Tensor& x0, const Tensor& clean, const NoiseLevel& 
 Tensor discretized_log_likelihood(const Tensor& x0, const Tensor& mean, double std);
 
 /// Prediction of x0 from x [B, C, H, W] for rows at levels of their own.
-using PredictRows = std::function<Tensor(const Tensor& x, const Mixture& level)>;
+using PredictRows = std::function<Tensor(const Tensor& x, const NoiseLevels& level)>;
 
 struct Bound {
   Tensor prior, steps, decoder;  ///< [B]; their sum bounds -log p(x0)

@@ -53,7 +53,7 @@ enum class Spacing {
 extern const EnumNames<Spacing> kSpacingNames;
 
 /// Amounts of noise, one for each image of a batch.
-struct Mixture {
+struct NoiseLevels {
   Tensor alpha, sigma;  ///< [B], float32
 };
 
@@ -68,10 +68,10 @@ class NoiseProcess {
   int64_t steps() const { return config_.steps; }
 
   /// t [B]. Between the levels of a discrete process log(sigma / alpha) is interpolated.
-  Mixture at(const Tensor& t) const;
+  NoiseLevels at(const Tensor& t) const;
   NoiseLevel level(double t) const;  ///< t 0: without noise
   /// The levels of training for numbers [B] uniform in [0, 1).
-  Mixture training_levels(const Tensor& uniform) const;
+  NoiseLevels training_levels(const Tensor& uniform) const;
 
   /// count + 1 levels from most noise to none (sigma = 0), all different. vp is given in the scale
   /// of edm, x / alpha: there the path of a sample is straightest (Karras et al. 2022, section 3).

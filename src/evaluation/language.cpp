@@ -1,4 +1,4 @@
-#include "genai/evaluation/text.h"
+#include "genai/evaluation/language.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -12,11 +12,12 @@
 #include "genai/base/error.h"
 #include "genai/core/philox.h"
 #include "genai/data/batcher.h"
+#include "genai/data/known_sets.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
 #include "genai/evaluation/series.h"
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 #include "genai/nn/transformer_network.h"
 
 namespace genai {
@@ -296,16 +297,22 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data,
   into.sampling = {{"first", request.first}, {"count", count}, {"options", request.options}};
 }
 
-void measure_sums(const LoadedModel& loaded, const Dataset& data, const EvaluationRequest& request,
-                  Evaluation& into) {
+bool has_answers(const DataInfo& info) {
+  const KnownSet* known = find_known_set(info.source);
+  return known && !known->question_end.empty();
+}
+
+void measure_answers(const LoadedModel& loaded, const Dataset& data,
+                     const EvaluationRequest& request, Evaluation& into) {
   const c10::InferenceMode no_autograd;
   const Reader reader(loaded, request);
   const Batch batch = items_batch(data.test, data.info, 0, data.test.size(), loaded.device);
   const Tensor taken = reader.logits(batch.input).argmax(-1);  // [B, T]
-  const int32_t equals = data.info.tokenizer->encode("=").at(0);
-  // What is behind the sign, up to the end of the line.
+  const std::string& mark = find_known_set(data.info.source)->question_end;
+  const int32_t question_end = data.info.tokenizer->encode(mark).at(0);
+  // What is behind it, up to the end of the line.
   const Tensor answer =
-      batch.input.eq(equals).cumsum(1).gt(0).logical_and(batch.target.ne(kNoTarget));
+      batch.input.eq(question_end).cumsum(1).gt(0).logical_and(batch.target.ne(kNoTarget));
   const Tensor right = taken.eq(batch.target).logical_or(answer.logical_not()).all(1);
   into.metrics.push_back(mean_metric(concat("exact_answers@", data.info.source, "-test",
                                             data.test.size(), "/greedy", request.suffix()),
@@ -343,22 +350,24 @@ Evaluation evaluate_text(const LoadedModel& loaded, const EvaluationData& data,
                          const EvaluationRequest& request, const StageProgress& progress) {
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
-  const auto wanted = [&](Part part) { return request.parts.empty() || request.parts.count(part); };
+  const auto wanted = [&](MetricGroup part) {
+    return request.parts.empty() || request.parts.count(part);
+  };
   const bool series = data.own.info.is_series();
-  const Part written = series ? Part::forecasts : Part::memorization;
-  for (const Part part : request.parts) {
-    if (part == Part::likelihood || part == written) continue;
-    fail(ErrorKind::usage, "'evaluate --only ", enum_name(kPartNames, part),
+  const MetricGroup written = series ? MetricGroup::forecasts : MetricGroup::memorization;
+  for (const MetricGroup part : request.parts) {
+    if (part == MetricGroup::likelihood || part == written) continue;
+    fail(ErrorKind::usage, "'evaluate --only ", enum_name(kMetricGroupNames, part),
          "' does not apply to models of ", series ? "series" : "text",
-         "; to these do: likelihood, ", enum_name(kPartNames, written));
+         "; to these do: likelihood, ", enum_name(kMetricGroupNames, written));
   }
   if (request.draws > 0 || request.images > 0) {
     fail(ErrorKind::usage, "--draws and --images are for pictures; the likelihood of ",
          series ? "series" : "text", " is measured on all of the test part, without draws");
   }
-  if (wanted(Part::likelihood)) {
+  if (wanted(MetricGroup::likelihood)) {
     measure_language(loaded, data.own, request, result, progress);
-    if (data.own.info.source == "sums") measure_sums(loaded, data.own, request, result);
+    if (has_answers(data.own.info)) measure_answers(loaded, data.own, request, result);
   }
   if (series && wanted(written)) {
     measure_forecasts(loaded, data.own, request, result, progress);

@@ -1,4 +1,4 @@
-#include "genai/report/text.h"
+#include "genai/report/tables.h"
 
 #include <algorithm>
 #include <charconv>

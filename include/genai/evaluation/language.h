@@ -26,9 +26,11 @@ void measure_copies(const LoadedModel& loaded, const Dataset& data,
                     const StageProgress& progress = {});
 inline constexpr size_t kLongLine = 20;
 
-/// The share of sums "a+b=" that are continued right by the most likely tokens.
-void measure_sums(const LoadedModel& loaded, const Dataset& data, const EvaluationRequest& request,
-                  Evaluation& into);
+/// Is it a known set of questions and answers ("12+7=19")?
+bool has_answers(const DataInfo& info);
+/// The share of its questions that the most likely tokens answer right.
+void measure_answers(const LoadedModel& loaded, const Dataset& data,
+                     const EvaluationRequest& request, Evaluation& into);
 
 /// Nats of each of `lines` as the model's own text: minus its log-probability, with the end of the
 /// line; and the tokens that were counted.

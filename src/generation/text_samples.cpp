@@ -1,4 +1,4 @@
-#include "genai/generation/text.h"
+#include "genai/generation/text_samples.h"
 
 #include <ATen/Parallel.h>
 
