@@ -85,7 +85,10 @@ def suite(m):
     if done.returncode:
         failed = re.findall(r"\[  FAILED  \] (\S+)", done.stdout)
         raise Failed(f"{len(set(failed))} tests failed: {sorted(set(failed))[:30]}\n{done.stdout[:3000]}")
-    return {"tests": done.stdout.strip().splitlines()[-1]}
+    counts = {word: int(number) for word, number in re.findall(r"\[  (PASSED|SKIPPED) *\] (\d+) test", done.stdout)}
+    if m.device != "cpu" and not counts.get("PASSED"):
+        raise Failed(f"no test ran: {done.stdout[-600:]}")
+    return counts
 
 
 @check

@@ -125,7 +125,17 @@ bool is_time(const std::string& cell) {
 }
 
 std::optional<double> moment_of(const std::string& cell, bool day_first) {
-  if (const auto number = number_in(cell, Writing::plain)) return number;
+  if (const auto number = number_in(cell, Writing::plain)) {
+    // "20200131" and "202001" are dates as well.
+    const bool digits = std::ranges::all_of(cell, is_digit);
+    if (digits && (cell.size() == 6 || cell.size() == 8)) {
+      const std::string month = cell.substr(4, 2), day = cell.size() == 8 ? cell.substr(6) : "01";
+      const bool date = cell >= "1800" && cell < "2200" && month >= "01" && month <= "12" &&
+                        day >= "01" && day <= "31";
+      if (date) return moment_of(concat(cell.substr(0, 4), "-", month, "-", day), false);
+    }
+    return number;
+  }
   struct Number {
     size_t digits;
     double value;

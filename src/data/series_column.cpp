@@ -294,7 +294,7 @@ std::vector<double> read_column(std::string_view text, const std::string& name,
     lines.rows = rows;
   }
   lines.value = request.column.empty() ? choose_column(lines, request) : place;
-  check_no_footer(lines);
+  if (!request.settled) check_no_footer(lines);
   const Writing writing = find_writing(lines, csv.mark, request.notes);
   std::vector<std::optional<double>> found;
   for (const CsvRecord& row : lines.rows) {

@@ -129,23 +129,27 @@ struct Order {
   size_t disorder() const { return std::min(forth, back); }
 };
 
-/// Days without weekends and months of other lengths do not jump: most steps are as long.
+/// Days without weekends and months of other lengths do not jump: most steps are as long. Nor does
+/// the hour in which clocks are put forward.
 void find_jumps(const std::vector<double>& moments, Order& order) {
-  constexpr double kMost = 0.95, kFurther = 1.8;
+  constexpr double kMost = 0.95, kFurther = 1.8, kHour = 3600;
   constexpr size_t kFewest = 8;
-  std::vector<double> steps;
-  for (size_t i = 1; i < moments.size(); ++i)
+  std::vector<double> steps, sorted;
+  for (size_t i = 1; i < moments.size(); ++i) {
     steps.push_back(std::abs(moments[i] - moments[i - 1]));
-  if (steps.size() < kFewest) return;
-  std::vector<double> sorted = steps;
+    if (steps.back() > 0) sorted.push_back(steps.back());  // a column beside tells the rest
+  }
+  if (sorted.size() < kFewest) return;
   std::ranges::sort(sorted);
   const double usual = sorted[static_cast<size_t>(kMost * static_cast<double>(sorted.size() - 1))];
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i] > kFurther * usual && order.jumps++ == 0) order.first_jump = i + 1;
+    const bool jump = steps[i] > kFurther * usual && steps[i] != usual + kHour;
+    if (jump && order.jumps++ == 0) order.first_jump = i + 1;
   }
 }
 
-/// None where they cannot be told. Of "1/2/2020" what gives the better order is meant.
+/// None where they cannot be told. Of "1/2/2020" what gives the better order is meant, and of two
+/// that are as good what jumps less.
 std::optional<Order> order_of(const std::vector<std::string>& times) {
   std::optional<Order> best;
   for (const bool day_first : {false, true}) {
@@ -161,9 +165,30 @@ std::optional<Order> order_of(const std::vector<std::string>& times) {
     }
     if (moments.size() < times.size()) continue;
     find_jumps(moments, order);
-    if (!best || order.disorder() < best->disorder()) best = order;
+    const auto worse = [](const Order& o) { return std::pair(o.disorder(), o.jumps); };
+    if (!best || worse(order) < worse(*best)) best = order;
   }
   return best;
+}
+
+/// "Total": neither a number nor a time nor nothing.
+bool is_words(const std::string& cell) {
+  return !is_missing(cell) && !number_in(cell) && !is_time(cell) &&
+         cell.find_first_of("0123456789") == cell.npos;
+}
+
+/// Are the numbers of the column years, or another count that goes one way?
+bool rises(std::span<const CsvRecord> rows, size_t column) {
+  std::optional<double> before;
+  bool up = true, down = true;
+  for (const CsvRecord& row : rows) {
+    const auto value = number_in(row.fields[column]);
+    if (!value) return false;
+    up = up && (!before || *value > *before);
+    down = down && (!before || *value < *before);
+    before = value;
+  }
+  return up || down;
 }
 
 /// A column and what stands in it in the lines of the series.
@@ -208,19 +233,17 @@ Key find_key(const Lines& lines, const std::string& text) {
 
 void check_no_footer(const Lines& lines) {
   constexpr size_t kFewest = 3;  // lines above it
-  const auto tells = [](const std::string& cell) { return number_in(cell) || is_time(cell); };
   for (size_t column = 0; column < lines.width(); ++column) {
-    size_t end = lines.rows.size();
     const auto cell = [&](size_t row) { return lines.rows[row].fields[column]; };
-    while (end > 0 && !is_missing(cell(end - 1)) && !tells(cell(end - 1)) &&
-           cell(end - 1).find_first_of("0123456789") == std::string::npos)
-      --end;
+    size_t end = lines.rows.size();
+    while (end > 0 && is_words(cell(end - 1))) --end;
     if (column == lines.value || end == lines.rows.size() || end < kFewest) continue;
-    const bool others = std::ranges::all_of(
-        lines.rows.first(end), [&](const CsvRecord& row) { return tells(row.fields[column]); });
-    if (!others) continue;
+    const auto above = lines.rows.first(end);
+    const bool times = std::ranges::all_of(
+        above, [&](const CsvRecord& row) { return is_time(row.fields[column]); });
+    if (!times && !rises(above, column)) continue;
     fail(ErrorKind::data, lines.file, ": line ", lines.rows[end].line, ": expected a ",
-         number_in(cell(end - 1)) ? "number" : "time", " in column ", lines.name(column),
+         times ? "time" : "number", " in column ", lines.name(column),
          " as in the lines above, found '", cell(end),
          "'; sums and notes below the series are none of it: leave them out");
   }

@@ -152,6 +152,8 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
     fail(ErrorKind::usage, "text: expected a validation share between 0 and 1, found ",
          options.validation_share);
   const KnownSet* known = find_known_set(options.source);
+  if (known && !known->text)
+    fail(ErrorKind::usage, "'", options.source, "' is a set of images, not a text");
   const bool items = known && known->items;
   if (known && !options.validation.empty())
     fail(ErrorKind::usage, options.source,

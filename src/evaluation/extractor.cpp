@@ -131,7 +131,9 @@ Json extractor_config(const Json& recipe, const Dataset& data) {
 Extractor load_extractor(const Dataset& whole, TrainObserver& observer, const Json& recipe,
                          const fs::path& cache) {
   const Json config = extractor_config(recipe, whole);
-  const std::string key = sha256(config.dump() + whole.info.fingerprint).substr(0, 16);
+  const std::string key = sha256(config.at("model").dump() + config.at("training").dump() +
+                                 whole.info.source + whole.info.fingerprint)
+                              .substr(0, 16);
   const fs::path folder = cache / "extractors" / concat(sanitize_name(whole.info.source), "-", key);
   std::error_code error;
   fs::create_directories(folder.parent_path(), error);

@@ -55,10 +55,10 @@ Tensor squared_gradient_norm(const Tensor& scores, const Tensor& images) {
       .sum(1);
 }
 
-Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool made_too) {
+Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool fake_too) {
   const int64_t half = scores.size(0) / 2;
   const Tensor slopes =
-      made_too ? squared_gradient_norm(scores, images)
+      fake_too ? squared_gradient_norm(scores, images)
                : squared_gradient_norm(scores.narrow(0, 0, half), images).narrow(0, 0, half);
   return 0.5 * slopes.sum() / static_cast<double>(half);
 }

@@ -9,7 +9,9 @@
 #include "genai/base/error.h"
 #include "genai/base/settings.h"
 #include "genai/base/text.h"
+#include "genai/models/registry.h"
 #include "genai/run/folder.h"
+#include "genai/training/config.h"
 #include "genai/training/metrics_log.h"
 
 namespace genai {
@@ -69,6 +71,18 @@ Json without_places(Json config, const DataInfo& data) {
     config["data"]["source"] = data.source;
   }
   return config;
+}
+
+/// With all settings of today and no others, where the family is known: runs of other times
+/// compare.
+Json settings_of(const Manifest& manifest) {
+  try {
+    Settings settings;
+    settings.merge(manifest.config, "the run");
+    return settings.resolve(run_sections(family_of(manifest.config)));
+  } catch (const Error&) {
+    return manifest.config;
+  }
 }
 
 int64_t step_of(const fs::path& run, const std::string& which,
@@ -155,7 +169,7 @@ ReportedRun describe_run(const RunReference& reference, const std::vector<Evalua
                   .step = step_of(folder, reference.checkpoint, evaluations)};
   const fs::path checkpoint = kept_checkpoint(folder, run.step);
   run.manifest = read_manifest(checkpoint.empty() ? find_checkpoint(folder, "") : checkpoint);
-  run.config = without_places(run.manifest.config, run.manifest.data);
+  run.config = without_places(settings_of(run.manifest), run.manifest.data);
   run.weights = checkpoint.empty() ? 0 : count_weights(checkpoint);
   Metrics log = read_metrics(folder);
   for (const std::string& line : log.damaged) notes.push_back(line + "; it is left out");

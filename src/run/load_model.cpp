@@ -43,9 +43,11 @@ LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at:
 void LoadedModel::fail_lacking(Capability capability, const std::string& verb) const {
   for (const Offer& offer : family->offers) {
     if (offer.capability != capability || offer.setting.empty()) continue;
+    const Json* found = find_path(manifest.config.at("model"), offer.setting);
+    if (!found) found = &find_field(family->settings, offer.setting)->default_value;
     fail(ErrorKind::usage, "'", verb, "' does not apply to this run; a ", family->name,
          " does when model.", offer.setting, " is ", offer.value, "; that of this run is ",
-         find_path(manifest.config.at("model"), offer.setting)->get<std::string>());
+         found->get<std::string>());
   }
   fail(ErrorKind::usage, "'", verb, "' does not apply to the family '", family->name,
        "'; to these it does: ", families_with(capability));

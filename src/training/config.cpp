@@ -117,7 +117,7 @@ std::vector<Section> run_sections(const Family& family) {
            .table = data_fields(family.data),
            .others = data_fields(images ? DataKind::text : DataKind::images),
            .why_not = concat("is for ", images ? "texts and series" : "images", "; the family ",
-                             family.name, " learns from ", images ? "images" : "those")},
+                             family.name, " learns from ", images ? "images" : "texts and series")},
           {"training", training_fields()}};
 }
 

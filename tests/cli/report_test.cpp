@@ -84,6 +84,10 @@ TEST_F(Report, WrongInputIsNamed) {
                {"ends in .csv", "r.html"});
   EXPECT_EQ(genai({"report", "1", "--out", "r.csv"}).code, 0);
   EXPECT_EQ(slurp(folder / "r.csv").rfind("run,step,", 0), 0u);
+  EXPECT_EQ(genai({"report", "1", "--out", "page.HTM"}).code, 0);
+  EXPECT_EQ(slurp(folder / "page.HTM").rfind("<!doctype html>", 0), 0u);
+  EXPECT_EQ(genai({"report", "1", "--out", "r.json"}).code, 0);
+  EXPECT_TRUE(parse_json(slurp(folder / "r.json"), "r.json", ErrorKind::data).is_object());
   put(folder / (run + "/evaluations.jsonl"),
       "{\"step\":2,\"weights_sha256\":\"x\",\"metrics\":[]}\n{\"step\":2,\"wei");
   const Outcome damaged = genai({"report", "1", "--format", "markdown"});

@@ -167,6 +167,9 @@ TEST_F(Use, EmptyAndSaturatedValuesAreRefused) {
   train({"--steps", "2"});
   expect_error(2, {"sample", "last", "--out", ""}, {"--out", "expected a value"});
   expect_error(2, {"sample", "last", "--class", ""}, {"--class", "expected a value"});
+  expect_error(2, {"train", "--resume=", "--steps", "4"}, {"--resume", "expected a value"});
+  expect_error(2, {"train", "--resume", "", "--steps", "4"}, {"--resume", "expected a value"});
+  expect_error(2, {"sample", ""}, {"genai sample", "expected a value"});
   expect_error(2, {"sample", "last", "--seed", "99999999999999999999"}, {"99999999999999999999"});
 }
 

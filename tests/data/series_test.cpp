@@ -144,6 +144,11 @@ TEST(ReadColumn, WhatStandsBelowASeriesIsNoneOfIt) {
   expect_refused(days + "Total,6\nMean,2\n", "line 5: expected a time in column 'date'");
   expect_refused("year,y\n2001,1\n2002,3\n2003,2\nSum,6\n",
                  "line 5: expected a number in column 'year' as in the lines above, found 'Sum'");
+  // A word in a column that tells no time is none.
+  EXPECT_EQ(column_of("date,y,rank\n2020-01-01,1,3\n2020-01-02,2,1\n2020-01-03,3,2\n"
+                      "2020-01-04,4,pending\n",
+                      "y"),
+            (Values{1, 2, 3, 4}));
   EXPECT_EQ(column_of("date,y,note\n2020-01-01,1,\n2020-01-02,2,\n2020-01-03,3,holiday\n", "y"),
             (Values{1, 2, 3}));
 }
@@ -154,7 +159,20 @@ TEST(ReadColumn, JumpsInTimeAreNoted) {
     column_of(text, "y", &notes);
     return notes;
   };
-  std::string days = "date,y\n", weekdays = days, months = days;
+  std::string days = "date,y\n", weekdays = days, months = days, hours = "date,hour,y\n",
+              day_first = days, numbers = days, forward = days;
+  for (int i = 0; i < 72; ++i) hours += concat("2020-01-0", i / 24 + 1, ",", i % 24, ",", i, "\n");
+  for (int i = 0; i < 14; ++i) {
+    const std::string month = concat(i % 12 < 9 ? "0" : "", i % 12 + 1);
+    day_first += concat("01.", month, ".", 2020 + i / 12, ",", i, "\n");
+    numbers += concat(2020 + i / 12, month, ",", i, "\n");
+  }
+  for (int i = 0; i < 20; ++i) {
+    if (i != 2) forward += concat("2020-03-29 ", i < 10 ? "0" : "", i, ":00,", i, "\n");
+  }
+  for (const std::string& regular : {hours, day_first, numbers, forward}) {
+    EXPECT_TRUE(notes_of(regular).empty()) << notes_of(regular).front();
+  }
   for (int day = 1; day <= 28; ++day) {
     days += concat("2020-01-", day < 10 ? "0" : "", day, ",", day, "\n");
     if (day % 7 < 5) weekdays += concat(day, "/01/2020,", day, "\n");
@@ -165,7 +183,8 @@ TEST(ReadColumn, JumpsInTimeAreNoted) {
   EXPECT_TRUE(notes_of(months + "2022-01,13\n").empty());
   for (const auto& [text, jump] : std::vector<std::pair<std::string, std::string>>{
            {days + "2020-01-31,31\n", "from 2020-01-28 to 2020-01-31 in line 30"},
-           {months + "2022-02,14\n", "from 2021-12 to 2022-02 in line 14"}}) {
+           {months + "2022-02,14\n", "from 2021-12 to 2022-02 in line 14"},
+           {numbers + "202105,15\n", "from 202102 to 202105 in line 16"}}) {
     const auto notes = notes_of(text);
     ASSERT_EQ(notes.size(), 1u) << text;
     EXPECT_NE(notes[0].find("time jumps " + jump), std::string::npos) << notes[0];

@@ -136,18 +136,20 @@ void Command::apply_fields(Settings& settings) const {
   }
 }
 
-void Command::refuse_empty_values() const {
-  for (const CLI::Option* option : app.get_options()) {
+void Command::refuse_empty_values(const Arguments& arguments) const {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    const bool joined = argument.starts_with("--") && argument.ends_with('=');
+    if (!argument.empty() && !joined) continue;
+    const std::string before = joined  ? argument.substr(0, argument.size() - 1)
+                               : i > 0 ? arguments[i - 1]
+                                       : "";
+    const CLI::Option* option = before.starts_with('-') ? app.get_option_no_throw(before) : nullptr;
     const bool field = std::ranges::any_of(
         fields_, [&](const FieldOption& described) { return described.given == option; });
-    if (field || option->count() == 0 || option->get_items_expected_min() == 0) continue;
-    if (option->get_name() == "--prompt") continue;  // of no text, as without it
-    for (const std::string& value : option->results()) {
-      if (!value.empty()) continue;
-      fail(ErrorKind::usage, option->get_name(),
-           ": expected a value, found ''; leave it out, or is ",
-           "the variable of your script empty?");
-    }
+    if (option && (field || before == "--prompt")) continue;  // of no text: as without it
+    fail(ErrorKind::usage, option ? before : "genai " + app.get_name(),
+         ": expected a value, found ''; leave it out, or is the variable of your script empty?");
   }
 }
 
@@ -286,7 +288,7 @@ int execute(const Verb& verb, const Arguments& arguments) {
     set_repetition(command->app);
     // CLI11 takes its arguments from the back.
     command->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
-    command->refuse_empty_values();
+    command->refuse_empty_values(arguments);
     return command->run();
   } catch (const CLI::CallForHelp&) {
     std::cout << command->help();
@@ -300,9 +302,10 @@ int execute(const Verb& verb, const Arguments& arguments) {
     }
     const auto of_families = command->options_of_families();
     if (const auto option = of_families.find(culprit); option != of_families.end()) {
-      return failed(ErrorKind::usage,
-                    concat(culprit, ": is an option of the families ", option->second.families,
-                           ", not of this one (see: genai ", verb.name, " --help)"));
+      const char* of_one = std::string_view(verb.name) == "train" ? "--model PRESET" : "RUN";
+      return failed(ErrorKind::usage, concat(culprit, ": is an option of ", option->second.families,
+                                             ", not of this family (see: genai ", verb.name, " ",
+                                             of_one, " --help)"));
     }
     return failed(ErrorKind::usage,
                   unknown_option(verb.name, culprit, known_options(command->app)));

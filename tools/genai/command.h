@@ -31,8 +31,8 @@ class Command {
   void add_fields(const std::vector<Section>& sections, const Settings& settings = {});
   /// The fields given on the command line, with the option as origin.
   void apply_fields(Settings& settings) const;
-  /// Throws Error{usage} where an option of the verb's own was given an empty text.
-  void refuse_empty_values() const;
+  /// Throws Error{usage} where an argument or the value of an option of the verb's own is empty.
+  void refuse_empty_values(const Arguments& arguments) const;
   /// " --latent 2 --seed 3": what to type to get from one resolved configuration to another.
   std::string options_between(const Json& usual, const Json& wanted) const;
 

@@ -6,6 +6,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/presets.h"
+#include "genai/data/split_names.h"
 #include "genai/models/registry.h"
 #include "genai/report/html.h"
 #include "genai/report/tables.h"
@@ -50,14 +51,18 @@ std::string formatted(const Report& report, const std::string& format) {
 
 /// As the name of the file says it, where --format does not.
 std::string format_of(const std::filesystem::path& out) {
+  const std::string extension = lower_case(out.extension().string());
   for (const auto& [format, ending] : kEndings) {
-    if (out.extension() == ending) return format;
+    if (extension == ending || (format == "html" && extension == ".htm")) return format;
   }
   return "table";
 }
 
 int report_verb(ReportOptions options) {
-  if (options.format.empty()) options.format = format_of(options.out);
+  if (options.format.empty()) {
+    options.format = format_of(options.out);
+    options.json |= std::filesystem::path(options.out).extension() == ".json";
+  }
   const std::filesystem::path runs = runs_folder(options.runs);
   Report report = collect_report(options.references, runs);
   for (ReportedRun& run : report.runs) run.command = train_command(run);

@@ -1,4 +1,4 @@
-// What the sights of `show` share: options, a run, and the way of pictures to files.
+// What the views of `show` share: options, a run, and the way of pictures to files.
 #pragma once
 #include <functional>
 
@@ -38,7 +38,7 @@ struct Show {
   bool given(const std::string& option) const { return command.app.count(option) > 0; }
 
   /// What --out says, or a name in the run's folder: "step-4000-path-seed-0-n4-steps-50". The same
-  /// request, the same name. @param words  what this sight was asked for: "-seed-0-n4"
+  /// request, the same name. @param words  what this view was asked for: "-seed-0-n4"
   std::filesystem::path out(const std::string& words) const;
   /// Throws what tool::check_writable does.
   void check_writable(const std::filesystem::path& out) const;
@@ -57,7 +57,7 @@ struct Shown {
 int deliver(const Show& show, const LoadedModel& loaded, const std::filesystem::path& out,
             const Shown& shown);
 
-// The sights.
+// The views.
 int show_path(const Show& show);
 int show_mix(const Show& show);
 int show_directions(const Show& show);

@@ -419,6 +419,7 @@ std::unique_ptr<Command> make_train(const Arguments& arguments) {
     command->add_fields(run_sections(*plan.family), plan.settings);
   } else {
     command->add_fields(run_sections(families().front()));
+    command->app.allow_extras();  // options of any family: --model is missing, which is told
   }
   return command;
 }

@@ -40,7 +40,7 @@ struct ColumnRequest {
 /// Throws Error{data}, naming the line: what read_csv throws, no such column, several of which none
 /// is named, a cell that is no number or one beyond 1e100, numbers that can be read in two ways,
 /// more than a quarter missing, no values, several series in one table (times that come again,
-/// names of series), no such series, times in no order.
+/// names of series), no such series, times in no order, words below a column of times.
 std::vector<double> read_column(std::string_view text, const std::string& name,
                                 const ColumnRequest& request = {});
 

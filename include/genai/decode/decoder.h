@@ -50,7 +50,7 @@ class Decoder {
 };
 
 /// Reads tokens.weight [V, W]; positions.weight [context, W] if learned; pairs.weight [V * V, W] if
-/// `pairs`, of the token before (of a stream's first token: itself) and the token; for each layer
+/// `bigrams`, of the token before (of a stream's first token: itself) and the token; for each layer
 /// blocks.i.attention_norm, .attention.qkv [(heads + 2 kv_heads) head, W] (rows of q, k, v),
 /// .attention.out, .mlp_norm, .mlp.up [hidden, W] (swiglu: 2 hidden, gates first), .mlp.down; norm;
 /// head.weight [V, W] unless tied. Each but the tables and the head has a .bias if `bias`; RMS

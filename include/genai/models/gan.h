@@ -61,7 +61,7 @@ Tensor generator_loss(AdversarialLoss loss, const Tensor& fake, const Tensor& re
 Tensor squared_gradient_norm(const Tensor& scores, const Tensor& images);
 
 /// (R1 + R2) / 2 of scores [2 B] of images [2 B, ...], real ones first; or R1 / 2.
-Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool made_too);
+Tensor zero_centred_penalty(const Tensor& scores, const Tensor& images, bool fake_too);
 
 /// Mean over the batch of (|slope| - 1)^2 at real + mix (fake - real), mix [B] in [0, 1).
 Tensor gradient_penalty(const std::function<Tensor(const Tensor&)>& score, const Tensor& real,
