@@ -1,8 +1,5 @@
 #include "genai/data/known_texts.h"
 
-#include <algorithm>
-#include <charconv>
-
 #include "genai/base/download.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
@@ -40,15 +37,6 @@ fs::path fetch_known(const KnownText& text, const fs::path& data_dir, const Fetc
     fail_missing(text, data_dir, " and it could not be fetched: " + why.substr(0, why.find('\n')));
   }
   return destination;
-}
-
-/// A number as people write it: digits, no leading zero, at most 18 of them. -1: it is not.
-int64_t plain_number(std::string_view text) {
-  int64_t value = -1;
-  const bool plain = !text.empty() && text.size() <= 18 && (text.size() == 1 || text[0] != '0') &&
-                     std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-  if (plain) std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
 }
 
 }  // namespace
@@ -89,14 +77,6 @@ std::string sums_text() {
     for (int b = 0; b < kSumsBelow; ++b) text += concat(a, "+", b, "=", a + b, "\n");
   }
   return text;
-}
-
-bool is_right_sum(std::string_view text) {
-  const size_t plus = text.find('+'), equals = text.find('=');
-  if (plus == text.npos || equals == text.npos || equals < plus) return false;
-  const int64_t a = plain_number(text.substr(0, plus));
-  const int64_t b = plain_number(text.substr(plus + 1, equals - plus - 1));
-  return a >= 0 && b >= 0 && text.substr(equals + 1) == std::to_string(a + b);
 }
 
 }  // namespace genai

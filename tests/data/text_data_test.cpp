@@ -153,30 +153,16 @@ TEST_F(Text, SumsAreRightAndApart) {
   const std::vector<std::string> train = lines_of(data.train), held = lines_of(data.validation);
   EXPECT_EQ(train.size(), 9000u);
   EXPECT_EQ(held.size(), 1000u);
-  for (const auto* part : {&train, &held}) {
-    for (const std::string& line : *part) {
-      EXPECT_TRUE(is_right_sum(line)) << line;
-      all.insert(line);
-    }
+  for (const auto* part : {&train, &held}) all.insert(part->begin(), part->end());
+  std::set<std::string> sums;
+  for (int a = 0; a < 100; ++a) {
+    for (int b = 0; b < 100; ++b) sums.insert(concat(a, "+", b, "=", a + b));
   }
-  EXPECT_EQ(all.size(), 10'000u);  // none twice
+  EXPECT_EQ(all, sums);  // each right, none twice, none left out
   EXPECT_EQ(sums_text().substr(0, 12), "0+0=0\n0+1=1\n");
   EXPECT_TRUE(sums_text().ends_with("\n99+99=198\n"));
   // If this fails on another machine, its philox is not ours.
   EXPECT_EQ(data.fingerprint, "c31b5b70d8da11cd16e971ad726b6b96b54ccf5fc1aa7187647b70c4462128f9");
-}
-
-TEST(Sums, AreGradedExactly) {
-  for (const char* right :
-       {"12+7=19", "0+0=0", "99+99=198", "999999999999999999+1=1000000000000000000"}) {
-    EXPECT_TRUE(is_right_sum(right)) << right;
-  }
-  for (const char* wrong :
-       {"", "12+7=20", "12+7=", "+7=7", "12+=12", "12=12", "12+7=19\n", "012+7=19", "12+7=019",
-        " 12+7=19", "12+7=19 ", "12+7=+19", "1+2+3=6", "-1+2=1", "12=5+7", "1e1+2=12",
-        "1000000000000000000+1=1000000000000000001"}) {
-    EXPECT_FALSE(is_right_sum(wrong)) << wrong;
-  }
 }
 
 class Known : public Text {

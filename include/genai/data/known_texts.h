@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "genai/data/mnist.h"
@@ -31,7 +30,5 @@ std::string load_known_text(const KnownText& text, const std::filesystem::path& 
 /// The built-in text: the 10,000 sums "a+b=c\n" with a and b from 0 to 99, in their order. Split as
 /// items, no sum for validation is one for training.
 std::string sums_text();
-/// Is it a sum of two numbers without leading zeros, below 10^18 each, and right? "12+7=19" is.
-bool is_right_sum(std::string_view text);
 
 }  // namespace genai
