@@ -99,4 +99,12 @@ std::string table(std::vector<std::vector<std::string>> rows) {
   return text;
 }
 
+std::string listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 < words.size() ? ", " : " and ") + words[i];
+  }
+  return text;
+}
+
 }  // namespace genai

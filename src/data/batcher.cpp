@@ -7,22 +7,24 @@
 #include "genai/base/error.h"
 #include "genai/core/device.h"
 #include "genai/core/philox.h"
-#include "genai/data/text_set.h"
+#include "genai/data/sequences.h"
 
 namespace genai {
 namespace {
 
-/// uint8 [B, C, H, W] to float in [0, 1], binarized by the rule.
-Tensor to_pixels(const Tensor& bytes, Binarize binarize, const Draw& draw) {
-  const Tensor grey = bytes.to(at::kFloat).div_(255.0);
-  switch (binarize) {
+/// Items [B, C, H, W] as families see them: bytes in [0, 1], binarized by the rule; real numbers as
+/// they are.
+Tensor to_input(const Tensor& items, const DataInfo& info, const Draw& draw) {
+  if (info.levels == 0) return items;
+  const Tensor grey = items.to(at::kFloat).div_(255.0);
+  switch (info.binarize) {
     case Binarize::none:
       return grey;
     case Binarize::threshold:
       return grey.ge(0.5).to(at::kFloat);
     case Binarize::dynamic:
     case Binarize::fixed:
-      return draw.uniform("pixels", bytes.sizes().slice(1)).lt(grey).to(at::kFloat);
+      return draw.uniform("pixels", items.sizes().slice(1)).lt(grey).to(at::kFloat);
   }
   return grey;
 }
@@ -31,9 +33,9 @@ Tensor to_pixels(const Tensor& bytes, Binarize binarize, const Draw& draw) {
 
 void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world) {
   if (batch_size > data.train.size()) {
-    const char* items = !data.info.is_text() ? "images" : data.info.lines ? "lines" : "windows";
-    fail(ErrorKind::usage, "training.batch: ", batch_size, " ", items, ", but '", data.info.source,
-         "' has ", data.train.size(), " for training; use --batch ", data.train.size(), " or less");
+    fail(ErrorKind::usage, "training.batch: ", batch_size, " ",
+         data.info.modality->items(data.info), ", but '", data.info.source, "' has ",
+         data.train.size(), " for training; use --batch ", data.train.size(), " or less");
   }
   if (batch_size % (accumulate * world.size) != 0) {
     fail(ErrorKind::usage, "training.accumulate: ", accumulate, " micro-batches",
@@ -52,8 +54,8 @@ Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t
       device_(device),
       world_(world) {
   check_batch(data, batch_size, accumulate, world);
-  if (data.info.is_text()) return;
-  images_ = data.train.images.to(device);
+  if (data.info.kind() == ItemKind::sequence) return;
+  grids_ = data.train.grids.to(device);
   if (data.train.labels.defined()) labels_ = data.train.labels.to(device);
 }
 
@@ -73,12 +75,13 @@ Batch Batcher::at(int64_t step, int64_t repeat, int64_t micro) const {
   std::vector<int64_t> positions(static_cast<size_t>(size));
   std::iota(positions.begin(), positions.end(),
             (step * repeats_ + repeat) * batch_size_ + (world_.rank * accumulate_ + micro) * size);
-  Batch batch = data_.info.is_text() ? text_at(positions) : images_at(positions);
+  Batch batch =
+      data_.info.kind() == ItemKind::sequence ? sequences_at(positions) : grids_at(positions);
   batch.sample_ids = std::move(positions);
   return batch;
 }
 
-Batch Batcher::text_at(const std::vector<int64_t>& positions) const {
+Batch Batcher::sequences_at(const std::vector<int64_t>& positions) const {
   const Split& text = data_.train;
   const int64_t tokens = text.tokens.numel();
   std::vector<int64_t> where;
@@ -102,7 +105,7 @@ Batch Batcher::text_at(const std::vector<int64_t>& positions) const {
                           : windows_batch(text, where, /*around=*/true, device_);
 }
 
-Batch Batcher::images_at(const std::vector<int64_t>& positions) const {
+Batch Batcher::grids_at(const std::vector<int64_t>& positions) const {
   std::vector<int64_t> items;
   for (const int64_t position : positions) items.push_back(item(position));
   const Tensor index = to_device(items, device_);
@@ -110,7 +113,7 @@ Batch Batcher::images_at(const std::vector<int64_t>& positions) const {
   const Draw draw = fixed ? Draw(kProtocolSeed, "binarize/train", items, device_)
                           : Draw(seed_, "binarize", positions, device_);
   Batch batch;
-  batch.input = to_pixels(images_.index_select(0, index), data_.info.binarize, draw);
+  batch.input = to_input(grids_.index_select(0, index), data_.info, draw);
   if (labels_.defined()) batch.target = labels_.index_select(0, index);
   batch.weight = static_cast<double>(positions.size());
   return batch;
@@ -120,7 +123,7 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
                   at::Device device) {
   std::vector<int64_t> items(static_cast<size_t>(count));
   std::iota(items.begin(), items.end(), first);
-  if (info.is_text()) {
+  if (info.kind() == ItemKind::sequence) {
     std::vector<int64_t> offsets = items;
     for (int64_t& offset : offsets) offset *= split.context;
     Batch batch = info.lines ? lines_batch(split, items, start_token(*info.tokenizer), device)
@@ -130,8 +133,8 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
   }
   Batch batch;
   batch.sample_ids = std::move(items);
-  batch.input = to_pixels(split.images.narrow(0, first, count).to(device), info.binarize,
-                          Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
+  batch.input = to_input(split.grids.narrow(0, first, count).to(device), info,
+                         Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
   if (split.labels.defined()) batch.target = split.labels.narrow(0, first, count).to(device);
   batch.weight = static_cast<double>(count);
   return batch;

@@ -21,11 +21,6 @@ namespace fs = std::filesystem;
 constexpr uint64_t kKnownSeed = 0;
 constexpr size_t kSmallText = 10'000;
 
-/// As nanoGPT's int(n * 0.9).
-size_t train_count(size_t n, double validation_share) {
-  return static_cast<size_t>(static_cast<double>(n) * (1 - validation_share));
-}
-
 /// The last place at or before `cut` that parts no UTF-8 sequence.
 size_t between_characters(std::string_view text, size_t cut) {
   for (size_t back = 1; back <= std::min<size_t>(cut, 3); ++back) {
@@ -75,7 +70,7 @@ void shuffle(std::vector<std::string_view>& lines, uint64_t seed) {
 }
 
 void cut_running_text(const std::string& name, std::string text, double share, TextData& data) {
-  const size_t wanted = std::clamp(train_count(text.size(), share), size_t{1}, text.size());
+  const size_t wanted = std::clamp(text_train_count(text.size(), share), size_t{1}, text.size());
   const size_t cut = between_characters(text, wanted);
   if (cut == 0 || cut == text.size())
     fail_too_small(name, "characters", static_cast<size_t>(count_characters(text)));
@@ -101,50 +96,23 @@ void cut_items(const std::string& name, std::string_view text, const TextOptions
   std::vector<std::string_view> lines = items_of(text, name, data);
   if (lines.size() < 2) fail_too_small(name, "lines", lines.size());
   shuffle(lines, seed);
-  const size_t cut =
-      std::clamp(train_count(lines.size(), options.validation_share), size_t{1}, lines.size() - 1);
+  const size_t cut = std::clamp(text_train_count(lines.size(), options.validation_share), size_t{1},
+                                lines.size() - 1);
   data.train = joined({lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(cut)});
   data.validation = joined({lines.begin() + static_cast<std::ptrdiff_t>(cut), lines.end()});
 }
 
-/// The two parts as numbers a line.
-/// @param validation  a text of its own; empty: the end of `text`
-void cut_series(const TextOptions& options, std::string_view text, const std::string& validation,
-                TextData& data) {
-  constexpr size_t kLeast = 8;
-  ColumnRequest request{.column = options.column,
-                        .missing = options.missing,
-                        .series = options.which,
-                        .settled = options.settled,
-                        .notes = &data.notes,
-                        .chosen = &data.column};
-  std::vector<double> values = read_column(text, options.source, request);
-  request.column = data.column;
-  size_t cut = values.size();
-  if (!validation.empty()) {
-    const auto more = read_column(
-        validation, options.validation.empty() ? options.source : options.validation, request);
-    values.insert(values.end(), more.begin(), more.end());
-  } else {
-    cut = std::clamp(train_count(cut, options.validation_share), size_t{1}, cut);
-  }
-  const size_t lead = static_cast<size_t>(options.season) + 1;
-  if (cut < kLeast + lead || cut == values.size()) {
-    fail(ErrorKind::data, options.source, ": expected at least ", kLeast + lead, " values for ",
-         "training and one for validation, found ", cut, " and ", values.size() - cut);
-  }
-  data.train = series_text(std::span(values).first(cut));
-  data.validation = series_text(std::span(values).subspan(cut - lead));
-}
+}  // namespace
 
-/// "letters" of "letters.txt.gz" and of the folder "letters/".
-std::string name_of(const std::string& path) {
+std::string text_name(const std::string& path) {
   const fs::path whole =
       fs::path(path).has_filename() ? fs::path(path) : fs::path(path).parent_path();
   return (whole.extension() == ".gz" ? whole.stem() : whole).stem().string();
 }
 
-}  // namespace
+size_t text_train_count(size_t n, double validation_share) {
+  return static_cast<size_t>(static_cast<double>(n) * (1 - validation_share));
+}
 
 TextData load_text(const TextOptions& options, const fs::path& data_dir,
                    const FetchOptions& fetch) {
@@ -161,25 +129,13 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
          "found ",
          options.validation);
   TextData data;
-  data.source = known ? options.source : name_of(options.source);
+  data.source = known ? options.source : text_name(options.source);
   data.items = options.lines || items;
-  data.series = options.series;
-  data.column = options.column;
-  data.which = options.which;
-  data.season = options.season;
-  if (options.series && data.items)
-    fail(ErrorKind::usage, "lines: the numbers of a series follow each other; for lines of text ",
-         "use another tokenizer than differences and returns");
-  if (!options.series && (!options.column.empty() || !options.which.empty() || options.season != 0))
-    fail(ErrorKind::usage, "column, series and season are for a series of numbers; expected the ",
-         "tokenizer differences or returns with them");
   auto [text, validation] = known ? TextParts{known->text(data_dir, fetch), ""}
                                   : read_text_parts(options.source, options.raw, &data.notes);
   if (!options.validation.empty())
     validation = read_text(options.validation, options.raw, &data.notes);
-  if (options.series) {
-    cut_series(options, text, validation, data);
-  } else if (!validation.empty()) {
+  if (!validation.empty()) {
     data.train = std::move(text);
     data.validation = std::move(validation);
     if (data.items) {
@@ -192,14 +148,11 @@ TextData load_text(const TextOptions& options, const fs::path& data_dir,
   } else {
     cut_running_text(options.source, std::move(text), options.validation_share, data);
   }
-  if (data.train.size() < kSmallText && !data.series)
+  if (data.train.size() < kSmallText)
     data.notes.push_back(concat("only ", count_text(static_cast<int64_t>(data.train.size())),
                                 " bytes for training: a model will learn them by heart"));
-  data.fingerprint = sha256(concat("genai text 1\n",
-                                   data.series  ? concat("series, season ", data.season)
-                                   : data.items ? "items"
-                                                : "running text",
-                                   "\n", sha256(data.train), "\n", sha256(data.validation), "\n"));
+  data.fingerprint = sha256(concat("genai text 1\n", data.items ? "items" : "running text", "\n",
+                                   sha256(data.train), "\n", sha256(data.validation), "\n"));
   return data;
 }
 
@@ -207,19 +160,15 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const TextData& data, const std:
                                                 int64_t vocabulary) {
   for (const auto& [kind, name] : kTokenizerNames) {
     if (name != tokenizer) continue;
-    if (data.series && is_series_tokenizer(name)) {
-      return std::make_shared<Changes>(Changes::learn(kind, read_column(data.train, data.source),
-                                                      vocabulary, data.season, data.column,
-                                                      data.which));
-    }
+    if (is_series_tokenizer(name)) break;
     const bool both = kind == TokenizerKind::characters;
     return make_tokenizer(kind, both ? data.train + data.validation : data.train, vocabulary);
   }
   std::error_code ignored;
   if (!fs::is_directory(tokenizer, ignored))
     fail(ErrorKind::usage,
-         "tokenizer: expected characters, bytes, bpe, words, differences, "
-         "returns, or a folder with tokenizer.json, or vocab.json and merges.txt, found '",
+         "tokenizer: expected characters, bytes, bpe, words, "
+         "or a folder with tokenizer.json, or vocab.json and merges.txt, found '",
          tokenizer, "'");
   if (vocabulary != 0)
     fail(ErrorKind::usage, "tokenizer: ", tokenizer,

@@ -40,7 +40,7 @@ void measure_classification(const LoadedModel& loaded, const Dataset& data, int6
                             Evaluation& into, const StageProgress& progress) {
   auto& classifier = loaded.as<Classifier>("evaluate");
   const DataInfo& info = loaded.manifest.data;
-  check_same_shape(info, data.info);
+  check_same_items(info, data.info);
   if (data.test.size() == 0 || !data.test.labels.defined() || data.info.classes != info.classes) {
     fail(ErrorKind::data, "the data set '", data.info.source,
          "' has no labelled test images of the classes of '", info.source, "'");
@@ -85,7 +85,7 @@ void measure_classification(const LoadedModel& loaded, const Dataset& data, int6
   into.details["accuracy_by_class"] = by_class;
   into.details["confusion"] = {{"classes", info.classes}, {"counts", counts}};
   const std::string mistakes =
-      mistakes_picture(data.test.images.narrow(0, 0, count), log_confidence, correct);
+      mistakes_picture(data.test.grids.narrow(0, 0, count), log_confidence, correct);
   if (!mistakes.empty()) into.pictures["mistakes"] = mistakes;
 }
 

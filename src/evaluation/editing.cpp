@@ -30,7 +30,7 @@ class EditingMeasurement {
       : loaded_(loaded),
         extractor_(extractor),
         info_(loaded.manifest.data),
-        pictures_(data.test.images.narrow(0, 0, count)),
+        pictures_(data.test.grids.narrow(0, 0, count)),
         labels_(data.test.labels.narrow(0, 0, count)),
         protocol_(concat("@", data.info.source, "-test", count, "/", extractor.name())),
         into_(into),

@@ -23,6 +23,19 @@ const EnumNames<MetricGroup> kMetricGroupNames = {
     {MetricGroup::editing, "editing"},
     {MetricGroup::forecasts, "forecasts"}};
 
+bool applies(MetricGroup group, const Modality& modality) {
+  const auto names = modality.metrics();
+  return std::ranges::find(names, enum_name(kMetricGroupNames, group)) != names.end();
+}
+
+void check_applies(MetricGroup group, const Modality& modality) {
+  if (applies(group, modality)) return;
+  std::string names;
+  for (const std::string& name : modality.metrics()) names += (names.empty() ? "" : ", ") + name;
+  fail(ErrorKind::usage, "'evaluate --only ", enum_name(kMetricGroupNames, group),
+       "' does not apply to models of ", modality.name(), "; to these do: ", names);
+}
+
 namespace {
 
 /// Features of either view: there must be more images than that.
@@ -118,6 +131,8 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
   }
   if (dynamic_cast<Classifier*>(model)) parts.insert(MetricGroup::classification);
   if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(MetricGroup::editing);
+  const Modality& modality = *data.own.info.modality;
+  std::erase_if(parts, [&](MetricGroup part) { return !applies(part, modality); });
   if (request.parts.empty()) {
     parts.erase(MetricGroup::editing);  // of interest to few: only when asked for
     if (!request.full) parts.erase(MetricGroup::classification_score);
@@ -130,6 +145,7 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
   }
   for (const MetricGroup part : request.parts) {
     if (parts.count(part)) continue;
+    check_applies(part, modality);
     const std::string what = "evaluate --only " + enum_name(kMetricGroupNames, part);
     if (part == MetricGroup::likelihood) loaded.as<Likelihood>(what);
     if (part == MetricGroup::classification) loaded.as<Classifier>(what);
@@ -235,14 +251,12 @@ void refuse_weights(const EvaluationRequest& request) {
 EvaluationData load_evaluation_data(const DataConfig& config,
                                     const std::shared_ptr<const Tokenizer>& tokenizer,
                                     const DataInfo* known) {
-  EvaluationData data{.own = load_dataset(config, true, tokenizer, known), .whole = {}};
-  if (config.limit == 0 && config.leave_out.empty()) {
+  const LoadOptions options{.tokenizer = tokenizer, .known = known};
+  EvaluationData data{.own = load_dataset(config, options), .whole = {}};
+  if (is_whole_set(config)) {
     data.whole = data.own;  // shares the images
   } else {
-    DataConfig all = config;
-    all.limit = 0;
-    all.leave_out.clear();
-    data.whole = load_dataset(all, true, tokenizer, known);
+    data.whole = load_dataset(whole_set(config), options);
   }
   data.whole.info.binarize = Binarize::none;
   return data;
@@ -255,19 +269,17 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
     names.insert(names.end(), list.begin(), list.end());
   };
   const auto wanted = [&](MetricGroup part) {
-    return request.parts.empty() || request.parts.count(part);
+    return applies(part, *loaded.manifest.data.modality) &&
+           (request.parts.empty() || request.parts.count(part));
   };
-  const DataInfo& info = loaded.manifest.data;
-  if (info.is_text()) {
+  if (loaded.manifest.data.kind() == ItemKind::sequence) {
     if (wanted(MetricGroup::likelihood)) {
       add({"loss", "loss_sliding", "loss_nanogpt", "perplexity", "bits_per_character",
            "bits_per_byte"});
       if (has_answers(data.own.info)) add({"exact_answers"});
     }
-    if (info.is_series() && wanted(MetricGroup::forecasts))
-      add({"mae", "crps", "coverage_", "mae_"});
-    if (!info.is_series() && wanted(MetricGroup::memorization))
-      add({"longest_copy", "copied_lines"});
+    if (wanted(MetricGroup::forecasts)) add({"mae", "crps", "coverage_", "mae_"});
+    if (wanted(MetricGroup::memorization)) add({"longest_copy", "copied_lines"});
     return names;
   }
   Evaluation unused;
@@ -298,11 +310,15 @@ std::vector<std::string> planned_picture_metrics(const EvaluationData& data,
 Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
                           const EvaluationRequest& request, TrainObserver& observer,
                           const StageProgress& progress) {
-  if (loaded.manifest.data.is_text()) return evaluate_text(loaded, data, request, progress);
+  const DataInfo& info = loaded.manifest.data;
+  if (info.kind() == ItemKind::sequence) {
+    return evaluate_sequences(loaded, data, request, progress);
+  }
   refuse_weights(request);
-  check_same_shape(loaded.manifest.data, data.own.info);
+  check_same_items(info, data.own.info);
   if (data.own.test.size() == 0) {
-    fail(ErrorKind::data, "the data set '", data.own.info.source, "' has no test images");
+    fail(ErrorKind::data, "the data set '", data.own.info.source, "' has no test ",
+         info.modality->items(info));
   }
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};

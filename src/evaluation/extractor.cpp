@@ -73,7 +73,7 @@ Extractor::Extractor(LoadedModel loaded, const Dataset& data)
     : loaded_(std::move(loaded)), name_("cnn-" + loaded_.manifest.weights_sha256().substr(0, 8)) {
   // The kernel distance is meant for features of about unit size.
   const int64_t count = std::min(kScaleImages, data.train.size());
-  const Tensor features = judge(data.train.images.narrow(0, 0, count)).features;
+  const Tensor features = judge(data.train.grids.narrow(0, 0, count)).features;
   scale_ = 1 / std::sqrt(features.to(at::kDouble).square().mean().item<double>());
 }
 
@@ -168,7 +168,7 @@ PcaView make_pca_view(const Dataset& whole) {
   const int64_t numbers = whole.info.pixels();
   const int64_t wanted = numbers > kPcaWide ? kPcaWideImages : kPcaImages;
   const int64_t count = std::min(wanted, whole.train.size());
-  const Tensor x = rows(whole.train.images.narrow(0, 0, count));  // [count, D]
+  const Tensor x = rows(whole.train.grids.narrow(0, 0, count));  // [count, D]
   PcaView view;
   view.mean = x.mean(0);
   const Tensor centred = x - view.mean;

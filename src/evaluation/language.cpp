@@ -13,8 +13,8 @@
 #include "genai/core/philox.h"
 #include "genai/data/batcher.h"
 #include "genai/data/known_sets.h"
+#include "genai/data/sequences.h"
 #include "genai/data/text_data.h"
-#include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
 #include "genai/evaluation/series.h"
 #include "genai/generation/text_samples.h"
@@ -101,7 +101,7 @@ void add_full_pass(const LoadedModel& loaded, const Reader& reader, const Datase
   const Tensor nats = at::cat(parts);
   const Metric loss = token_mean("loss" + protocol, nats, tokens, "nats/token");
   into.metrics.push_back(loss);
-  if (data.info.is_series()) return;  // its letters are none
+  if (data.info.tokenizer->ordered()) return;  // levels are no letters
   const std::string text = text_of(data.test, *data.info.tokenizer);
   const Tensor bits = nats / std::log(2.0);
   // The first token of running text has nothing before it: it is read, not predicted.
@@ -237,7 +237,7 @@ void measure_language(const LoadedModel& loaded, const Dataset& data,
   const std::string source = concat(info.source, "-test", data.test.tokens.numel());
   const Reader reader(loaded, request);
   add_full_pass(loaded, reader, data, source, into, progress);
-  if (info.lines || info.is_series()) return;
+  if (info.lines || info.tokenizer->ordered()) return;
   add_sliding(loaded, reader, data, source, into, progress);
   if (data.test.tokens.numel() <= info.context) return;
   const int64_t batch = loaded.manifest.config.at("training").at("batch");
@@ -346,32 +346,27 @@ std::vector<LineScore> score_lines(const LoadedModel& loaded,
   return scores;
 }
 
-Evaluation evaluate_text(const LoadedModel& loaded, const EvaluationData& data,
-                         const EvaluationRequest& request, const StageProgress& progress) {
+Evaluation evaluate_sequences(const LoadedModel& loaded, const EvaluationData& data,
+                              const EvaluationRequest& request, const StageProgress& progress) {
   Evaluation result{.step = loaded.manifest.step,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
+  const Modality& modality = *data.own.info.modality;
   const auto wanted = [&](MetricGroup part) {
-    return request.parts.empty() || request.parts.count(part);
+    return applies(part, modality) && (request.parts.empty() || request.parts.count(part));
   };
-  const bool series = data.own.info.is_series();
-  const MetricGroup written = series ? MetricGroup::forecasts : MetricGroup::memorization;
-  for (const MetricGroup part : request.parts) {
-    if (part == MetricGroup::likelihood || part == written) continue;
-    fail(ErrorKind::usage, "'evaluate --only ", enum_name(kMetricGroupNames, part),
-         "' does not apply to models of ", series ? "series" : "text",
-         "; to these do: likelihood, ", enum_name(kMetricGroupNames, written));
-  }
+  for (const MetricGroup part : request.parts) check_applies(part, modality);
   if (request.draws > 0 || request.images > 0) {
     fail(ErrorKind::usage, "--draws and --images are for pictures; the likelihood of ",
-         series ? "series" : "text", " is measured on all of the test part, without draws");
+         modality.name(), " is measured on all of the test part, without draws");
   }
   if (wanted(MetricGroup::likelihood)) {
     measure_language(loaded, data.own, request, result, progress);
     if (has_answers(data.own.info)) measure_answers(loaded, data.own, request, result);
   }
-  if (series && wanted(written)) {
+  if (wanted(MetricGroup::forecasts)) {
     measure_forecasts(loaded, data.own, request, result, progress);
-  } else if (wanted(written)) {
+  }
+  if (wanted(MetricGroup::memorization)) {
     measure_copies(loaded, data.own, request, result, progress);
   }
   return result;

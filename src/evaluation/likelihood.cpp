@@ -8,6 +8,7 @@
 
 #include "genai/base/error.h"
 #include "genai/data/batcher.h"
+#include "genai/data/value_range.h"
 #include "genai/sampling/bound.h"
 
 namespace genai {
@@ -55,13 +56,13 @@ class BoundCurve {
 };
 
 /// [B] in nats, and the parts of the sum by name.
-Tensors bound_of_denoiser(Denoiser& denoiser, const Batch& batch, const Draw& draw, int64_t draws,
-                          BoundCurve& curve) {
+Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensor& labels,
+                          const Draw& draw, int64_t draws, BoundCurve& curve) {
   const auto predict = [&](const Tensor& x, const NoiseLevels& level) {
-    return denoiser.predict(x, level, batch.target);
+    return denoiser.predict(x, level, labels);
   };
   const Bound bound =
-      variational_bound(batch.input * 2 - 1, denoiser.bound_levels(), predict, draw, draws,
+      variational_bound(x0, denoiser.bound_levels(), predict, draw, draws,
                         [&](const Tensor& step, const Tensor& nats) { curve.add(step, nats); });
   return {{"", bound.total()},
           {"prior", bound.prior},
@@ -90,7 +91,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   if (data.test.size() == 0) {
     fail(ErrorKind::data, "the data set '", found.source, "' has no test images");
   }
-  check_same_shape(info, found);
+  check_same_items(info, found);
   const int64_t images =
       request.images > 0 ? std::min(request.images, data.test.size()) : data.test.size();
   const auto [test, unlabelled] = known_items(loaded, data.test, found);
@@ -114,7 +115,8 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
     Draw draw(kProtocolSeed, "validate", batch.sample_ids, loaded.device);
     Tensors values;
     if (denoiser) {
-      values = bound_of_denoiser(*denoiser, batch, draw, request.samples, *curve);
+      values = bound_of_denoiser(*denoiser, ValueRange(info).centred(batch.input), batch.target,
+                                 draw, request.samples, *curve);
     } else {
       const Tensors validation = loaded.model->validate(batch, draw);
       for (const std::string& name : likelihood.parts()) values[name] = validation.at(name);
@@ -135,9 +137,11 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
                                        whole ? Better::lower : Better::neither));
   }
   into.metrics.push_back(mean_metric("nll_" + estimator + protocol, nll, "nats"));
-  into.metrics.push_back(mean_metric("bits_per_dim_" + estimator + protocol,
-                                     nll / (static_cast<double>(info.pixels()) * std::numbers::ln2),
-                                     "bits/dim"));
+  if (info.levels > 0) {
+    into.metrics.push_back(
+        mean_metric("bits_per_dim_" + estimator + protocol,
+                    nll / (static_cast<double>(info.pixels()) * std::numbers::ln2), "bits/dim"));
+  }
   if (curve) into.details["bound_by_level"] = curve->to_json();
 }
 

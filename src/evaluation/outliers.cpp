@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kScoredAtOnce = 100, kWorst = 16, kWorstColumns = 8, kWorstScale = 4;
 
 void check_set(const LoadedModel& loaded, const ScoredSet& set) {
-  check_same_shape(loaded.manifest.data, set.info);
+  check_same_items(loaded.manifest.data, set.info);
   if (set.images.size() == 0) fail(ErrorKind::data, "'", set.name, "' has no test images");
 }
 
@@ -116,7 +116,7 @@ void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const Score
     into.metrics.push_back(mean_metric(concat(score.name, "@", set.name, protocol), score.values,
                                        score.unit, Better::higher));
   }
-  into.pictures["worst"] = worst_picture(set.images.images, scores.back().values);
+  into.pictures["worst"] = worst_picture(set.images.grids, scores.back().values);
   if (!against) return;
   const auto others = scores_of(*against);
   for (size_t i = 0; i < scores.size(); ++i) {

@@ -65,7 +65,7 @@ std::string test_name(const Dataset& data) {
 
 /// Training images in the place of samples: the first ones, as many.
 Tensor real_images(const Dataset& data, int64_t count) {
-  return data.train.images.narrow(0, 0, std::min(count, data.train.size()));
+  return data.train.grids.narrow(0, 0, std::min(count, data.train.size()));
 }
 
 /// All distances in one view of the images.
@@ -175,9 +175,9 @@ Samples generate_samples(const LoadedModel& loaded, int64_t first, int64_t count
     const int64_t at_once = kChunksAtOnce * chunk_of(loaded.device);
     const int64_t to_border = at_once - (first + done) % at_once;
     const int64_t part = std::min(to_border, count - done);
-    parts.push_back(generate_pixels(*loaded.model,
-                                    {.first = first + done, .count = part, .options = options},
-                                    info, loaded.device));
+    parts.push_back(generate_items(*loaded.model,
+                                   {.first = first + done, .count = part, .options = options}, info,
+                                   loaded.device));
     done += part;
     tell(progress, "sampling", static_cast<double>(done) / static_cast<double>(count));
   }
@@ -202,7 +202,7 @@ void measure_distances(const Samples& samples, const Reference& reference, Evalu
     const Extractor& extractor = *reference.extractor;
     tell(progress, "comparing features", 0);
     measure_view(extractor.judge(samples.pixels).features,
-                 extractor.judge(data.test.images).features, extractor.judge(real).features, "",
+                 extractor.judge(data.test.grids).features, extractor.judge(real).features, "",
                  extractor.name(), data, into);
   } else {
     into.notes.push_back(concat("'", data.info.source, "' has no two classes to train a feature ",
@@ -210,7 +210,7 @@ void measure_distances(const Samples& samples, const Reference& reference, Evalu
   }
   tell(progress, "comparing features", 0.5);
   const PcaView& pca = reference.pca;
-  measure_view(pca.features(samples.pixels), pca.features(data.test.images), pca.features(real),
+  measure_view(pca.features(samples.pixels), pca.features(data.test.grids), pca.features(real),
                "_pca", pca.name, data, into);
 }
 
@@ -221,7 +221,7 @@ void measure_classes(const Samples& samples, const Reference& reference, Evaluat
   const int64_t count = extractor.class_count(), n = samples.pixels.size(0);
   const Tensor found = extractor.judge(samples.pixels).classes;
   const Tensor seen = shares(found, count);
-  const Tensor expected = shares(extractor.judge(data.test.images).classes, count);
+  const Tensor expected = shares(extractor.judge(data.test.grids).classes, count);
   const Tensor present = expected.gt(0);  // a class that was left out of the data is not missed
   const std::string protocol = concat("@", test_name(data), "/", extractor.name(), "/n", n);
 
@@ -266,7 +266,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
   const Dataset& data = reference.data;
   check_samples(samples, data.info);
   const int64_t n = samples.pixels.size(0), m = data.test.size();
-  const Tensor training = data.train.images.flatten(1);
+  const Tensor training = data.train.grids.flatten(1);
   const std::string seen_by = concat("@", data.info.source, "-train", data.train.size());
 
   // In pixels, where a copy is a copy.
@@ -274,7 +274,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
   const Neighbours near = nearest_neighbours(samples.pixels.flatten(1), training, 2);
   tell(progress, "searching copies", 0.4);
   const Neighbours usual = nearest_neighbours(
-      data.test.images.narrow(0, 0, std::min(kBaseline, m)).flatten(1), training, 2);
+      data.test.grids.narrow(0, 0, std::min(kBaseline, m)).flatten(1), training, 2);
   const Tensor ratio = nearest_ratio(near);
   const auto copied = [](const Tensor& values) { return values.lt(kCopyRatio); };
   const std::string pixels = concat(seen_by, "/pixels/n", n);
@@ -290,7 +290,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
 
   // Among principal components, cell by cell.
   const PcaView& pca = reference.pca;
-  const Tensor points = pca.features(data.train.images);
+  const Tensor points = pca.features(data.train.grids);
   const Tensor centres = k_means(points, std::min(kCells, points.size(0)));
   const int64_t cells = centres.size(0);
   const Tensor cell = nearest_centre(points, centres);
@@ -308,7 +308,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
     return std::pair(distance, own_cell);
   };
   const auto [sample_distance, sample_cell] = within(pca.features(samples.pixels));
-  const auto [test_distance, test_cell] = within(pca.features(data.test.images));
+  const auto [test_distance, test_cell] = within(pca.features(data.test.grids));
   Metric copying{
       .name = concat("c_t", seen_by, "-test", m, "/", pca.name, "/cells", cells, "/n", n),
       .value = data_copying_score(sample_distance, sample_cell, test_distance, test_cell, cells),
@@ -316,7 +316,7 @@ void measure_memorization(const Samples& samples, const Reference& reference, Ev
       .better = Better::neither,
       .floor = 0};
   into.metrics.push_back(copying);
-  into.pictures["neighbours"] = neighbours_picture(samples.pixels, data.train.images, near, ratio);
+  into.pictures["neighbours"] = neighbours_picture(samples.pixels, data.train.grids, near, ratio);
   if (memorized.value > *memorized.real + 0.01 + 3 * memorized.standard_error) {
     into.notes.push_back(concat("memorization: ", 100 * memorized.value, " % of samples are near ",
                                 "copies of a training image (test images: ", 100 * *memorized.real,
@@ -335,7 +335,7 @@ void measure_classification_score(const Samples& samples, const Reference& refer
   check_samples(samples, real.info);
   const int64_t n = samples.pixels.size(0), m = real.test.size();
   Dataset data = real;
-  data.train = {.images = samples.pixels, .labels = samples.labels};
+  data.train = {.grids = samples.pixels, .labels = samples.labels};
   data.info.train_count = n;
   data.info.binarize = Binarize::none;
   Tensor correct = at::zeros({m}, at::kDouble);
@@ -347,7 +347,7 @@ void measure_classification_score(const Samples& samples, const Reference& refer
     with_seed["training"]["validate_every"] = with_seed["training"]["steps"];
     const Extractor judge =
         train_classifier(folder.path(), extractor_config(with_seed, data), data, observer);
-    const Tensor right = judge.judge(real.test.images).classes.eq(real.test.labels);
+    const Tensor right = judge.judge(real.test.grids).classes.eq(real.test.labels);
     accuracies.push_back(right.to(at::kDouble).mean().item<double>());
     correct += right;
   }

@@ -7,8 +7,7 @@
 #include <functional>
 
 #include "genai/base/png.h"
-#include "genai/data/series.h"
-#include "genai/data/text_set.h"
+#include "genai/data/series_set.h"
 
 namespace genai {
 namespace {

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "genai/base/error.h"
+#include "genai/data/value_range.h"
 #include "genai/sampling/editing.h"
 
 namespace genai {
@@ -19,15 +20,6 @@ constexpr int64_t kRestoringSteps = 30, kTravellingSteps = 18;
 
 std::string size_text(int64_t width, int64_t height) {
   return concat(width, "x", height);
-}
-
-/// uint8 to -1..1
-Tensor to_model(const Tensor& pixels, at::Device device) {
-  return pixels.to(device).to(at::kFloat) / 127.5 - 1;
-}
-
-Tensor to_pixels(const Tensor& images) {
-  return quantized((images + 1) / 2);
 }
 
 /// The whole factor by which pictures are smaller than the model's images.
@@ -75,6 +67,7 @@ class Editor {
       : request_(request),
         denoiser_(loaded.as<Denoiser>("edit")),
         info_(loaded.manifest.data),
+        range_(info_),
         device_(loaded.device) {
     if (mask.defined()) keep_ = mask.lt(128).to(at::kFloat).to(device_);
   }
@@ -89,14 +82,14 @@ class Editor {
     const auto fresh = [&](int64_t step) { return draw.normal(concat("step ", step), shape); };
     const Denoiser::SamplingPlan plan =
         denoiser_.sampling_plan(labels(pictures.size(0)), options());
-    const Tensor images = to_model(pictures, device_);
+    const Tensor images = centred(pictures);
     switch (request_.edit) {
       case Edit::inpaint:
       case Edit::upscale: {
         const Measurement known = request_.edit == Edit::inpaint
                                       ? keep_pixels(images, keep_)
                                       : average_pixels(images, upscaling_factor(pictures, info_));
-        const Tensor found = to_pixels(
+        const Tensor found = pixels(
             restore(noise * plan.levels.front().sigma, plan.levels, plan.denoise, known, fresh));
         if (request_.edit == Edit::upscale) return found;
         return at::where(keep_.cpu().gt(0), pictures, found);
@@ -104,19 +97,24 @@ class Editor {
       case Edit::vary: {
         const auto levels = last_levels(plan.levels, request_.strength);
         const Tensor x = levels.front().alpha * images + levels.front().sigma * noise;
-        return to_pixels(solve(x, levels, plan.denoise, fresh, plan.solver));
+        return pixels(solve(x, levels, plan.denoise, fresh, plan.solver));
       }
       case Edit::blend: {
         const Tensor from = noise_of_image(images, plan.levels, plan.denoise);
-        const Tensor to = noise_of_image(to_model(others, device_), plan.levels, plan.denoise);
+        const Tensor to = noise_of_image(centred(others), plan.levels, plan.denoise);
         const Tensor x = spherical_mix(from, to, share.to(device_));
-        return to_pixels(solve(x, plan.levels, plan.denoise, fresh, plan.solver));
+        return pixels(solve(x, plan.levels, plan.denoise, fresh, plan.solver));
       }
     }
     throw std::logic_error("an edit without a method");
   }
 
  private:
+  Tensor centred(const Tensor& pictures) const {
+    return range_.centred(pictures.to(device_).to(at::kFloat) / 255);
+  }
+  Tensor pixels(const Tensor& centred) const { return quantized(range_.items(centred)); }
+
   /// Without a class the model's unconditional half is asked.
   Tensor labels(int64_t count) const {
     if (request_.label < 0) return {};
@@ -134,6 +132,7 @@ class Editor {
   const EditRequest& request_;
   Denoiser& denoiser_;
   const DataInfo& info_;
+  ValueRange range_;
   at::Device device_;
   Tensor keep_;  // [H, W], 1 where the picture stays
 };

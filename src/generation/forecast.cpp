@@ -8,7 +8,7 @@
 #include "genai/base/figure.h"
 #include "genai/base/picture.h"
 #include "genai/base/text.h"
-#include "genai/data/series.h"
+#include "genai/data/series_set.h"
 
 namespace genai {
 namespace {
@@ -131,11 +131,7 @@ std::vector<double> Forecast::quantiles(double q) const {
 
 Forecast forecast(Model& model, TextRequest request, std::span<const double> past,
                   const DataInfo& info) {
-  if (!info.is_series()) {
-    fail(ErrorKind::usage, "a forecast needs a model of a series of numbers; '", info.source,
-         "' is a text");
-  }
-  const Changes& changes = *info.tokenizer->changes();
+  const Changes& changes = changes_of(info, "a forecast");
   request.prompt = series_text(past);
   Forecast forecast{.past = {past.begin(), past.end()}, .paths = {}};
   for (const TextSample& sample : generate_texts(model, request, info)) {

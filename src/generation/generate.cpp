@@ -66,8 +66,8 @@ Tensor quantized(const Tensor& images) {
   return images.clamp(0, 1).mul(255).round().to(at::kByte).to(at::kCPU);
 }
 
-Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo& info,
-                       at::Device device, const MakeChunk& make) {
+Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo& info,
+                      at::Device device, const MakeChunk& make) {
   auto* generator = dynamic_cast<Generator*>(&model);
   if (!generator) fail(ErrorKind::usage, "this family does not make images");
   check_request(request, *generator, info);
@@ -90,26 +90,14 @@ Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo
     const Tensor images =
         make ? make(draw, labels, from, count) : generator->generate(draw, labels, request.options);
     if (!images.isfinite().all().item<bool>()) {
-      fail(ErrorKind::failure, "the model makes pixels that are not numbers (NaN or infinite), ",
-           "among samples ", chunk, " to ", chunk + rows - 1);
+      fail(ErrorKind::failure, "the model makes ", info.levels > 0 ? "pixels" : "values",
+           " that are not numbers (NaN or infinite), among samples ", chunk, " to ",
+           chunk + rows - 1);
     }
-    parts.push_back(quantized(images).narrow(0, from, count));
+    const Tensor items = info.levels > 0 ? quantized(images) : images.to(at::kFloat).cpu();
+    parts.push_back(items.narrow(0, from, count));
   }
   return at::cat(parts);
-}
-
-std::vector<Image> to_images(const Tensor& pixels) {
-  const Tensor batch = pixels.dim() == 3 ? pixels.unsqueeze(0) : pixels;
-  const Tensor interleaved = batch.permute({0, 2, 3, 1}).contiguous();  // [N, H, W, C]
-  std::vector<Image> images;
-  for (int64_t i = 0; i < interleaved.size(0); ++i) {
-    Image image{
-        .width = batch.size(3), .height = batch.size(2), .channels = batch.size(1), .pixels = {}};
-    image.pixels.resize(static_cast<size_t>(image.width * image.height * image.channels));
-    std::memcpy(image.pixels.data(), interleaved[i].const_data_ptr(), image.pixels.size());
-    images.push_back(std::move(image));
-  }
-  return images;
 }
 
 Tensor from_images(const std::vector<Image>& images, int64_t channels) {
@@ -157,11 +145,12 @@ void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info)
 
 Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
                  const SheetLayout& layout) {
+  const DataInfo& info = loaded.manifest.data;
   const auto images =
-      to_images(generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device));
-  const Image sheet = images.size() == 1 && layout.rows * layout.columns == 1
-                          ? images[0]
-                          : grid(images, layout.rows, layout.columns);
+      info.modality->pictures(generate_items(*loaded.model, request, info, loaded.device));
+  const bool one = layout.rows * layout.columns == 1 || request.count > 1;  // of all samples
+  const Image sheet =
+      images.size() == 1 && one ? images[0] : grid(images, layout.rows, layout.columns);
   return scale_up(sheet, layout.scale);
 }
 
@@ -196,8 +185,9 @@ void render_separate(const LoadedModel& loaded, const ImageRequest& request, int
   for (; part.first < last; part.first += part.count) {
     const int64_t rows = chunk_of(loaded.device);
     part.count = std::min(rows - part.first % rows, last - part.first);
+    const DataInfo& info = loaded.manifest.data;
     const auto images =
-        to_images(generate_pixels(*loaded.model, part, loaded.manifest.data, loaded.device));
+        info.modality->pictures(generate_items(*loaded.model, part, info, loaded.device));
     for (one.first = part.first; const Image& image : images) {
       use(one.first, encode_sheet(loaded, one, layout, scale_up(image, scale), metadata));
       ++one.first;

@@ -10,6 +10,7 @@
 #include "genai/base/error.h"
 #include "genai/base/figure.h"
 #include "genai/base/text.h"
+#include "genai/data/value_range.h"
 #include "genai/sampling/from_noise.h"
 
 namespace genai {
@@ -37,12 +38,8 @@ std::vector<int64_t> chosen(int64_t total, int64_t most) {
 }
 
 /// x, at equal variance of signal and noise whatever the level, as a picture.
-Tensor picture_of(const Tensor& x, const NoiseLevel& level) {
-  return quantized((x / std::hypot(level.alpha, level.sigma) + 1) / 2);
-}
-
-Tensor picture_of(const Tensor& clean) {
-  return quantized((clean + 1) / 2);
+Tensor picture_of(const ValueRange& range, const Tensor& x, const NoiseLevel& level) {
+  return quantized(range.items(x / std::hypot(level.alpha, level.sigma)));
 }
 
 /// The frames of all chunks as if they were one.
@@ -64,6 +61,7 @@ std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequ
   auto& denoiser = loaded.as<Denoiser>("show path");
   const DataInfo& info = loaded.manifest.data;
   const std::vector<int64_t> shape{info.channels, info.height, info.width};
+  const ValueRange range(info);
   std::vector<std::vector<PathFrame>> chunks;
   const auto make = [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
     const Denoiser::SamplingPlan plan = denoiser.sampling_plan(labels, request.images.options);
@@ -72,8 +70,8 @@ std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequ
     std::vector<PathFrame>& frames = chunks.emplace_back();
     const auto add = [&](const NoiseLevel& level, const Tensor& x, const Tensor& clean) {
       frames.push_back({.level = level,
-                        .noisy = picture_of(x, level).narrow(0, first, count),
-                        .clean = picture_of(clean).narrow(0, first, count)});
+                        .noisy = picture_of(range, x, level).narrow(0, first, count),
+                        .clean = quantized(range.items(clean)).narrow(0, first, count)});
       if (watch && chunks.size() == 1) watch(frames.back());
     };
     const Tensor x = solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver,
@@ -81,9 +79,9 @@ std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequ
                                         if (shown.count(step)) add(at.level, at.x, at.clean);
                                       });
     add(plan.levels.back(), x, x);
-    return (x + 1) / 2;
+    return range.items(x);
   };
-  generate_pixels(*loaded.model, request.images, info, loaded.device, make);
+  generate_items(*loaded.model, request.images, info, loaded.device, make);
   return joined(chunks);
 }
 
@@ -113,7 +111,8 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
   std::vector<int64_t> numbers(static_cast<size_t>(count));
   std::iota(numbers.begin(), numbers.end(), request.images.first);
   const Tensor noise = Draw(/*seed=*/0, "forward", numbers, loaded.device).normal("noise", shape);
-  const Tensor x0 = request.pictures.to(loaded.device).to(at::kFloat) / 255 * 2 - 1;
+  const ValueRange range(info);
+  const Tensor x0 = range.centred(request.pictures.to(loaded.device).to(at::kFloat) / 255);
   std::vector<PathFrame> frames;
   for (const int64_t place : chosen(static_cast<int64_t>(levels.size()), request.frames)) {
     const NoiseLevel& level = levels[static_cast<size_t>(place)];
@@ -126,7 +125,9 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
     if (!clean.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model predicts pixels that are not numbers (NaN or infinite)");
     }
-    frames.push_back({.level = level, .noisy = picture_of(x, level), .clean = picture_of(clean)});
+    frames.push_back({.level = level,
+                      .noisy = picture_of(range, x, level),
+                      .clean = quantized(range.items(clean))});
     if (watch) watch(frames.back());
   }
   return frames;
@@ -220,7 +221,7 @@ void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
     fail(ErrorKind::usage, "--test: this run keeps ", kept.size(), " test images, 0 to ",
          kept.size() - 1, "; found ", first, count == 1 ? "" : concat(" to ", first + count - 1));
   }
-  request.pictures = kept.images.narrow(0, first, count);
+  request.pictures = kept.grids.narrow(0, first, count);
   request.labels = kept.labels.defined() ? kept.labels.narrow(0, first, count) : Tensor();
 }
 

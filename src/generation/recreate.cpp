@@ -112,7 +112,7 @@ Recreation recreate_text(const std::string& text, const Json& made, const std::s
     if (!result.impossible.empty()) return result;
     const TextRequest wanted = text_request_from_json(request);
     const DataInfo& info = loaded.manifest.data;
-    if (!info.is_text()) fail(ErrorKind::data, name, ": its weights write no texts");
+    loaded.as<NextToken>("check");
     again = text_file(generate_texts(*loaded.model, wanted, info), wanted, info.lines);
   } catch (const Json::exception& error) {
     fail(ErrorKind::data, name, ": what stands beside it is not of ours: ", reason_of(error));

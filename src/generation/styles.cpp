@@ -39,7 +39,7 @@ Tensor pixels_of(const Tensor& images) {
 }
 
 Tensor generate(const LoadedModel& loaded, const ImageRequest& request, const MakeChunk& make) {
-  return generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device, make);
+  return generate_items(*loaded.model, request, loaded.manifest.data, loaded.device, make);
 }
 
 /// As large as a path of so many rows and columns.

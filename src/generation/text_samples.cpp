@@ -8,7 +8,7 @@
 #include "genai/base/error.h"
 #include "genai/base/hash.h"
 #include "genai/core/philox.h"
-#include "genai/data/text_set.h"
+#include "genai/data/sequences.h"
 #include "genai/data/unicode.h"
 #include "genai/generation/generate.h"
 
@@ -257,7 +257,7 @@ TextRequest text_request_from_json(const Json& json) {
 }
 
 std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& info) {
-  if (info.is_series() && prompt.empty()) {
+  if (info.tokenizer->changes() && prompt.empty()) {
     fail(ErrorKind::usage, "--prompt: a series goes on from values; give a file, as --prompt ",
          "@series.csv");
   }

@@ -8,7 +8,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/core/safetensors.h"
-#include "genai/data/text_set.h"
+#include "genai/data/sequences.h"
 #include "genai/data/unicode.h"
 #include "genai/models/registry.h"
 #include "genai/models/transformer.h"
@@ -447,8 +447,10 @@ ImportedModel read_gpt2(const fs::path& folder) {
   const int64_t vocabulary = theirs.whole("vocab_size", INT32_MAX);
   // The last part of the path, of "." and "gpt2/" too.
   const fs::path whole = fs::absolute(folder / "").lexically_normal().parent_path();
-  DataInfo info{.source = valid_utf8(whole.filename().string()),
-                .tokenizer = read_tokenizer(folder, theirs, vocabulary),
+  const auto tokenizer = read_tokenizer(folder, theirs, vocabulary);
+  DataInfo info{.modality = &modality_of_tokens(tokenizer.get()),
+                .source = valid_utf8(whole.filename().string()),
+                .tokenizer = tokenizer,
                 .context = theirs.whole("n_positions", 65'536)};
   if (const Json lines = theirs.value(kLines); lines.is_boolean()) info.lines = lines;
   if (info.vocabulary() != vocabulary) {

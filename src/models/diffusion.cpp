@@ -6,6 +6,7 @@
 #include "genai/base/error.h"
 #include "genai/base/text.h"
 #include "genai/core/device.h"
+#include "genai/data/value_range.h"
 #include "genai/sampling/bound.h"
 #include "genai/sampling/from_noise.h"
 
@@ -151,6 +152,7 @@ class Diffusion : public torch::nn::Module,
   Diffusion(const DiffusionConfig& config, const DataInfo& info)
       : config_(config),
         info_(info),
+        range_(info),
         classes_(config.conditional ? info.class_count() : 0),
         process_(config.process) {
     const int64_t in = info.channels * (config.self_conditioning ? 2 : 1);
@@ -177,7 +179,7 @@ class Diffusion : public torch::nn::Module,
   std::string objective() const override { return "loss"; }
 
   std::string health(const Batch& batch) override {
-    const Tensor x0 = to_model(batch.input);
+    const Tensor x0 = range_.centred(batch.input);
     const Draw draw(0, "health", batch.sample_ids, x0.device());
     const Tensor one = at::full({x0.size(0)}, std::numbers::sqrt2 / 2, x0.options());
     const Tensor x = rows(one, x0) * (x0 + draw.normal("noise", x0.sizes().slice(1)));
@@ -194,7 +196,7 @@ class Diffusion : public torch::nn::Module,
   Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
     const SamplingPlan plan = sampling_plan(labels, options);
     const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
-    return (solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver) + 1) / 2;
+    return range_.items(solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver));
   }
 
   SamplingPlan sampling_plan(const Tensor& labels, const Json& options) override {
@@ -215,7 +217,7 @@ class Diffusion : public torch::nn::Module,
             .denoise =
                 [=, this](const Tensor& x, const NoiseLevel& at) {
                   Tensor clean = guided(x, at, labels, guidance, *earlier);
-                  if (sampling.clip) clean = clean.clamp(-1, 1);
+                  if (sampling.clip) clean = range_.held(clean);
                   if (config_.self_conditioning) *earlier = clean.detach();
                   return clean;
                 },
@@ -228,14 +230,15 @@ class Diffusion : public torch::nn::Module,
   }
 
   Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensor& labels) override {
-    return prediction(x, level, known(labels, x.size(0)), {}).clamp(-1, 1);
+    return range_.held(prediction(x, level, known(labels, x.size(0)), {}));
   }
 
   Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
     const auto predictions = [&](const Tensor& x, const NoiseLevels& level) {
       return predict(x, level, batch.target);
     };
-    return -variational_bound(to_model(batch.input), bound_levels(), predictions, draw, samples)
+    return -variational_bound(range_.centred(batch.input), bound_levels(), predictions, draw,
+                              samples)
                 .total();
   }
 
@@ -251,8 +254,6 @@ class Diffusion : public torch::nn::Module,
  private:
   /// Levels of the bound where training knows a continuum of them.
   static constexpr int64_t kBoundLevels = 1000;
-
-  static Tensor to_model(const Tensor& images) { return images * 2 - 1; }
 
   void check(const DiffusionSampling& sampling, const NoiseLevel& begin) const {
     const SolverOptions solver{
@@ -345,7 +346,7 @@ class Diffusion : public torch::nn::Module,
 
   /// The weighted squared error of F, a mean over pixels: [B].
   Tensor errors(const Batch& batch, const Tensors& draws) {
-    const Tensor x0 = to_model(batch.input), noise = draws.at("noise");
+    const Tensor x0 = range_.centred(batch.input), noise = draws.at("noise");
     const NoiseLevels level = process_.training_levels(draws.at("level"));
     const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
     const Tensor x = rows(level.alpha, x0) * x0 + rows(level.sigma, x0) * noise;
@@ -359,7 +360,7 @@ class Diffusion : public torch::nn::Module,
       // Half of the images see what a first look would have told (T. Chen et al., "Analog bits",
       // 2023).
       const at::NoGradGuard no_grad;
-      earlier = prediction(x, level, labels, {}).clamp(-1, 1) * rows(draws.at("self").lt(0.5), x);
+      earlier = range_.held(prediction(x, level, labels, {})) * rows(draws.at("self").lt(0.5), x);
     }
     const Tensor target = rows(c.target_x0, x0) * x0 + rows(c.target_noise, x0) * noise;
     const Tensor found = network(x, level, c, labels, earlier).to(at::kFloat);
@@ -369,6 +370,7 @@ class Diffusion : public torch::nn::Module,
 
   DiffusionConfig config_;
   DataInfo info_;
+  ValueRange range_;
   int64_t classes_;
   NoiseProcess process_;
   UNet network_{nullptr};

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "genai/base/text.h"
+#include "genai/data/value_range.h"
 #include "genai/nn/style_generator.h"
 
 namespace genai {
@@ -44,7 +45,10 @@ constexpr double kFlat = 1e-3;
 class Gan : public torch::nn::Module, public Model, public Generator {
  public:
   Gan(const GanConfig& config, const DataInfo& info)
-      : config_(config), info_(info), classes_(config.conditional ? info.class_count() : 0) {
+      : config_(config),
+        info_(info),
+        range_(info),
+        classes_(config.conditional ? info.class_count() : 0) {
     const int64_t in = config.latent + classes_;
     if (config.generator.kind == GeneratorKind::style) {
       generator_ = style_ = std::make_shared<StyleGenerator>(config.generator, in, info.channels,
@@ -97,9 +101,9 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
   Tensors validate(const Batch& batch, Draw& draw) override {
-    const Tensor real = to_model(batch.input);
+    const Tensor real = range_.centred(batch.input);
     const Tensor fake = make(latent_draws(draw), batch.target);
-    return {{"energy_distance", energy_terms(batch.input.flatten(1), to_pixels(fake).flatten(1))},
+    return {{"energy_distance", energy_terms(batch.input.flatten(1), shown(fake).flatten(1))},
             {"ranked_right", discriminator_->forward(real, batch.target)
                                  .gt(discriminator_->forward(fake, batch.target))
                                  .to(at::kFloat)}};
@@ -110,7 +114,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   std::string health(const Batch& batch) override {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
     const Tensor fake = make(latent_draws(draw), batch.target);
-    const double share = diversity(to_model(batch.input), fake).item<double>();
+    const double share = diversity(range_.centred(batch.input), fake).item<double>();
     if (!std::isfinite(share)) return "";  // test images that are all alike
     return concat("samples lie ", number_text(100 * share, 3),
                   " % as far from their nearest neighbours as test images",
@@ -149,14 +153,12 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   bool class_conditional() const override { return classes_ > 0; }
 
   Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
-    return to_pixels(make(latent_draws(draw), labels, sampling(options).truncation));
+    return shown(make(latent_draws(draw), labels, sampling(options).truncation));
   }
 
  protected:
-  static Tensor to_model(const Tensor& images) { return images * 2 - 1; }
-  static Tensor to_pixels(const Tensor& images) {
-    return ((images.to(at::kFloat) + 1) / 2).clamp(0, 1);
-  }
+  /// What the generator made, as items in their range.
+  Tensor shown(const Tensor& made) const { return range_.items(range_.held(made)); }
 
   static GanSampling sampling(const Json& options) {
     return from_json<GanSampling>(gan_sampling_fields(), options, "sampling");
@@ -325,7 +327,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   // ---- Phases
 
   Loss critic_loss(LossInput& in) {
-    const Tensor real = to_model(in.batch.input);
+    const Tensor real = range_.centred(in.batch.input);
     // With its graph: the generator learns by it.
     const Tensor fake = make_mixed(in.draws, in.batch.target);
     // Later phases go on with these pairs, which show the same classes, whatever their batch is.
@@ -400,6 +402,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   GanConfig config_;
   DataInfo info_;
+  ValueRange range_;
   int64_t classes_;
   std::shared_ptr<GeneratorNetwork> generator_;
   std::shared_ptr<StyleGenerator> style_;  // the generator, if it is one of styles
@@ -419,7 +422,7 @@ class StyleGan : public Gan, public StyleSpace {
   }
 
   Tensor render(const Tensor& styles, const Draw& draw) override {
-    return to_pixels(style_->render(styles.unbind(1), noise_draws(draw)));
+    return shown(style_->render(styles.unbind(1), noise_draws(draw)));
   }
 
   Tensor style_matrix(int64_t layer) override { return style_->style_matrix(layer); }

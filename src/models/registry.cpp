@@ -44,15 +44,14 @@ FieldTable model_fields(const Family& family) {
   return table;
 }
 
-void check_data_kind(const Family& family, bool is_text, const std::string& source) {
-  if (is_text == (family.data == DataKind::text)) return;
+void check_reads(const Family& family, const Modality& modality, const std::string& source) {
+  if (modality.kind() == family.reads) return;
   std::string others;
   for (const Family& other : families()) {
-    if (other.data != family.data) others += (others.empty() ? "" : ", ") + other.name;
+    if (other.reads == modality.kind()) others += (others.empty() ? "" : ", ") + other.name;
   }
-  fail(ErrorKind::usage, "the family ", family.name, " learns from ", is_text ? "images" : "texts",
-       "; '", source, "' is ", is_text ? "a text" : "a set of images",
-       ", for which there are: ", others);
+  fail(ErrorKind::usage, "the family ", family.name, " learns from ", modality_names(family.reads),
+       "; '", source, "' is ", modality.name(), ", for which there are: ", others);
 }
 
 void decide_settings(const Family& family, Json& settings, const DataInfo& info) {
@@ -65,7 +64,7 @@ void decide_settings(const Family& family, Json& settings, const DataInfo& info)
 
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
   settings.erase("family");
-  check_data_kind(family, info.is_text(), info.source);
+  check_reads(family, *info.modality, info.source);
   return family.make(settings, info);
 }
 

@@ -153,7 +153,7 @@ RnnShape rnn_shape(const RnnConfig& c, const DataInfo& info) {
 Family rnn_family() {
   return {.name = "rnn",
           .summary = "recurrent network (tanh, GRU, LSTM): writes text from a state of fixed size",
-          .data = DataKind::text,
+          .reads = ItemKind::sequence,
           .offers = {{Capability::next_token}},
           .settings = rnn_fields(),
           .sampling = token_sampling_fields(),

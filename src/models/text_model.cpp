@@ -25,10 +25,10 @@ std::string TextModel::health(const Batch& batch) {
   Draw draw(0, "validate", batch.sample_ids, batch.input.device());
   const double loss =
       (validate(batch, draw).at("loss") * batch.counts).sum().item<double>() / batch.weight;
-  // To the loss levels beside the true one are no better than those far from it.
-  if (info_.is_series()) {
-    return concat(number_text(loss / std::log(2.0), 4), " bits a token, which tell little of a ",
-                  "series: `genai evaluate` measures its forecasts");
+  // To the loss tokens beside the true one are no better than those far from it.
+  if (info_.tokenizer->ordered()) {
+    return concat(number_text(loss / std::log(2.0), 4), " bits a token, which tell little of ",
+                  info_.modality->name(), ": `genai evaluate` measures its forecasts");
   }
   return concat(number_text(loss / std::log(2.0), 4), " bits a token; by the tokens' frequencies ",
                 "alone it were ", number_text(entropy / std::log(2.0), 4),

@@ -138,7 +138,7 @@ TransformerShape transformer_shape(const TransformerConfig& c, const DataInfo& i
 Family transformer_family() {
   return {.name = "transformer",
           .summary = "decoder-only transformer: writes text token by token",
-          .data = DataKind::text,
+          .reads = ItemKind::sequence,
           .offers = {{Capability::next_token}},
           .settings = transformer_fields(),
           .sampling = token_sampling_fields(),

@@ -162,6 +162,7 @@ class Vae : public torch::nn::Module,
 
   Tensor decode(const Tensor& points, const Tensor& labels) override {
     const Tensor pixels = decoder_->forward(with_class(points, labels));
+    if (info_.levels == 0) return pixels;
     return config_.pixels == PixelModel::bernoulli ? pixels.sigmoid() : pixels.clamp(0, 1);
   }
 
@@ -172,6 +173,7 @@ class Vae : public torch::nn::Module,
   std::vector<std::string> parts() const override { return {"nelbo", "reconstruction", "kl"}; }
 
   std::string pixel_model() const override {
+    if (info_.levels == 0) return "gaussian";
     return config_.pixels == PixelModel::bernoulli ? "bernoulli" : "gaussian-dequantized";
   }
 
@@ -226,7 +228,7 @@ class Vae : public torch::nn::Module,
 
   Tensors make_draws(const Draw& draw) const {
     Tensors draws{{"z", draw.normal("z", {config_.latent})}};
-    if (config_.pixels == PixelModel::gaussian) {
+    if (config_.pixels == PixelModel::gaussian && info_.levels > 0) {
       draws["dequantize"] = draw.uniform("dequantize", {info_.channels, info_.height, info_.width});
     }
     return draws;
@@ -235,7 +237,8 @@ class Vae : public torch::nn::Module,
   /// What the pixel model models: dequantized grey values for a density, else the pixels.
   Tensor observe(const Tensor& images, const Tensors& draws) const {
     const auto noise = draws.find("dequantize");
-    return noise == draws.end() ? images : (images * 255 + noise->second) / 256;
+    return noise == draws.end() ? images
+                                : (images * (info_.levels - 1) + noise->second) / info_.levels;
   }
 
   Tensor with_class(const Tensor& x, const Tensor& labels) const {
@@ -253,9 +256,11 @@ class Vae : public torch::nn::Module,
   Tensor pixel_log_likelihood(const Tensor& z, const Tensor& labels, const Tensor& x) {
     const Tensor pixels = decoder_->forward(with_class(z, labels)).to(at::kFloat);  // [B, C, H, W]
     if (config_.pixels == PixelModel::bernoulli) return bernoulli_log_likelihood(pixels, x);
-    // The density of 8-bit steps 1/256 wide turned into a probability: - D log 256.
-    return gaussian_log_likelihood(x.flatten(1), pixels.flatten(1), pixel_log_std_) -
-           static_cast<double>(info_.pixels()) * std::log(256.0);
+    const Tensor density = gaussian_log_likelihood(x.flatten(1), pixels.flatten(1), pixel_log_std_);
+    if (info_.levels == 0) return density;
+    // That of 8-bit steps 1/256 wide turned into a probability: - D log 256.
+    return density -
+           static_cast<double>(info_.pixels()) * std::log(static_cast<double>(info_.levels));
   }
 
   Terms bound(const Batch& batch, const Tensors& draws) {
@@ -288,6 +293,10 @@ std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
   if (config.pixels == PixelModel::gaussian && info.binarize != Binarize::none) {
     fail(ErrorKind::usage, "model.pixels: gaussian pixels are grey, but data.binarize is '",
          enum_name(kBinarizeNames, info.binarize), "'; use --binarize none or --pixels bernoulli");
+  }
+  if (config.pixels == PixelModel::bernoulli && info.levels == 0) {
+    fail(ErrorKind::usage, "model.pixels: bernoulli is of numbers from 0 to 1, which ",
+         info.modality->name(), " are not; expected gaussian");
   }
   if (config.conditional && info.classes.empty()) {
     fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");

@@ -105,23 +105,6 @@ std::string sampling_table(const Report& report) {
                                                     element("tbody", {}, rows)));
 }
 
-std::string describe_data(const DataInfo& data) {
-  if (data.is_text()) {
-    return concat(data.source, ", ", data.tokenizer->name(), ", ",
-                  data.is_series() ? "a series of numbers"
-                  : data.lines     ? "lines"
-                                   : "running text",
-                  ", context ", data.context, ", ", count_text(data.train_count), " training and ",
-                  count_text(data.test_count), data.lines ? " test lines" : " test windows");
-  }
-  return concat(data.source, ", ", data.width, " \u00d7 ", data.height,
-                data.channels == 1 ? " grey" : " colour", ", ", count_text(data.train_count),
-                " training and ", count_text(data.test_count), " test images",
-                data.binarize == Binarize::none
-                    ? ""
-                    : ", binarized (" + enum_name(kBinarizeNames, data.binarize) + ")");
-}
-
 std::string describe_training(const ReportedRun& run) {
   std::string text = count_text(run.step);
   if (run.manifest.steps > run.step) text += " of " + count_text(run.manifest.steps);
@@ -155,7 +138,7 @@ std::string card(const Report& report, const std::vector<Setting>& settings, siz
   entry("Family", family ? plain(*family) : "");
   entry("Preset", m.preset);
   entry("Differs in", own_settings(settings, i));
-  entry("Data", describe_data(m.data));
+  entry("Data", describe(m.data));
   entry("Trained", describe_training(run));
   entry("Test loss", describe_test(run));
   entry("Weights", run.weights > 0 ? count_text(run.weights) + " numbers" : "");

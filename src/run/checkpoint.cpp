@@ -40,8 +40,8 @@ int64_t step_of(const fs::path& checkpoint) {
 
 Json manifest_json(const Manifest& m) {
   Json data = to_json(m.data);
-  if (m.data.is_text()) data["tokenizer"] = kTokenizerFile;
-  return {{"format", m.data.is_text() ? kFormat : 1},
+  if (m.data.tokenizer) data["tokenizer"] = kTokenizerFile;
+  return {{"format", m.data.tokenizer ? kFormat : 1},
           {"genai", GENAI_VERSION},
           {"step", m.step},
           {"steps", m.steps},
@@ -177,7 +177,7 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
     const std::string training_bytes = write_safetensors(training);
     manifest.files = {{kModelFile, file_entry(model_bytes)},
                       {kTrainingFile, file_entry(training_bytes)}};
-    if (manifest.data.is_text()) {
+    if (manifest.data.tokenizer) {
       const std::string tokenizer =
           within(kMaxTokenizer, manifest.data.tokenizer->to_json().dump() + "\n",
                  "the vocabulary (a smaller one: --vocabulary N)");
@@ -283,7 +283,7 @@ Checkpoint load_newest_checkpoint(const fs::path& run, std::string& warning) {
 }
 
 DataConfig data_config_of(const fs::path& run, const Manifest& manifest) {
-  auto config = from_json<DataConfig>(data_fields(), manifest.config.at("data"), "data");
+  DataConfig config = data_config_from_json(manifest.config.at("data"));
   // Runs of version 0.1 do not tell; most are runs/NAME of that folder.
   const bool told = !manifest.folder.empty();
   const fs::path start = fs::weakly_canonical(run) / (told ? manifest.folder : "../..");
@@ -295,7 +295,11 @@ DataConfig data_config_of(const fs::path& run, const Manifest& manifest) {
     if (fs::exists(start / written, error)) path = fs::proximate(start / written).string();
   };
   if (!find_known_set(config.source)) find(config.source, "");
-  find(config.validation, "");
+  if (const Json* written = find_path(config.own, "validation"); written && written->is_string()) {
+    std::string path = written->get<std::string>();
+    find(path, "");
+    config.own["validation"] = path;
+  }
   config.raw = !told;
   find(config.dir, config.dir.empty() ? data_folder("").string() : "");
   return config;
@@ -369,7 +373,7 @@ bool has_frozen_parameters(const torch::nn::Module& module) {
 }
 
 std::string save_kept(const fs::path& run, const Split& items) {
-  Tensors tensors{{"images", items.images}};
+  Tensors tensors{{"images", items.grids}};
   if (items.labels.defined()) tensors["labels"] = items.labels;
   const std::string bytes = write_safetensors(tensors);
   write_file(run / "kept.safetensors", bytes);
@@ -384,7 +388,7 @@ Split load_kept(const fs::path& run, const Manifest& manifest) {
   }
   const Tensors tensors = read_safetensors(bytes, path.string());
   const auto labels = tensors.find("labels");
-  return {.images = tensors.at("images"),
+  return {.grids = tensors.at("images"),
           .labels = labels == tensors.end() ? Tensor() : labels->second};
 }
 

@@ -38,86 +38,75 @@ const FieldTable& numerics_fields() {
 }  // namespace
 
 const FieldTable& training_fields() {
-  static const FieldTable table = [] {
-    FieldTable fields =
-        describe<TrainingConfig>()
-            .field("epochs", &TrainingConfig::epochs, "walks through the training images", above(0))
-            .resumable()
-            .field("steps", &TrainingConfig::steps, "number of updates; 0: from epochs",
-                   at_least(0))
-            .resumable()
-            .field("budget", &TrainingConfig::budget,
-                   "training time, as 90s, 3m or 1h: fixes the steps by the measured rate")
-            .field("batch", &TrainingConfig::batch, "images of one update", at_least(1))
-            .field("accumulate", &TrainingConfig::accumulate,
-                   "parts a batch is computed in, to save memory", at_least(1))
-            .field("optimizer", &TrainingConfig::optimizer,
-                   "adamw, or muon for hidden matrices (of families that name them) and adamw for "
-                   "the rest",
-                   kOptimizerNames)
-            .field("learning_rate", &TrainingConfig::learning_rate, "at its height", above(0))
-            .field("beta1", &TrainingConfig::beta1, "AdamW: decay of the mean gradient",
-                   from_below(0, 1))
-            .field("beta2", &TrainingConfig::beta2, "AdamW: decay of the mean squared gradient",
-                   from_below(0, 1))
-            .field("epsilon", &TrainingConfig::epsilon, "AdamW: added to the denominator", above(0))
-            .field("weight_decay", &TrainingConfig::weight_decay,
-                   "of matrices and convolutions; 0 makes AdamW Adam", at_least(0))
-            .field("muon_momentum", &TrainingConfig::muon_momentum,
-                   "Muon: what is left of a gradient's part in its momentum after one step",
-                   from_below(0, 1))
-            .field("schedule", &TrainingConfig::schedule,
-                   "of the learning rate after the warm-up: constant, or down to final_rate",
-                   kScheduleNames)
-            .field("final_rate", &TrainingConfig::final_rate,
-                   "linear, cosine: share of the learning rate that is left at the end",
-                   between(0, 1))
-            .field("warmup", &TrainingConfig::warmup,
-                   "steps over which the learning rate rises from 0", at_least(0))
-            .field("clip_norm", &TrainingConfig::clip_norm,
-                   "largest norm of the gradient of a parameter set; 0: no limit", at_least(0))
-            .field("ema_half_life", &TrainingConfig::ema_half_life,
-                   "images after which a weight counts half in the average that samples; 0: none",
-                   at_least(0))
-            .field("seed", &TrainingConfig::seed, "of initialization, data order and noise",
-                   at_least(0))
-            .field("validate_every", &TrainingConfig::validate_every,
-                   "steps between validations; 0: one epoch", at_least(0))
-            .resumable()
-            .field("checkpoint_every", &TrainingConfig::checkpoint_every,
-                   "steps between checkpoints; 0: with each validation", at_least(0))
-            .resumable()
-            .field("sample_every", &TrainingConfig::sample_every,
-                   "steps between sample pictures; 0: with each validation", at_least(0))
-            .resumable()
-            .field("keep", &TrainingConfig::keep,
-                   "newest checkpoints that are kept beside the best: a number, or all")
-            .resumable()
-            .field("log_every", &TrainingConfig::log_every, "steps between lines of metrics.jsonl",
-                   at_least(1))
-            .resumable()
-            .table();
-    // Their place in a configuration is training.device, not training.numerics.device.
-    FieldTable nested = describe<TrainingConfig>()
-                            .nest("numerics", &TrainingConfig::numerics, numerics_fields())
-                            .table();
-    for (Field& field : nested) {
-      field.name = last_part(field.name);
-      fields.push_back(std::move(field));
-    }
-    return fields;
-  }();
+  static const FieldTable table =
+      describe<TrainingConfig>()
+          .field("epochs", &TrainingConfig::epochs, "walks through the training images", above(0))
+          .resumable()
+          .field("steps", &TrainingConfig::steps, "number of updates; 0: from epochs", at_least(0))
+          .resumable()
+          .field("budget", &TrainingConfig::budget,
+                 "training time, as 90s, 3m or 1h: fixes the steps by the measured rate")
+          .field("batch", &TrainingConfig::batch, "images of one update", at_least(1))
+          .field("accumulate", &TrainingConfig::accumulate,
+                 "parts a batch is computed in, to save memory", at_least(1))
+          .field("optimizer", &TrainingConfig::optimizer,
+                 "adamw, or muon for hidden matrices (of families that name them) and adamw for "
+                 "the rest",
+                 kOptimizerNames)
+          .field("learning_rate", &TrainingConfig::learning_rate, "at its height", above(0))
+          .field("beta1", &TrainingConfig::beta1, "AdamW: decay of the mean gradient",
+                 from_below(0, 1))
+          .field("beta2", &TrainingConfig::beta2, "AdamW: decay of the mean squared gradient",
+                 from_below(0, 1))
+          .field("epsilon", &TrainingConfig::epsilon, "AdamW: added to the denominator", above(0))
+          .field("weight_decay", &TrainingConfig::weight_decay,
+                 "of matrices and convolutions; 0 makes AdamW Adam", at_least(0))
+          .field("muon_momentum", &TrainingConfig::muon_momentum,
+                 "Muon: what is left of a gradient's part in its momentum after one step",
+                 from_below(0, 1))
+          .field("schedule", &TrainingConfig::schedule,
+                 "of the learning rate after the warm-up: constant, or down to final_rate",
+                 kScheduleNames)
+          .field("final_rate", &TrainingConfig::final_rate,
+                 "linear, cosine: share of the learning rate that is left at the end",
+                 between(0, 1))
+          .field("warmup", &TrainingConfig::warmup,
+                 "steps over which the learning rate rises from 0", at_least(0))
+          .field("clip_norm", &TrainingConfig::clip_norm,
+                 "largest norm of the gradient of a parameter set; 0: no limit", at_least(0))
+          .field("ema_half_life", &TrainingConfig::ema_half_life,
+                 "images after which a weight counts half in the average that samples; 0: none",
+                 at_least(0))
+          .field("seed", &TrainingConfig::seed, "of initialization, data order and noise",
+                 at_least(0))
+          .field("validate_every", &TrainingConfig::validate_every,
+                 "steps between validations; 0: one epoch", at_least(0))
+          .resumable()
+          .field("checkpoint_every", &TrainingConfig::checkpoint_every,
+                 "steps between checkpoints; 0: with each validation", at_least(0))
+          .resumable()
+          .field("sample_every", &TrainingConfig::sample_every,
+                 "steps between sample pictures; 0: with each validation", at_least(0))
+          .resumable()
+          .field("keep", &TrainingConfig::keep,
+                 "newest checkpoints that are kept beside the best: a number, or all")
+          .resumable()
+          .field("log_every", &TrainingConfig::log_every, "steps between lines of metrics.jsonl",
+                 at_least(1))
+          .resumable()
+          .nest("", &TrainingConfig::numerics, numerics_fields())
+          .table();
   return table;
 }
 
 std::vector<Section> run_sections(const Family& family) {
-  const bool images = family.data == DataKind::images;
+  const ItemKind other = family.reads == ItemKind::grid ? ItemKind::sequence : ItemKind::grid;
   return {{"model", model_fields(family)},
           {.name = "data",
-           .table = data_fields(family.data),
-           .others = data_fields(images ? DataKind::text : DataKind::images),
-           .why_not = concat("is for ", images ? "texts and series" : "images", "; the family ",
-                             family.name, " learns from ", images ? "images" : "texts and series")},
+           .table = data_fields(family.reads),
+           .others = data_fields(other),
+           .why_not = concat("is for ", modality_names(other), "; the family ", family.name,
+                             " learns from ", modality_names(family.reads))},
           {"training", training_fields()}};
 }
 

@@ -8,12 +8,11 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/core/device.h"
-#include "genai/data/text_set.h"
+#include "genai/data/sequences.h"
 #include "genai/models/registry.h"
 #include "genai/training/averages.h"
 #include "genai/training/budget.h"
 #include "genai/training/metrics_log.h"
-#include "genai/training/samples.h"
 #include "genai/training/step.h"
 
 namespace genai {
@@ -66,7 +65,7 @@ class Trainer {
   }
   int64_t validation_batch() const {
     const DataInfo& info = request_.data->info;
-    return info.is_text() ? windows_at_once(info) : kValidationImages;
+    return info.kind() == ItemKind::sequence ? windows_at_once(info) : kValidationImages;
   }
   /// The model with the weights that sample, up to date.
   Model& sampling_model();
@@ -122,7 +121,7 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
     manifest_.folder = fs::proximate(fs::current_path(), request.run).string();
     const Split& test = request.data->test;
     const int64_t kept = std::min(kKeptItems, test.size());
-    if (kept > 0 && !request.data->info.is_text()) {
+    if (kept > 0 && request.data->info.kind() == ItemKind::grid) {
       manifest_.kept_sha256 = save_kept(request.run, test.first(kept));
     }
   }
@@ -209,7 +208,7 @@ TrainResult Trainer::run() {
     if (validation) take_validation(step);
     if (config_.sample_every ? due(step, config_.sample_every) || end : validation) {
       check_folder();
-      show_samples(sampling_model(), *request_.data, device_, step, observer_);
+      if (request_.show) request_.show(sampling_model(), *request_.data, device_, step, observer_);
     }
     signal = observer_.stop_requested();
     const bool wanted = observer_.save_requested();
@@ -237,6 +236,7 @@ void Trainer::begin() {
   for (const std::string& line : log_->damaged()) observer_.warned(line + "; it is left out");
   earlier_seconds_ = log_->seconds();
   start_ = Clock::now();
+  const DataInfo& info = request_.data->info;
   int64_t parameters = 0;
   for (const auto& parameter : model_->module().parameters()) parameters += parameter.numel();
   observer_.started(
@@ -246,7 +246,7 @@ void Trainer::begin() {
        .steps_per_epoch =
            static_cast<double>(request_.data->train.size()) / static_cast<double>(config_.batch),
        .parameters = parameters,
-       .unit = request_.data->info.is_text() ? "tokens" : "images",
+       .unit = info.kind() == ItemKind::sequence ? "tokens" : info.modality->items(info),
        .maker = {{"genai", GENAI_VERSION},
                  {"family", request_.family.name},
                  {"preset", request_.preset},

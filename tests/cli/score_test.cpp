@@ -51,8 +51,8 @@ TEST_F(Score, ALeftOutClassIsAnOutlier) {
   EXPECT_EQ(
       json["metrics"][0]["name"].get<std::string>().find("log_likelihood_iw10@pics-without-1-test"),
       0u);
-  expect_error(2, training({"--leave-out", "7"}), {"leave_out", "0 to 1"});
-  expect_error(2, training({"--leave-out", "0,1"}), {"leave_out", "no training images"});
+  expect_error(2, training({"--leave-out", "7"}), {"--leave-out", "0 to 1"});
+  expect_error(2, training({"--leave-out", "0,1"}), {"--leave-out", "no training images"});
 }
 
 TEST_F(Score, ABlackDrawingOnWhiteIsInvertedForDigits) {

@@ -260,7 +260,7 @@ TEST_F(Text, DefaultsTakeEveryTokenizerAndScript) {
     const std::string run = trained.out.substr(0, trained.out.find('\n'));
     EXPECT_EQ(Json::parse(slurp(folder / run / "config.json"))["model"]["bigrams"], false);
     all.insert(all.end(), {"--bigrams", "true"});
-    expect_error(2, all, {"model.bigrams"});
+    expect_error(2, all, {"--bigrams"});
   }
 }
 
@@ -425,13 +425,13 @@ TEST_F(Text, RefusesWhatDoesNotFit) {
   };
   refuse(2, "--grid: is for pictures", {"sample", "last", "--grid", "2x2"});
   refuse(3, "'z'", {"sample", "last", "--prompt", "z"});
-  refuse(2, "top_k", {"sample", "last", "--top-k", "1000"});
-  refuse(2, "temperature", {"sample", "last", "--temperature", "-1"});
+  refuse(2, "--top-k", {"sample", "last", "--top-k", "1000"});
+  refuse(2, "--temperature", {"sample", "last", "--temperature", "-1"});
   refuse(2, "temperature", {"sample", "last", "--temperature", "nan"});
   refuse(2, "show: expected RUN and what to show", {"show", "last", "path"});
   refuse(2, "next is text", {"show", "last", "next", "--format", "gif"});
   refuse(2, "learns from images", {"train", "--model", "vae", "--data", "sums"});
-  refuse(2, "learns from texts",
+  refuse(2, "learns from text and series",
          {"train", "--model", "transformer", "--data", "digits", "--context", "0"});
   std::ofstream(folder / "empty.txt").close();
   refuse(3, "empty", {"train", "--model", "transformer", "--data", "empty.txt"});

@@ -112,7 +112,7 @@ TEST_F(Use, KeepsAsManyCheckpointsAsAskedFor) {
   EXPECT_EQ(checkpoints(run).size(), 6u);  // step 0 too
   EXPECT_EQ(genai({"train", "--resume", run, "--steps", "12", "--keep", "1"}).code, 0);
   EXPECT_LE(checkpoints(run).size(), 2u);  // and the best
-  expect_error(2, training({"--keep", "none"}), {"training.keep", "all"});
+  expect_error(2, training({"--keep", "none"}), {"--keep", "all"});
 }
 
 TEST_F(Use, ASampleDuringTheTrainingIsOfOneCheckpoint) {

@@ -16,8 +16,8 @@ template <class Grey>
 Dataset make_data(int64_t count, Binarize binarize, Grey grey, int64_t side = 2) {
   Dataset data;
   for (Split* split : {&data.train, &data.test}) {
-    split->images = at::empty({count, 1, side, side}, at::kByte);
-    for (int64_t i = 0; i < count; ++i) split->images[i].fill_(static_cast<int64_t>(grey(i)));
+    split->grids = at::empty({count, 1, side, side}, at::kByte);
+    for (int64_t i = 0; i < count; ++i) split->grids[i].fill_(static_cast<int64_t>(grey(i)));
     split->labels = at::arange(count).remainder(3);
   }
   data.info = {.source = "test",
@@ -91,7 +91,7 @@ TEST(Batcher, GivesImagesAndTheirLabels) {
   EXPECT_EQ(batch.weight, 4);
   const auto items = items_of(batch);
   for (size_t i = 0; i < items.size(); ++i) {
-    EXPECT_TRUE(batch.input[i].equal(data.train.images[items[i]].to(at::kFloat) / 255));
+    EXPECT_TRUE(batch.input[i].equal(data.train.grids[items[i]].to(at::kFloat) / 255));
     EXPECT_EQ(batch.target[i].item<int64_t>(), items[i] % 3);
   }
 }
@@ -222,7 +222,7 @@ Tensor image(const Dataset& data, int64_t epoch, int64_t item, uint64_t seed = 1
   const Batch batch = batcher(data, 5, 1, 1, {}, seed).at(epoch, 0, 0);
   const Dataset plain = greys(Binarize::none);
   const Batch grey = batcher(plain, 5, 1, 1, {}, seed).at(epoch, 0, 0);
-  const float value = data.train.images[item][0][0][0].item<float>() / 255;
+  const float value = data.train.grids[item][0][0][0].item<float>() / 255;
   return batch
       .input[grey.input.select(1, 0).select(1, 0).select(1, 0).eq(value).nonzero().item<int64_t>()];
 }
@@ -257,7 +257,7 @@ TEST(Binarize, FixedIsDrawnOnceForAllEpochsAndSeeds) {
   const Dataset data = greys(Binarize::fixed);
   for (const int64_t item : {1, 2, 3}) {
     const Tensor once = image(data, 0, item);
-    expect_bernoulli(once, data.train.images[item][0][0][0].item<double>() / 255);
+    expect_bernoulli(once, data.train.grids[item][0][0][0].item<double>() / 255);
     for (const int64_t epoch : {1, 2, 7}) {
       EXPECT_TRUE(once.equal(image(data, epoch, item, 1)));
       EXPECT_TRUE(once.equal(image(data, epoch, item, 77)));

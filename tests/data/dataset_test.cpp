@@ -5,6 +5,7 @@
 #include "base/png_file.h"
 #include "base/temp_folder.h"
 #include "genai/base/png.h"
+#include "genai/data/images.h"
 
 namespace genai {
 namespace {
@@ -44,31 +45,33 @@ TEST(LoadDataset, LeavesOutByNameAndByLabel) {
   for (int k = 0; k < 12; ++k)
     for (int i = 0; i < 4; ++i)
       picture(folder, concat(k, "/", i, ".png"), 2, static_cast<uint8_t>(k));
-  const auto count_of = [&](const std::vector<ClassChoice>& choices, uint8_t value) {
-    const Dataset data = load_dataset({.source = (folder / "").string(), .leave_out = choices});
-    return data.train.images.eq(value).sum().item<int64_t>() +
-           data.test.images.eq(value).sum().item<int64_t>();
+  const auto count_of = [&](const Json& choices, uint8_t value) {
+    const Dataset data =
+        load_dataset({.source = (folder / "").string(), .own = {{"leave_out", choices}}});
+    return data.train.grids.eq(value).sum().item<int64_t>() +
+           data.test.grids.eq(value).sum().item<int64_t>();
   };
-  EXPECT_EQ(count_of({{.name = "2"}}, 2), 0);
-  EXPECT_EQ(count_of({{.name = "2"}}, 10), 16);
-  EXPECT_EQ(count_of({{.label = 3}}, 3), 0);
+  EXPECT_EQ(count_of({"2"}, 2), 0);
+  EXPECT_EQ(count_of({"2"}, 10), 16);
+  EXPECT_EQ(count_of({3}, 3), 0);
   const Dataset data =
-      load_dataset({.source = (folder / "").string(), .leave_out = {{.name = "11"}}});
+      load_dataset({.source = (folder / "").string(), .own = {{"leave_out", {"11"}}}});
   EXPECT_TRUE(data.info.source.ends_with("-without-11")) << data.info.source;
-  EXPECT_NE(describe_images(data).find("12 classes: 0, 1, 2, "), std::string::npos);
+  EXPECT_NE(describe(data.info).find("12 classes: 0, 1, 2, "), std::string::npos);
 }
 
 TEST(LoadDataset, BuiltInImagesInAnotherSize) {
   const Dataset own = load_dataset({.source = "digits", .limit = 10});
   const Dataset wide =
-      load_dataset({.source = "digits", .size = {20, 10}, .channels = 3, .limit = 10});
-  EXPECT_EQ(wide.train.images.sizes().vec(), (std::vector<int64_t>{10, 3, 10, 20}));
+      load_dataset({.source = "digits", .limit = 10, .own = {{"size", "20x10"}, {"channels", 3}}});
+  EXPECT_EQ(wide.train.grids.sizes().vec(), (std::vector<int64_t>{10, 3, 10, 20}));
   EXPECT_EQ(wide.info.width, 20);
   EXPECT_NE(wide.info.fingerprint, own.info.fingerprint);
-  EXPECT_EQ(load_dataset({.source = "digits", .size = 28, .limit = 10}).info.fingerprint,
+  EXPECT_EQ(load_dataset({.source = "digits", .limit = 10, .own = {{"size", 28}}}).info.fingerprint,
             own.info.fingerprint);
-  expect_error(ErrorKind::usage, "test_share",
-               [] { refuse_settings_of_folders({.source = "digits", .test_share = 0.2}); });
+  expect_error(ErrorKind::usage, "test_share", [] {
+    image_modality().refuse_idle_settings({.source = "digits", .test_share = 0.2});
+  });
 }
 
 TEST(LoadDataset, APictureIsNoText) {
@@ -87,7 +90,7 @@ TEST(LoadDataset, AKnownSetGivesShapeAndOrder) {
     for (int i = 0; i < 3; ++i) picture(folder, concat(name, "/", i, ".png"), 4, 1);
   const DataInfo known{
       .source = "old", .channels = 3, .height = 2, .width = 2, .classes = {"10", "2"}};
-  const Dataset data = load_dataset({.source = (folder / "").string()}, true, nullptr, &known);
+  const Dataset data = load_dataset({.source = (folder / "").string()}, {.known = &known});
   EXPECT_EQ(data.info.classes, known.classes);
   EXPECT_EQ(data.info.width, 2);
   EXPECT_EQ(data.info.channels, 3);
@@ -100,8 +103,8 @@ TEST(LoadDataset, TransparentPicturesOfAnOlderRunStayOverBlack) {
         png_file(png_header(2, 1, 8, 4), bytes({0, 200, 255, 200, 128})));
   }
   const std::string source = (folder / "").string();
-  const DataInfo older = load_dataset({.source = source, .ground = Ground::black}).info;
-  const Dataset again = load_dataset({.source = source}, true, nullptr, &older);
+  const DataInfo older = load_dataset({.source = source, .own = {{"ground", "black"}}}).info;
+  const Dataset again = load_dataset({.source = source}, {.known = &older});
   EXPECT_EQ(again.info.fingerprint, older.fingerprint);
   EXPECT_NE(load_dataset({.source = source}).info.fingerprint, older.fingerprint);
 }

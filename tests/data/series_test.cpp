@@ -6,8 +6,8 @@
 
 #include "base/temp_folder.h"
 #include "genai/base/error.h"
+#include "genai/data/series_set.h"
 #include "genai/data/text_data.h"
-#include "genai/data/text_set.h"
 
 namespace genai {
 namespace {
@@ -389,10 +389,10 @@ TEST(SeriesData, IsCutInTwoWithALeadForTheSecondPart) {
   for (int t = 0; t < 100; ++t) csv += concat(t, ",", t * t % 17, "\n");
   put(folder / "s.csv", csv);
   const std::string file = (folder / "s.csv").string();
-  const Dataset data = load_text_set(
-      {.source = file, .tokenizer = "differences", .vocabulary = 8, .context = 10, .season = 3},
-      false);
-  EXPECT_TRUE(data.info.is_series());
+  const Dataset data = load_dataset(
+      {.source = file,
+       .own = {{"tokenizer", "differences"}, {"vocabulary", 8}, {"context", 10}, {"season", 3}}});
+  EXPECT_EQ(data.info.modality, &series_modality());
   EXPECT_EQ(data.train.tokens.numel(), 90 - 4);
   EXPECT_EQ(data.test.tokens.numel(), 10);
   EXPECT_EQ(values_of(data.test).front(), 90 * 90 % 17);
@@ -401,7 +401,8 @@ TEST(SeriesData, IsCutInTwoWithALeadForTheSecondPart) {
   EXPECT_EQ(values_of(data.train, true).size(), 90u);
   EXPECT_EQ(values_of(data.train.first(2)).size(), 21u);
   // Read with the tokens of a model, the season is the model's.
-  const Dataset again = load_text_set({.source = file, .context = 10}, false, data.info.tokenizer);
+  const Dataset again =
+      load_dataset({.source = file, .own = {{"context", 10}}}, {.tokenizer = data.info.tokenizer});
   EXPECT_TRUE(again.test.tokens.equal(data.test.tokens));
   EXPECT_EQ(again.info.fingerprint, data.info.fingerprint);
 
@@ -412,25 +413,25 @@ TEST(SeriesData, IsCutInTwoWithALeadForTheSecondPart) {
                     "\n");
   put(folder / "table.csv", table);
   const DataConfig chosen{.source = (folder / "table.csv").string(),
-                          .tokenizer = "differences",
-                          .context = 10,
-                          .series = "b"};
-  const Dataset one = load_text_set(chosen, false);
+                          .own = {{"tokenizer", "differences"}, {"context", 10}, {"series", "b"}}};
+  const Dataset one = load_dataset(chosen);
   EXPECT_EQ(one.info.tokenizer->changes()->column(), "close");
   EXPECT_EQ(values_of(one.test).back(), 99 * 99 % 17);
   EXPECT_EQ(values_of(one.test).size() + values_of(one.train, true).size(), 50u);
-  const Dataset more =
-      load_text_set({.source = chosen.source, .context = 10}, false, one.info.tokenizer);
+  const Dataset more = load_dataset({.source = chosen.source, .own = {{"context", 10}}},
+                                    {.tokenizer = one.info.tokenizer});
   EXPECT_EQ(more.info.fingerprint, one.info.fingerprint);
 
   const auto error = [&](const DataConfig& config) {
-    return error_of([&] { load_text_set(config, false); });
+    return error_of([&] { load_dataset(config); });
   };
-  EXPECT_NE(error({.source = file, .column = "y"}).find("column, series and season"),
+  EXPECT_NE(error({.source = file, .own = {{"column", "y"}}}).find("data.column: is for series"),
             std::string::npos);
-  EXPECT_NE(error({.source = file, .tokenizer = "differences", .lines = true}).find("lines"),
+  EXPECT_NE(error({.source = file, .own = {{"tokenizer", "differences"}, {"lines", true}}})
+                .find("data.lines: is for text"),
             std::string::npos);
-  EXPECT_NE(error({.source = file, .tokenizer = "differences", .season = 95}).find("at least 104"),
+  EXPECT_NE(error({.source = file, .own = {{"tokenizer", "differences"}, {"season", 95}}})
+                .find("at least 104"),
             std::string::npos);
 }
 

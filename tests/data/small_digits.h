@@ -4,13 +4,14 @@
 
 #include "genai/data/dataset.h"
 #include "genai/data/digits.h"
+#include "genai/data/images.h"
 
 namespace genai {
 
 inline Dataset small_digits(int64_t train, int64_t test) {
   const ImageSet set = make_digits(0, train, test);
   const auto split = [](const LabelledImages& images) {
-    return Split{.images = to_tensor(images), .labels = at::tensor(images.labels, at::kLong)};
+    return Split{.grids = to_tensor(images), .labels = at::tensor(images.labels, at::kLong)};
   };
   return {.info = {.source = set.name,
                    .channels = set.train.channels,

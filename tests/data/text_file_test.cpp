@@ -153,10 +153,10 @@ TEST(TextFolder, IsSplitWhereNamesSaySo) {
 TEST(TextSource, ThatIsNotThereIsNamedWhateverItsEnding) {
   for (const char* name : {"mispelled.txt", "mispelled.csv", "mispelled", "no/such/folder"}) {
     expect_error(ErrorKind::data, concat("no such file or folder '", name, "'"),
-                 [&] { is_text_source(name); });
+                 [&] { modality_of({.source = name}); });
   }
   expect_error(ErrorKind::data, "did you mean 'shakespeare'?",
-               [] { is_text_source("shakespear"); });
+               [] { modality_of({.source = "shakespear"}); });
   EXPECT_TRUE(is_text_source("sums"));
   EXPECT_FALSE(is_text_source("mnist"));
 }
@@ -196,10 +196,8 @@ TEST(TextData, OneTokenIsTooLittleToValidateOn) {
   put(folder / "a.txt", std::string(60, 'a') + std::string(59, 'b'));
   put(folder / "v.txt", "a");
   expect_error(ErrorKind::data, "has 1 token for validation, expected 2 at least", [&] {
-    load_text_set({.source = (folder / "a.txt").string(),
-                   .context = 8,
-                   .validation = (folder / "v.txt").string()},
-                  false);
+    load_dataset({.source = (folder / "a.txt").string(),
+                  .own = {{"context", 8}, {"validation", (folder / "v.txt").string()}}});
   });
 }
 

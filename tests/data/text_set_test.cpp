@@ -37,8 +37,9 @@ std::string places() {
 }
 
 TEST_F(TextSet, WindowsHoldTokensAndTheNextOnes) {
-  const Dataset data = load(places(), {.test_share = 0.25, .tokenizer = "bytes", .context = 8});
-  EXPECT_TRUE(data.info.is_text());
+  const Dataset data =
+      load(places(), {.test_share = 0.25, .own = {{"tokenizer", "bytes"}, {"context", 8}}});
+  EXPECT_EQ(data.info.modality, &text_modality());
   EXPECT_EQ(data.info.vocabulary(), 256);
   EXPECT_EQ(data.train.tokens.numel(), 150);
   EXPECT_EQ(data.test.tokens.numel(), 50);
@@ -54,7 +55,8 @@ TEST_F(TextSet, WindowsHoldTokensAndTheNextOnes) {
 }
 
 TEST_F(TextSet, AnEpochCoversTheTextOnceAndTheNextCutsItAnew) {
-  const Dataset data = load(places(), {.test_share = 0.2, .tokenizer = "bytes", .context = 8});
+  const Dataset data =
+      load(places(), {.test_share = 0.2, .own = {{"tokenizer", "bytes"}, {"context", 8}}});
   ASSERT_EQ(data.train.size(), 20);  // 160 tokens
   const Batcher batches(data, 1, 4, 1, 1, at::kCPU);
   std::vector<int64_t> cuts;
@@ -80,9 +82,9 @@ TEST_F(TextSet, AnEpochCoversTheTextOnceAndTheNextCutsItAnew) {
 }
 
 TEST_F(TextSet, ConsecutiveWindowsGoOnWhereTheyEnded) {
-  const Dataset data = load(
-      places(),
-      {.test_share = 0.2, .tokenizer = "bytes", .context = 8, .windows = Windows::consecutive});
+  const Dataset data =
+      load(places(), {.test_share = 0.2,
+                      .own = {{"tokenizer", "bytes"}, {"context", 8}, {"windows", "consecutive"}}});
   const Batcher whole(data, 1, 4, 1, 1, at::kCPU), halves(data, 1, 4, 2, 1, at::kCPU);
   for (int64_t step = 0; step < 6; ++step) {
     const Batch batch = whole.at(step, 0, 0);
@@ -95,7 +97,7 @@ TEST_F(TextSet, ConsecutiveWindowsGoOnWhereTheyEnded) {
 }
 
 TEST_F(TextSet, LinesStandAfterALineEndAndAreFilledUp) {
-  const Dataset data = load("ab\nc\nabc\n\nb\n", {.test_share = 0.25, .lines = true});
+  const Dataset data = load("ab\nc\nabc\n\nb\n", {.test_share = 0.25, .own = {{"lines", true}}});
   EXPECT_EQ(data.info.vocabulary(), 4);  // \n a b c
   EXPECT_EQ(data.info.context, 4);
   EXPECT_EQ(data.train.size(), 3);
@@ -116,7 +118,8 @@ TEST_F(TextSet, LinesStandAfterALineEndAndAreFilledUp) {
 }
 
 TEST_F(TextSet, InfoRoundTripsThroughJson) {
-  const Dataset data = load("abcabcabc abc abc", {.context = 4, .windows = Windows::consecutive});
+  const Dataset data =
+      load("abcabcabc abc abc", {.own = {{"context", 4}, {"windows", "consecutive"}}});
   const DataInfo info = data_info_from_json(to_json(data.info));
   EXPECT_EQ(to_json(info), to_json(data.info));
   EXPECT_EQ(info.tokenizer->fingerprint(), data.info.tokenizer->fingerprint());
@@ -124,35 +127,40 @@ TEST_F(TextSet, InfoRoundTripsThroughJson) {
 }
 
 TEST_F(TextSet, TheTokensOfWeightsReadAnotherText) {
-  const Dataset first = load("hello world, hello", {.context = 4});
+  const Dataset first = load("hello world, hello", {.own = {{"context", 4}}});
   const auto file = folder_ / "other.txt";
   std::ofstream(file) << "hold her low hold her low hold her low";
-  const Dataset second =
-      load_dataset({.source = file.string(), .context = 4}, true, first.info.tokenizer);
+  const Dataset second = load_dataset({.source = file.string(), .own = {{"context", 4}}},
+                                      {.tokenizer = first.info.tokenizer});
   EXPECT_EQ(second.info.tokenizer, first.info.tokenizer);
   std::ofstream(file) << "zebra zebra zebra zebra";
   expect_error(ErrorKind::data, "'z'", [&] {
-    load_dataset({.source = file.string(), .context = 4}, true, first.info.tokenizer);
+    load_dataset({.source = file.string(), .own = {{"context", 4}}},
+                 {.tokenizer = first.info.tokenizer});
   });
 }
 
 TEST_F(TextSet, RefusesWhatDoesNotFit) {
   const std::string text = "to be or not to be";
-  expect_error(ErrorKind::data, "too few for windows of 64", [&] { load(text, {.context = 64}); });
-  expect_error(ErrorKind::usage, "the longest line",
-               [&] { load("abc\nabcdef\nab\nabc\n", {.context = 3, .lines = true}); });
-  expect_error(ErrorKind::usage, "for images", [&] { load(text, {.size = 8}); });
-  expect_error(ErrorKind::usage, "no windows",
-               [&] { load("ab\nab\nab\n", {.lines = true, .windows = Windows::consecutive}); });
+  expect_error(ErrorKind::data, "too few for windows of 64", [&] {
+    load(text, {.own = {{"context", 64}}});
+  });
+  expect_error(ErrorKind::usage, "the longest line", [&] {
+    load("abc\nabcdef\nab\nabc\n", {.own = {{"context", 3}, {"lines", true}}});
+  });
+  expect_error(ErrorKind::usage, "is for images", [&] { load(text, {.own = {{"size", 8}}}); });
+  expect_error(ErrorKind::usage, "no windows", [&] {
+    load("ab\nab\nab\n", {.own = {{"lines", true}, {"windows", "consecutive"}}});
+  });
   expect_error(ErrorKind::data, "empty", [&] { load("", {}); });
   expect_error(ErrorKind::data, "byte 3", [&] {
     load(
         "abc\xff"
         "abcdef",
-        {.context = 2});
+        {.own = {{"context", 2}}});
   });
   expect_error(ErrorKind::usage, "windows, but", [&] {
-    const Dataset data = load(places(), {.tokenizer = "bytes", .context = 64});
+    const Dataset data = load(places(), {.own = {{"tokenizer", "bytes"}, {"context", 64}}});
     Batcher(data, 1, 100, 1, 1, at::kCPU);
   });
 }
@@ -165,7 +173,8 @@ TEST(WindowsAtOnce, AreBoundedByTheirLogits) {
         text += static_cast<char>('a' + rest % 26);
       text += ' ';
     }
-    DataInfo info{.tokenizer = make_tokenizer(TokenizerKind::words, text + "a"),
+    DataInfo info{.modality = &text_modality(),
+                  .tokenizer = make_tokenizer(TokenizerKind::words, text + "a"),
                   .context = context};
     EXPECT_NEAR(static_cast<double>(info.vocabulary()), static_cast<double>(vocabulary), 2);
     return windows_at_once(info);

@@ -122,7 +122,7 @@ class SecondDevice : public testing::TestWithParam<Case> {
     if (is_taken()) GTEST_SKIP() << "this LibTorch has CUDA, and there is no GPU";
   }
   const Family& family() const { return find_family(GetParam().family); }
-  const Dataset& data() const { return family().data == DataKind::text ? sums() : digits(); }
+  const Dataset& data() const { return family().reads == ItemKind::sequence ? sums() : digits(); }
   Json config(const Json& training) const {
     Settings settings;
     settings.set("model.family", family().name, "test");
@@ -327,8 +327,8 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
     EXPECT_LE(distance(found, expected), 2) << what;
   };
   const auto pixels = [&](const LoadedModel& loaded, const Json& options) {
-    return generate_pixels(*loaded.model, {.first = 5, .count = 20, .options = options},
-                           loaded.manifest.data, loaded.device);
+    return generate_items(*loaded.model, {.first = 5, .count = 20, .options = options},
+                          loaded.manifest.data, loaded.device);
   };
   near(pixels(there, Json::object()), pixels(here, Json::object()), "sample");
   if (dynamic_cast<StyleSpace*>(here.model.get())) {
@@ -358,7 +358,7 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
     return find_path(loaded, request).back().clean;
   };
   near(path(there), path(here), "path");
-  const Tensor picture = digits().test.images.narrow(0, 0, 1);
+  const Tensor picture = digits().test.grids.narrow(0, 0, 1);
   const Tensor mask = at::zeros({1, 28, 28}, at::kBool).slice(1, 0, 14).fill_(true);
   for (const auto& [edit, name] : kEditNames) {
     const auto edited = [&](const LoadedModel& loaded) {
@@ -368,7 +368,7 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
                                ? at::avg_pool2d(picture.to(at::kFloat), {2, 2}).to(at::kByte)
                                : picture;
       return edit_pixels(loaded, {.edit = edit}, 2, given,
-                         edit == Edit::blend ? digits().test.images.narrow(0, 1, 1) : Tensor(),
+                         edit == Edit::blend ? digits().test.grids.narrow(0, 1, 1) : Tensor(),
                          edit == Edit::inpaint ? whole : Tensor());
     };
     near(edited(there), edited(here), name);
@@ -378,7 +378,7 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
 TEST_P(SecondDevice, IsMeasuredAsOnTheCpu) {
   auto [here, there] = twins();
   const EvaluationData sets{.own = data(), .whole = data()};
-  const bool text = family().data == DataKind::text;
+  const bool text = family().reads == ItemKind::sequence;
   const bool likelihood = dynamic_cast<Likelihood*>(here.model.get()) != nullptr;
   const bool classifier = dynamic_cast<Classifier*>(here.model.get()) != nullptr;
   const auto measured = [&](const LoadedModel& loaded) {
@@ -410,7 +410,7 @@ TEST_P(SecondDevice, IsMeasuredAsOnTheCpu) {
     for (size_t i = 0; i < lines.size(); ++i) EXPECT_NEAR(d[i].nats, c[i].nats, 1e-3) << lines[i];
   }
   if (classifier) {  // what the distances of images are measured by
-    const Tensor pictures = data().test.images.narrow(0, 0, 32);
+    const Tensor pictures = data().test.grids.narrow(0, 0, 32);
     const auto c = Extractor(std::move(here), data()).judge(pictures),
                d = Extractor(std::move(there), data()).judge(pictures);
     expect_near(d.features, c.features, 1e-3);

@@ -36,13 +36,13 @@ fs::path only_run(const fs::path& cache) {
 
 TEST(Extractor, SeesTheClassesAndHasFeaturesOfUnitSize) {
   const Extractor& extractor = quick_extractor();
-  const auto judged = extractor.judge(quick_digits().test.images);
+  const auto judged = extractor.judge(quick_digits().test.grids);
   EXPECT_EQ(judged.features.sizes(), (at::IntArrayRef{600, 16}));
   const double accuracy =
       judged.classes.eq(quick_digits().test.labels).to(at::kDouble).mean().item<double>();
   EXPECT_NEAR(accuracy, extractor.test_accuracy(), 1e-6);
   EXPECT_GT(accuracy, 0.7);
-  const auto train = extractor.judge(quick_digits().train.images.narrow(0, 0, 1000));
+  const auto train = extractor.judge(quick_digits().train.grids.narrow(0, 0, 1000));
   EXPECT_NEAR(train.features.square().mean().item<double>(), 1, 1e-4);
 }
 
@@ -54,7 +54,7 @@ TEST(Extractor, IsTrainedOnceAndFoundAgain) {
   EXPECT_EQ(watcher.trainings, 1);
   EXPECT_EQ(first.name(), second.name());
   EXPECT_EQ(first.name().rfind("cnn-", 0), 0u);
-  const Tensor images = quick_digits().test.images;
+  const Tensor images = quick_digits().test.grids;
   EXPECT_TRUE(at::equal(first.judge(images).features, second.judge(images).features));
   // The same recipe elsewhere: the same weights. Another: another name.
   const TempFolder elsewhere;
@@ -142,13 +142,13 @@ TEST(PcaView, FindsTheDirectionsOfLargestVariance) {
   const Tensor points = Draw(2, "points", ids).normal("p", {numbers}).to(at::kDouble) * scale;
   const Tensor pixels = (points.matmul(rotation.t()) + 128).round().clamp(0, 255).to(at::kByte);
   Dataset data;
-  data.train.images = pixels.view({n, 1, side, side});
+  data.train.grids = pixels.view({n, 1, side, side});
   data.info = {.source = "made", .height = side, .width = side, .fingerprint = "0123456789"};
   const PcaView view = make_pca_view(data);
   EXPECT_EQ(view.name, "pca16-01234567");
   const Tensor found = view.directions.t().matmul(rotation).abs();  // [F, D]
   for (int64_t i = 0; i < 4; ++i) EXPECT_GT(found[i][i].item<double>(), 0.99) << i;
-  const Tensor features = view.features(data.train.images).to(at::kDouble);
+  const Tensor features = view.features(data.train.grids).to(at::kDouble);
   EXPECT_LT(features.mean(0).abs().max().item<double>(), 1e-5);
   const Moments m = moments(features);
   const Tensor off = m.covariance - m.covariance.diagonal().diag();
@@ -163,15 +163,15 @@ TEST(PcaView, OfWideImagesIsThatOfTheirGramMatrix) {
   Dataset data;
   data.info = {
       .source = "made", .channels = 3, .height = 32, .width = 32, .fingerprint = "01234567"};
-  data.train.images = (Draw(3, "wide", ids).uniform("x", {3, 32, 32}) * 255).to(at::kByte);
+  data.train.grids = (Draw(3, "wide", ids).uniform("x", {3, 32, 32}) * 255).to(at::kByte);
   const PcaView view = make_pca_view(data);
   EXPECT_EQ(view.name, "pca39-01234567");
   const Tensor identity = view.directions.t().matmul(view.directions);
   EXPECT_LT((identity - at::eye(39, at::kDouble)).abs().max().item<double>(), 1e-9);
   // All the variance there is lies in 39 directions.
-  const Tensor x = data.train.images.flatten(1).to(at::kDouble) / 255;
+  const Tensor x = data.train.grids.flatten(1).to(at::kDouble) / 255;
   const double total = (x - x.mean(0)).square().sum().item<double>();
-  EXPECT_NEAR(view.features(data.train.images).to(at::kDouble).square().sum().item<double>(), total,
+  EXPECT_NEAR(view.features(data.train.grids).to(at::kDouble).square().sum().item<double>(), total,
               1e-5 * total);
 }
 

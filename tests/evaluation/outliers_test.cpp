@@ -48,7 +48,7 @@ TEST(Scores, OfALikelihoodTellNoiseFromDigits) {
   const LoadedModel vae =
       trained("vae", {{"data", {{"binarize", "threshold"}}}}, data, folder.path());
   ScoredSet turned = test_set(data, "upside-down");
-  turned.images.images = turned.images.images.flip(2);
+  turned.images.grids = turned.images.grids.flip(2);
   const ScoredSet digits = test_set(data, "digits-test600");
   Evaluation result;
   measure_scores(vae, digits, &turned, 2, result);
@@ -74,7 +74,7 @@ TEST(Scores, CorrectedForComplexityDoNotPreferEmptyImages) {
   const LoadedModel vae =
       trained("vae", {{"data", {{"binarize", "threshold"}}}}, data, folder.path());
   ScoredSet empty = test_set(data, "empty");
-  empty.images.images = at::zeros_like(empty.images.images);
+  empty.images.grids = at::zeros_like(empty.images.grids);
   Evaluation result;
   measure_scores(vae, test_set(data, "digits"), &empty, 2, result);
   // Likelihood alone takes black pictures for the most usual digits of all.

@@ -9,6 +9,7 @@
 #include "evaluation/distortions.h"
 #include "evaluation/quick.h"
 #include "genai/base/png.h"
+#include "genai/data/images.h"
 #include "genai/evaluation/frechet.h"
 #include "genai/evaluation/manifold.h"
 
@@ -151,7 +152,7 @@ TEST(Memorization, IsSeenInCopiesAndNotInFreshDigits) {
   EXPECT_LT(std::abs(find_metric(fresh, "c_t").value), 3);
   EXPECT_TRUE(fresh.notes.empty()) << fresh.notes[0];
 
-  Samples copied{.pixels = quick_digits().train.images.narrow(0, 0, 600), .labels = {}};
+  Samples copied{.pixels = quick_digits().train.grids.narrow(0, 0, 600), .labels = {}};
   copied.pixels = copied.pixels.clone();
   copied.pixels.bitwise_xor_(1);  // nearly copies
   measure_memorization(copied, reference(), copies);
@@ -205,9 +206,9 @@ TEST(SlowDistortions, RaiseTheDistanceWithTheirStrength) {
   const Subject s = subject();
   const PcaView pca = make_pca_view(s.data);
   const int64_t n = std::min<int64_t>(s.data.train.size(), 10000);
-  const Tensor images = s.data.train.images.narrow(0, 0, n).to(at::kFloat) / 255;
-  const Moments test = moments(s.extractor.judge(s.data.test.images).features);
-  const Moments test_pca = moments(pca.features(s.data.test.images));
+  const Tensor images = s.data.train.grids.narrow(0, 0, n).to(at::kFloat) / 255;
+  const Moments test = moments(s.extractor.judge(s.data.test.grids).features);
+  const Moments test_pca = moments(pca.features(s.data.test.grids));
   const auto distances = [&](const Tensor& x) {
     const Tensor pixels = (x.clamp(0, 1) * 255).round().to(at::kByte);
     return std::pair(frechet_distance(moments(s.extractor.judge(pixels).features), test),
@@ -233,10 +234,10 @@ TEST(SlowDistortions, RaiseTheDistanceWithTheirStrength) {
 
 TEST(SlowDistances, DroppingOneClassRaisesThemAndLowersCoverage) {
   const Subject s = subject();
-  const Tensor test = s.extractor.judge(s.data.test.images).features;
+  const Tensor test = s.extractor.judge(s.data.test.grids).features;
   const auto measured = [&](const Split& split) {
     const int64_t n = std::min<int64_t>(split.size(), 10000);
-    const Tensor features = s.extractor.judge(split.images.narrow(0, 0, n)).features;
+    const Tensor features = s.extractor.judge(split.grids.narrow(0, 0, n)).features;
     return std::pair(frechet_distance(moments(features), moments(test)),
                      manifold_scores(test, features).coverage.mean().item<double>());
   };

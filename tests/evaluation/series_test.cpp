@@ -52,11 +52,9 @@ TEST(SeriesEvaluation, MeasuresForecastsBesideBaselines) {
   for (int t = 0; t < 300; ++t)
     csv << std::sin(t * 2 * M_PI / 6) + 0.1 * t + 0.3 * (t * 7919 % 13) << "\n";
   csv.close();
-  const EvaluationData data = load_evaluation_data({.source = (folder / "s.csv").string(),
-                                                    .tokenizer = "differences",
-                                                    .vocabulary = 8,
-                                                    .context = 16,
-                                                    .season = 6});
+  const EvaluationData data = load_evaluation_data(
+      {.source = (folder / "s.csv").string(),
+       .own = {{"tokenizer", "differences"}, {"vocabulary", 8}, {"context", 16}, {"season", 6}}});
   LoadedModel loaded;
   loaded.family = &find_family("transformer");
   loaded.model = random_text_model("transformer", data.own.info, Json::object(), 0.01);
@@ -65,7 +63,7 @@ TEST(SeriesEvaluation, MeasuresForecastsBesideBaselines) {
   loaded.manifest.config = {{"training", {{"batch", 4}}}};
   loaded.manifest.files = {{"model.safetensors", {{"sha256", "0"}}}};
   EvaluationRequest request{.samples = 50, .options = {{"temperature", 1}}};
-  const Evaluation result = evaluate_text(loaded, data, request);
+  const Evaluation result = evaluate_sequences(loaded, data, request);
   std::map<std::string, Metric> metrics;
   for (const Metric& metric : result.metrics) metrics[metric.short_name()] = metric;
   ASSERT_EQ(metrics.size(), 7u);
@@ -80,10 +78,10 @@ TEST(SeriesEvaluation, MeasuresForecastsBesideBaselines) {
   EXPECT_TRUE(result.pictures.count("forecast"));
 
   request.parts = {MetricGroup::memorization};
-  EXPECT_THROW(evaluate_text(loaded, data, request), Error);
+  EXPECT_THROW(evaluate_sequences(loaded, data, request), Error);
   request.parts = {};
   request.images = 5;
-  EXPECT_THROW(evaluate_text(loaded, data, request), Error);
+  EXPECT_THROW(evaluate_sequences(loaded, data, request), Error);
 }
 
 }  // namespace

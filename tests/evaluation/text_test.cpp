@@ -82,7 +82,8 @@ class TextEvaluation : public testing::Test {
 };
 
 TEST_F(TextEvaluation, ReadsEveryTokenOnceInWindows) {
-  load(std::string(20, 'a') + "bcdabcddcbabcdabcaabbccdd", {.test_share = 0.5, .context = 8});
+  load(std::string(20, 'a') + "bcdabcddcbabcdabcaabbccdd",
+       {.test_share = 0.5, .own = {{"context", 8}}});
   Evaluation found;
   measure_language(loaded_, data_.own, {.full = true}, found);
   const Tensor& tokens = data_.own.test.tokens;
@@ -108,7 +109,7 @@ TEST_F(TextEvaluation, ReadsEveryTokenOnceInWindows) {
 }
 
 TEST_F(TextEvaluation, CountsBytesAndCharactersOfBytesModels) {
-  load("äöüäöüäöüäöüäöüäöü", {.test_share = 0.5, .tokenizer = "bytes", .context = 4});
+  load("äöüäöüäöüäöüäöüäöü", {.test_share = 0.5, .own = {{"tokenizer", "bytes"}, {"context", 4}}});
   Evaluation found;
   measure_language(loaded_, data_.own, {}, found);
   const double bits = metric(found, "bits_per_byte").value;
@@ -118,7 +119,8 @@ TEST_F(TextEvaluation, CountsBytesAndCharactersOfBytesModels) {
 }
 
 TEST_F(TextEvaluation, WeightsOf8BitsAreMeasuredByTheirOwnName) {
-  load(std::string(20, 'a') + "bcdabcddcbabcdabcaabbccdd", {.test_share = 0.5, .context = 8});
+  load(std::string(20, 'a') + "bcdabcddcbabcdabcaabbccdd",
+       {.test_share = 0.5, .own = {{"context", 8}}});
   Evaluation plain, bytes;
   measure_language(loaded_, data_.own, {}, plain);
   measure_language(loaded_, data_.own, {.weights = WeightFormat::int8}, bytes);
@@ -131,8 +133,8 @@ TEST_F(TextEvaluation, WeightsOf8BitsAreMeasuredByTheirOwnName) {
 }
 
 TEST_F(TextEvaluation, LinesAndTheirScores) {
-  load("ab\nabc\nb\nca\nabca\nbb\ncc\nac\n", {.test_share = 0.5, .lines = true});
-  const Evaluation found = evaluate_text(loaded_, data_, {.samples = 30});
+  load("ab\nabc\nb\nca\nabca\nbb\ncc\nac\n", {.test_share = 0.5, .own = {{"lines", true}}});
+  const Evaluation found = evaluate_sequences(loaded_, data_, {.samples = 30});
   const auto& test = data_.own.test;
   std::vector<std::string> lines;
   double sum = 0, tokens = 0;
@@ -153,12 +155,12 @@ TEST_F(TextEvaluation, LinesAndTheirScores) {
   expect_error(ErrorKind::usage, "line 1: expected at most",
                [&] { score_lines(loaded_, {"abcabcabcabc"}); });
   expect_error(ErrorKind::usage, "does not apply to models of text",
-               [&] { evaluate_text(loaded_, data_, {.parts = {MetricGroup::distances}}); });
+               [&] { evaluate_sequences(loaded_, data_, {.parts = {MetricGroup::distances}}); });
 }
 
 TEST_F(TextEvaluation, TellsWhatIsCopied) {
   const std::string verse = "abcdabcdabcdabcdabcdabcdabcd\n";
-  load(verse + verse + verse, {.test_share = 0.34, .context = 8}, 0);
+  load(verse + verse + verse, {.test_share = 0.34, .own = {{"context", 8}}}, 0);
   // All tokens are equally likely: long copies are no more than chance.
   Evaluation found;
   measure_copies(loaded_, data_.own, {.samples = 2}, found);

@@ -12,7 +12,8 @@ namespace {
 DataInfo series_info(int64_t season = 0) {
   std::vector<double> values{10};
   for (int i = 0; i < 60; ++i) values.push_back(values.back() + (i * 7) % 11 - 4.5);
-  return {.source = "series",
+  return {.modality = &series_modality(),
+          .source = "series",
           .train_count = 10,
           .test_count = 10,
           .fingerprint = "f",

@@ -107,7 +107,7 @@ TEST_F(Sheets, OfOneSampleAreThePictureItself) {
   const LoadedModel model = load("001-vae");
   const ImageRequest one{.first = 17, .count = 1};
   const std::string png = render_sheet(model, one, {.scale = 1}, Metadata::full);
-  const Tensor pixels = generate_pixels(*model.model, one, digits_info(), at::kCPU);
+  const Tensor pixels = generate_items(*model.model, one, digits_info(), at::kCPU);
   EXPECT_EQ(decode_png(png, "test").image, to_images(pixels)[0]);
   EXPECT_TRUE(recreate(png, "test", model).same);
 }
@@ -308,10 +308,10 @@ TEST_F(Sheets, TellWhatIsGeneratedAndNothingOfTheMachine) {
 TEST_F(Sheets, OfAConditionalModelShowTheClass) {
   const LoadedModel model = load("001-vae", 1, true);
   ImageRequest request{.first = 0, .count = 20};
-  const Tensor cycled = generate_pixels(*model.model, request, digits_info(), at::kCPU);
+  const Tensor cycled = generate_items(*model.model, request, digits_info(), at::kCPU);
   for (const int64_t label : {0, 3, 9}) {
     request.label = label;
-    const Tensor fixed = generate_pixels(*model.model, request, digits_info(), at::kCPU);
+    const Tensor fixed = generate_items(*model.model, request, digits_info(), at::kCPU);
     EXPECT_TRUE(at::equal(fixed[label], cycled[label]));
     EXPECT_TRUE(at::equal(fixed[label + 10], cycled[label + 10]));
     EXPECT_FALSE(at::equal(fixed[5], cycled[5]));
@@ -358,12 +358,12 @@ DataInfo echo_info(std::vector<std::string> classes) {
 TEST(GeneratePixels, DoNotDependOnCountOrFirstNumber) {
   Echo echo(false);
   const DataInfo info = echo_info({});
-  const Tensor all = generate_pixels(echo, {.first = 0, .count = 64}, info, at::kCPU);
+  const Tensor all = generate_items(echo, {.first = 0, .count = 64}, info, at::kCPU);
   EXPECT_EQ(all.sizes(), (at::IntArrayRef{64, 1, 1, 3}));
   EXPECT_EQ(all.dtype(), at::kByte);
   for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{
            {0, 1}, {0, 16}, {0, 17}, {17, 1}, {15, 2}, {16, 16}, {31, 33}, {63, 1}}) {
-    const Tensor part = generate_pixels(echo, {.first = first, .count = count}, info, at::kCPU);
+    const Tensor part = generate_items(echo, {.first = first, .count = count}, info, at::kCPU);
     EXPECT_TRUE(at::equal(part, all.narrow(0, first, count))) << first << " " << count;
   }
   // Every call has the same number of rows, every sample its row: products of other sizes round
@@ -382,10 +382,9 @@ TEST(GeneratePixels, DoNotDependOnCountOrFirstNumber) {
 TEST(GeneratePixels, LabelsCycleThroughTheClasses) {
   Echo echo(true);
   const DataInfo info = echo_info({"a", "b", "c"});
-  const Tensor all = generate_pixels(echo, {.first = 100, .count = 40}, info, at::kCPU);
+  const Tensor all = generate_items(echo, {.first = 100, .count = 40}, info, at::kCPU);
   for (int64_t i = 0; i < 40; ++i) EXPECT_EQ(all[i][0][0][0].item<int64_t>(), (100 + i) % 3);
-  const Tensor twos =
-      generate_pixels(echo, {.first = 100, .count = 40, .label = 2}, info, at::kCPU);
+  const Tensor twos = generate_items(echo, {.first = 100, .count = 40, .label = 2}, info, at::kCPU);
   EXPECT_TRUE(twos.select(3, 0).eq(2).all().item<bool>());
   EXPECT_TRUE(at::equal(twos.select(3, 1), all.select(3, 1)));  // the class leaves the noise
 }
@@ -394,7 +393,7 @@ TEST(GeneratePixels, RefuseWhatCannotBeMade) {
   Echo plain(false), conditional(true);
   const DataInfo none = echo_info({}), ten = echo_info(std::vector<std::string>(10, "x"));
   const auto refuse = [](Echo& echo, const DataInfo& info, ImageRequest request, const char* part) {
-    expect_error(ErrorKind::usage, part, [&] { generate_pixels(echo, request, info, at::kCPU); });
+    expect_error(ErrorKind::usage, part, [&] { generate_items(echo, request, info, at::kCPU); });
     EXPECT_TRUE(echo.calls.empty());
   };
   refuse(plain, none, {.count = 0}, "-n");
@@ -419,7 +418,7 @@ TEST(GeneratePixels, NeedAGenerator) {
     std::string objective() const override { return ""; }
   } mute;
   expect_error(ErrorKind::usage, "does not make images",
-               [&] { generate_pixels(mute, {}, echo_info({}), at::kCPU); });
+               [&] { generate_items(mute, {}, echo_info({}), at::kCPU); });
 }
 
 TEST(GeneratePixels, RefuseWhatIsNoNumber) {
@@ -433,7 +432,7 @@ TEST(GeneratePixels, RefuseWhatIsNoNumber) {
     }
   } broken;
   expect_error(ErrorKind::failure, "among samples 16 to 31",
-               [&] { generate_pixels(broken, {.first = 20}, echo_info({}), at::kCPU); });
+               [&] { generate_items(broken, {.first = 20}, echo_info({}), at::kCPU); });
 }
 
 TEST(ToImages, InterleavesChannels) {

@@ -16,7 +16,7 @@ namespace {
 /// Six test images that differ everywhere.
 Split kept_items(const DataInfo& info) {
   const Tensor images = (at::arange(6 * info.pixels()) * 37 % 256).to(at::kByte);
-  return {.images = images.view({6, info.channels, info.height, info.width}).contiguous(),
+  return {.grids = images.view({6, info.channels, info.height, info.width}).contiguous(),
           .labels = at::tensor({2, 0, 1, 2, 0, 1}, at::kLong)};
 }
 
@@ -83,7 +83,7 @@ TEST_F(Paths, EndInTheSamplesBitForBit) {
 TEST_F(Paths, OfEveryFamilyThatHasThemEndInItsSamples) {
   int found = 0;
   for (const Family& family : families()) {
-    if (family.data != DataKind::images) continue;
+    if (family.reads != ItemKind::grid) continue;
     const LoadedModel loaded = load(family.name);
     if (!offers(family, Capability::denoiser)) {
       expect_error(ErrorKind::usage, "to these it does: diffusion",
@@ -145,7 +145,7 @@ TEST_F(Paths, OfPicturesBeginWithThemAndEndInNoise) {
       PathRequest request{.images = {.first = 7, .count = 3, .options = {{"steps", 6}}}, .test = 2};
       take_test_pictures(loaded, request);
       const Split kept = kept_items(loaded.manifest.data);
-      EXPECT_TRUE(at::equal(request.pictures, kept.images.narrow(0, 2, 3)));
+      EXPECT_TRUE(at::equal(request.pictures, kept.grids.narrow(0, 2, 3)));
       EXPECT_TRUE(at::equal(request.labels, kept.labels.narrow(0, 2, 3)));
       const auto path = find_path(loaded, request);
       ASSERT_EQ(path.size(), 7u);

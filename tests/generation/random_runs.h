@@ -44,13 +44,13 @@ class RandomRuns : public testing::Test {
     manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
     const auto run = folder_ / concat("run-", ++runs_);
     std::filesystem::create_directories(run);
-    if (kept.images.defined()) manifest.kept_sha256 = save_kept(run, kept);
+    if (kept.grids.defined()) manifest.kept_sha256 = save_kept(run, kept);
     save_checkpoint(run, manifest, module_tensors(model->module()), {});
     return load_model({.folder = run, .checkpoint = ""}, at::kCPU);
   }
 
   static Tensor samples(const LoadedModel& loaded, const ImageRequest& request) {
-    return generate_pixels(*loaded.model, request, loaded.manifest.data, loaded.device);
+    return generate_items(*loaded.model, request, loaded.manifest.data, loaded.device);
   }
 
  private:

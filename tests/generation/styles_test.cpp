@@ -241,7 +241,7 @@ TEST_F(Styles, WithoutThemIsAUsageError) {
     expect_error(ErrorKind::usage, part, [&] { find_directions(plain, {}); });
   }
   for (const Family& family : families()) {
-    if (family.data != DataKind::images) continue;
+    if (family.reads != ItemKind::grid) continue;
     if (offers(family, Capability::style_space)) {
       EXPECT_EQ(find_mix(load(kAsTiny, 1, family.name), {.images = {.count = 2}}).rows.size(0), 2);
       continue;

@@ -19,7 +19,7 @@ class FamilyCrash : public Cli, public testing::WithParamInterface<std::string> 
     const Family& family = find_family(GetParam());
     Json model = family.tiny;
     model["family"] = family.name;
-    const bool text = family.data == DataKind::text;
+    const bool text = family.reads == ItemKind::sequence;
     const Json document = {{"model", model},
                            {"data", {{"source", text ? "sums" : "pics"}}},
                            {"training",

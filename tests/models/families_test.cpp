@@ -38,7 +38,7 @@ std::vector<std::string> family_names() {
 class Families : public testing::TestWithParam<std::string> {
  protected:
   const Family& family() const { return find_family(GetParam()); }
-  const Dataset& data() const { return family().data == DataKind::text ? sums() : digits(); }
+  const Dataset& data() const { return family().reads == ItemKind::sequence ? sums() : digits(); }
   std::vector<Section> sections() const {
     return {{"model", model_fields(family())},
             {"data", data_fields()},
@@ -224,8 +224,8 @@ TEST_P(Families, SampleThePictureOfANumberWhateverElseIsAskedFor) {
   const LoadedModel loaded = load("run");
   if (!dynamic_cast<Generator*>(loaded.model.get())) GTEST_SKIP() << "makes no images";
   const auto pixels = [&](int64_t first, int64_t count) {
-    return generate_pixels(*loaded.model, {.first = first, .count = count}, loaded.manifest.data,
-                           at::kCPU);
+    return generate_items(*loaded.model, {.first = first, .count = count}, loaded.manifest.data,
+                          at::kCPU);
   };
   const Tensor all = pixels(0, 64);
   EXPECT_EQ(all.sizes(), (at::IntArrayRef{64, 1, 28, 28}));
@@ -236,7 +236,7 @@ TEST_P(Families, SampleThePictureOfANumberWhateverElseIsAskedFor) {
   const std::string png = render_sheet(loaded, {.first = 3, .count = 5}, {}, Metadata::full);
   EXPECT_TRUE(recreate(png, "test", loaded).same);
   expect_error(ErrorKind::usage, "nonsense", [&] {
-    generate_pixels(*loaded.model, {.options = {{"nonsense", 1}}}, loaded.manifest.data, at::kCPU);
+    generate_items(*loaded.model, {.options = {{"nonsense", 1}}}, loaded.manifest.data, at::kCPU);
   });
 }
 
@@ -260,7 +260,7 @@ TEST_P(Families, WriteTheTextOfANumberWhateverElseIsAskedFor) {
 }
 
 TEST_P(Families, RefuseTheOtherKindOfData) {
-  const Dataset& other = family().data == DataKind::text ? digits() : sums();
+  const Dataset& other = family().reads == ItemKind::sequence ? digits() : sums();
   expect_error(ErrorKind::usage, "learns from",
                [&] { make_model(family(), config()["model"], other.info); });
 }
@@ -272,8 +272,8 @@ TEST_P(Families, SamplingOptionsAcceptTheirOwnDefaults) {
   Json options = Json::object();
   for (const Field& field : family().sampling) set_path(options, field.name, field.default_value);
   const auto pixels = [&](const Json& o) {
-    return generate_pixels(*loaded.model, {.count = 2, .options = o}, loaded.manifest.data,
-                           at::kCPU);
+    return generate_items(*loaded.model, {.count = 2, .options = o}, loaded.manifest.data,
+                          at::kCPU);
   };
   EXPECT_TRUE(at::equal(pixels(options), pixels(Json::object())));
 }

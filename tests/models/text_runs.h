@@ -9,7 +9,8 @@ namespace genai {
 
 inline DataInfo text_info(int64_t context, bool lines = false,
                           const std::string& letters = "\nabcdefgh") {
-  return {.source = "letters",
+  return {.modality = &text_modality(),
+          .source = "letters",
           .train_count = 10,
           .test_count = 10,
           .fingerprint = "f",

@@ -205,8 +205,7 @@ double trained_loss(const std::string& family, const Json& model, int64_t steps,
                  "test");
   settings.merge({{"training", training}}, "test");
   const Json config = settings.resolve(run_sections(find_family(family)));
-  const Dataset data =
-      load_dataset(from_json<DataConfig>(data_fields(), config.at("data"), "data"));
+  const Dataset data = load_dataset(data_config_from_json(config.at("data")));
   TrainObserver observer;
   return train({.family = find_family(family),
                 .config = config,

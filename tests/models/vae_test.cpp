@@ -359,7 +359,7 @@ TEST(VaeLoss, ReachesEveryParameter) {
 TEST(Vae, Learns) {
   const ImageSet digits = make_digits(1, 64, 1);
   Dataset data;
-  data.train.images = to_tensor(digits.train);
+  data.train.grids = to_tensor(digits.train);
   data.info = make_info(1, 28, 28);
   data.info.binarize = Binarize::threshold;
   const Batch batch = items_batch(data.train, data.info, 0, 64, at::kCPU);

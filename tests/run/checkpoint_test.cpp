@@ -145,7 +145,8 @@ fs::path save_text(const fs::path& run) {
     text += ' ';
   }
   Manifest manifest = some_manifest(3);
-  manifest.data = {.source = "long",
+  manifest.data = {.modality = &text_modality(),
+                   .source = "long",
                    .fingerprint = "f",
                    .tokenizer = make_tokenizer(TokenizerKind::words, text),
                    .context = 8};
@@ -173,7 +174,8 @@ TEST(Checkpoint, AVocabularyIsInAFileOfItsOwn) {
 TEST(Checkpoint, OfVersion01HasItsVocabularyInTheManifest) {
   TempFolder folder;
   Manifest manifest = some_manifest(3);
-  manifest.data = {.source = "short",
+  manifest.data = {.modality = &text_modality(),
+                   .source = "short",
                    .fingerprint = "f",
                    .tokenizer = make_tokenizer(TokenizerKind::characters, "abc"),
                    .context = 8};
@@ -183,11 +185,13 @@ TEST(Checkpoint, OfVersion01HasItsVocabularyInTheManifest) {
   EXPECT_EQ(json["format"], 2);
   json["format"] = 1;
   json["data"]["tokenizer"] = manifest.data.tokenizer->to_json();
+  json["data"].erase("modality");
   json["files"].erase("tokenizer.json");
   json.erase("folder");
   put(saved / "manifest.json", seal_json(json));
   fs::remove(saved / "tokenizer.json");
   const Checkpoint old = load_checkpoint(saved, true);
+  EXPECT_EQ(old.manifest.data.modality, &text_modality());
   EXPECT_EQ(old.manifest.data.tokenizer->fingerprint(), manifest.data.tokenizer->fingerprint());
   EXPECT_TRUE(old.manifest.folder.empty());
 }
@@ -207,7 +211,7 @@ TEST(DataConfigOf, FindsDataFromWhereTheRunWasStarted) {
   fs::rename(folder / "work", folder / "moved");
   EXPECT_TRUE(fs::equivalent(source(folder / "moved/runs/1"), folder / "moved/t.txt"));
   const DataConfig config = data_config_of(folder / "moved/runs/1", manifest);
-  EXPECT_EQ(config.validation, "none.txt");  // errors name it as it was written
+  EXPECT_EQ(config.own.at("validation"), "none.txt");  // errors name it as it was written
   EXPECT_FALSE(config.raw);
   manifest.config["data"]["source"] = "mnist";
   EXPECT_EQ(source(folder / "moved/runs/1"), "mnist");
@@ -564,16 +568,16 @@ class KeptItems : public testing::Test {
 
   TempFolder run_;
   Manifest manifest_;
-  Split items_{.images = at::arange(2 * 12).to(at::kByte).view({2, 1, 3, 4}),
+  Split items_{.grids = at::arange(2 * 12).to(at::kByte).view({2, 1, 3, 4}),
                .labels = at::tensor({4, 1}, at::kLong)};
 };
 
 TEST_F(KeptItems, LoadWhatWasSaved) {
   const Split found = load_kept(run_.path(), manifest_);
-  EXPECT_TRUE(at::equal(found.images, items_.images));
+  EXPECT_TRUE(at::equal(found.grids, items_.grids));
   EXPECT_TRUE(at::equal(found.labels, items_.labels));
-  EXPECT_EQ(found.images.dtype(), at::kByte);
-  manifest_.kept_sha256 = save_kept(run_.path(), {.images = items_.images, .labels = {}});
+  EXPECT_EQ(found.grids.dtype(), at::kByte);
+  manifest_.kept_sha256 = save_kept(run_.path(), {.grids = items_.grids, .labels = {}});
   EXPECT_FALSE(load_kept(run_.path(), manifest_).labels.defined());
 }
 

@@ -197,7 +197,7 @@ inline Family toy_family() {
 inline Dataset toy_dataset() {
   const auto split = [](int64_t count, int64_t first) {
     const Tensor numbers = at::arange(first * 16, (first + count) * 16, at::kLong);
-    return Split{.images = (numbers * 7919 % 251).to(at::kByte).view({count, 1, 4, 4}),
+    return Split{.grids = (numbers * 7919 % 251).to(at::kByte).view({count, 1, 4, 4}),
                  .labels = at::arange(first, first + count, at::kLong).remainder(3)};
   };
   return {.info = {.source = "toy",

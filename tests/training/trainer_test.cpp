@@ -695,7 +695,7 @@ TEST_F(Trainer, WritesEachStepOfTheMetricsOnce) {
 TEST_F(Trainer, KeepsTestItemsForReports) {
   start(folder_ / "run", toy_config({}, {{"steps", 1}}));
   const Split kept = load_kept(folder_ / "run", newest(folder_ / "run").manifest);
-  EXPECT_TRUE(at::equal(kept.images, data_.test.images));
+  EXPECT_TRUE(at::equal(kept.grids, data_.test.grids));
   EXPECT_TRUE(at::equal(kept.labels, data_.test.labels));
 }
 

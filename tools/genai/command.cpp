@@ -172,6 +172,15 @@ std::map<std::string, Command::FamilyOption> Command::options_of_families() cons
   return options;
 }
 
+std::string Command::with_options(std::string message) const {
+  for (const FieldOption& option : fields_) {
+    if (option.given->count() > 0 && message.starts_with(option.path + ":")) {
+      return option.option + message.substr(option.path.size());
+    }
+  }
+  return message;
+}
+
 std::string Command::options_between(const Json& usual, const Json& wanted) const {
   std::string text;
   for (const FieldOption& option : fields_) {
@@ -312,7 +321,7 @@ int execute(const Verb& verb, const Arguments& arguments) {
   } catch (const CLI::ParseError& error) {
     return failed(ErrorKind::usage, concat(error.what(), " (see: genai ", verb.name, " --help)"));
   } catch (const Error& error) {
-    return failed(error.kind(), error.what());
+    return failed(error.kind(), command ? command->with_options(error.what()) : error.what());
   } catch (const c10::Error& error) {
     return failed(ErrorKind::failure, error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
@@ -440,7 +449,7 @@ void ComputeOption::add(Command& command) {
 
 Settings usual_sampling(const DataInfo& data) {
   Settings settings;
-  if (data.is_series()) settings.set("sampling.temperature", 1.0, "of a series");
+  if (data.modality == &series_modality()) settings.set("sampling.temperature", 1.0, "of a series");
   return settings;
 }
 

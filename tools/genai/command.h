@@ -33,6 +33,9 @@ class Command {
   void apply_fields(Settings& settings) const;
   /// Throws Error{usage} where an argument or the value of an option of the verb's own is empty.
   void refuse_empty_values(const Arguments& arguments) const;
+  /// A message of the library, which names settings by their path, with the options that were
+  /// given.
+  std::string with_options(std::string message) const;
   /// " --latent 2 --seed 3": what to type to get from one resolved configuration to another.
   std::string options_between(const Json& usual, const Json& wanted) const;
 

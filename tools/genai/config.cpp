@@ -89,9 +89,10 @@ std::string config_page() {
                    fields_markdown(family.settings), "## sampling, family `", family.name, "`\n\n",
                    fields_markdown(family.sampling));
   }
-  return text + "## data, images\n\n" + fields_markdown(data_fields(DataKind::images)) +
-         "## data, texts and series\n\n" + fields_markdown(data_fields(DataKind::text)) +
-         "## training\n\n" + fields_markdown(training_fields());
+  for (const ItemKind kind : {ItemKind::grid, ItemKind::sequence}) {
+    text += "## data, " + modality_names(kind) + "\n\n" + fields_markdown(data_fields(kind));
+  }
+  return text + "## training\n\n" + fields_markdown(training_fields());
 }
 
 int config_verb(const ConfigOptions& options) {

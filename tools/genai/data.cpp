@@ -12,7 +12,7 @@
 #include "genai/base/terminal.h"
 #include "genai/data/dataset.h"
 #include "genai/data/known_sets.h"
-#include "genai/data/series.h"
+#include "genai/data/series_set.h"
 #include "genai/data/text_data.h"
 #include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
@@ -23,20 +23,8 @@ namespace genai::tool {
 namespace {
 
 struct DataOptions {
-  std::string action = "list", source, dir;
-  Extent size;
-  int64_t channels = 0;
-  std::string ground = "white";
+  std::string action = "list", source, text, out;
   bool json = false;
-  // of texts
-  std::string tokenizer, validation, text, out, column, series, missing = "fill";
-  int64_t vocabulary = 0, season = 0;
-  bool lines = false;
-
-  bool about_text() const {
-    return lines || vocabulary != 0 || !tokenizer.empty() || !validation.empty() || !text.empty() ||
-           !out.empty() || !column.empty() || !series.empty() || season != 0 || missing != "fill";
-  }
 };
 
 std::string state_of(const KnownSet& set, const std::string& dir) {
@@ -49,18 +37,18 @@ std::string state_of(const KnownSet& set, const std::string& dir) {
   }
 }
 
-int list_data(const DataOptions& options) {
+int list_data(const DataOptions& options, const DataConfig& config) {
   std::vector<std::vector<std::string>> rows{{"name", "state", "what"}};
   Json json = Json::array();
   for (const KnownSet& set : known_sets()) {
-    const std::string state = state_of(set, options.dir);
+    const std::string state = state_of(set, config.dir);
     rows.push_back({set.name, state, set.about});
     json.push_back({{"name", set.name}, {"state", state}, {"about", set.about}});
   }
   if (options.json) {
     print_json(json);
   } else {
-    std::cout << table(rows) << "\nfolder: " << data_folder(options.dir).string()
+    std::cout << table(rows) << "\nfolder: " << data_folder(config.dir).string()
               << "   (--data-dir, $GENAI_DATA)\nany folder or ZIP of PNG, JPEG, WebP or BMP files "
                  "is a data set "
                  "too: --data PATH\nany text file can be shown: genai data show FILE\n";
@@ -68,7 +56,7 @@ int list_data(const DataOptions& options) {
   return 0;
 }
 
-int fetch_data(const DataOptions& options) {
+int fetch_data(const DataOptions& options, const DataConfig& config) {
   const KnownSet* set = find_known_set(options.source);
   if (!set || set->built_in) {
     fail(ErrorKind::usage, "data fetch: expected one of ", known_set_names(true), ", found ",
@@ -81,7 +69,7 @@ int fetch_data(const DataOptions& options) {
     std::cerr << "\r\x1b[K" << file << " "
               << bar(static_cast<double>(done) / static_cast<double>(total), 30) << std::flush;
   };
-  const auto folder = data_folder(options.dir);
+  const auto folder = data_folder(config.dir);
   load_known_set(*set, folder, fetch);
   if (terminal) std::cerr << "\r\x1b[K" << std::flush;
   if (options.json) {
@@ -263,28 +251,11 @@ void print(const TextView& view) {
             << wrapped(visible_tokens(tokenizer, view.example_ids)) << wrapped(numbers);
 }
 
-int show_text(const DataOptions& options) {
-  if (options.size.given() || options.channels != 0)
-    fail(ErrorKind::usage, "data show: --size and --channels are for images; ", options.source,
-         " is a text");
+int show_text(const DataOptions& options, const DataConfig& config) {
+  const auto settings = own_settings<TextSettings>(config, text_modality());
   TextView view;
-  view.data = load_text({.source = options.source,
-                         .validation = options.validation,
-                         .lines = options.lines,
-                         .series = is_series_tokenizer(options.tokenizer),
-                         .column = options.column,
-                         .which = options.series,
-                         .season = options.season,
-                         .missing = options.missing == "refuse" ? Missing::refuse : Missing::fill},
-                        data_folder(options.dir));
-  if (view.data.series) {
-    if (!options.text.empty() || !options.out.empty())
-      fail(ErrorKind::usage, "data show: --text and --out are for texts; ", options.source,
-           " is read as a series of numbers");
-    return show_series(view.data, options.tokenizer, options.vocabulary, options.json);
-  }
-  view.tokenizer = make_tokenizer(
-      view.data, options.tokenizer.empty() ? "characters" : options.tokenizer, options.vocabulary);
+  view.data = load_text(text_options(config, settings), data_folder(config.dir));
+  view.tokenizer = make_tokenizer(view.data, settings.tokenizer, settings.vocabulary);
   view.parts = {{"train", view.data.train, *view.tokenizer},
                 {"validation", view.data.validation, *view.tokenizer}};
   view.frequent = frequencies(view.parts[0].ids, view.tokenizer->size());
@@ -301,24 +272,19 @@ int show_text(const DataOptions& options) {
 
 // ---- pictures ----
 
-int show_images(const DataOptions& options) {
-  if (options.about_text())
-    fail(ErrorKind::usage,
-         "data show: --tokenizer, --vocabulary, --lines, --validation, --text, "
-         "--out, --column, --series, --season and --missing are for texts and series; ",
-         options.source, " is none");
-  const Dataset data =
-      load_dataset({.source = options.source,
-                    .dir = options.dir,
-                    .size = options.size,
-                    .channels = options.channels,
-                    .ground = options.ground == "black" ? Ground::black : Ground::white});
+/// Training items of each class.
+std::vector<int64_t> count_classes(const Dataset& data) {
+  std::vector<int64_t> counts(data.info.classes.size());
+  if (!data.train.labels.defined()) return counts;
+  const auto* labels = data.train.labels.const_data_ptr<int64_t>();
+  for (int64_t i = 0; i < data.train.size(); ++i) ++counts[static_cast<size_t>(labels[i])];
+  return counts;
+}
+
+int show_grids(const DataOptions& options, const DataConfig& config) {
+  const Dataset data = load_dataset(config);
   const DataInfo& info = data.info;
-  std::vector<int64_t> counts(info.classes.size());
-  if (data.train.labels.defined()) {
-    const auto* labels = data.train.labels.const_data_ptr<int64_t>();
-    for (int64_t i = 0; i < data.train.size(); ++i) ++counts[static_cast<size_t>(labels[i])];
-  }
+  const std::vector<int64_t> counts = count_classes(data);
   if (options.json) {
     Json json = to_json(info);
     json["train_per_class"] = counts;
@@ -326,7 +292,8 @@ int show_images(const DataOptions& options) {
     print_json(json);
     return 0;
   }
-  std::cout << describe_images(data) << "\n";
+  std::cout << describe(info) << "\n";
+  for (const std::string& note : data.notes) std::cout << "note: " << note << "\n";
   for (size_t i = 0; i < counts.size(); ++i) {
     std::cout << "  " << i << "  " << inert(info.classes[i]) << ": " << counts[i] << "\n";
   }
@@ -334,19 +301,33 @@ int show_images(const DataOptions& options) {
       std::max<int64_t>(1, (terminal_columns(STDOUT_FILENO) - 2) / (info.width + 2));
   const int64_t shown = std::min(2 * columns, data.train.size());
   if (info.width + 2 <= terminal_columns(STDOUT_FILENO)) {
-    const auto images = to_images(data.train.first(shown).images);
-    std::cout << half_blocks(grid(images, (shown + columns - 1) / columns, columns),
+    const auto images = info.modality->pictures(data.train.first(shown).grids);
+    const auto count = static_cast<int64_t>(images.size());
+    std::cout << half_blocks(grid(images, (count + columns - 1) / columns, columns),
                              colour_allowed(STDOUT_FILENO));
   }
   return 0;
 }
 
-int show_data(const DataOptions& options) {
+int show_data(const DataOptions& options, const DataConfig& config) {
   if (options.source.empty()) {
     fail(ErrorKind::usage, "data show: name a data set, a folder of images or a text file");
   }
-  if (is_text_source(options.source)) return show_text(options);
-  return show_images(options);
+  const Modality& modality = modality_of(config);
+  if (modality.name() != "text" && (!options.text.empty() || !options.out.empty())) {
+    fail(ErrorKind::usage, "data show: --text and --out are for texts; ", options.source,
+         " is read as ", modality.name());
+  }
+  if (modality.kind() == ItemKind::grid) return show_grids(options, config);
+  return &modality == &series_modality() ? show_series(config, options.json)
+                                         : show_text(options, config);
+}
+
+/// What `data` takes of a configuration.
+std::vector<Section> data_sections() {
+  FieldTable fields = data_fields();
+  std::erase_if(fields, [](const Field& field) { return field.name == "source"; });
+  return {{"data", fields}};
 }
 
 }  // namespace
@@ -360,64 +341,22 @@ std::unique_ptr<Command> make_data(const Arguments&) {
   CLI::App& app = command->app;
   app.add_option("ACTION", options->action, "list, fetch or show")
       ->check(CLI::IsMember({"list", "fetch", "show"}));
-  app.add_option(
-      "DATA", options->source,
-      "digits, mnist, fashion-mnist, shakespeare, sums, a folder of pictures or texts, a text "
-      "or CSV file");
-  app.add_option("--data-dir", options->dir, "folder of the data sets ($GENAI_DATA, or data)")
-      ->type_name("DIR");
-  app.add_option_function<std::string>(
-         "--size",
-         [options](const std::string& text) {
-           const auto size = extent_from_text(text);
-           if (!size || size->width < 1 || size->height < 1)
-             fail(ErrorKind::usage, "--size: expected a side or WIDTHxHEIGHT (64, 64x48), found '",
-                  text, "'");
-           options->size = *size;
-         },
-         "images: width and height, 64 or 64x48")
-      ->type_name("N|WxH");
-  app.add_option("--channels", options->channels, "images: 1 grey, 3 colour")->type_name("N");
-  app.add_option("--ground", options->ground,
-                 "image folders: what shows through where pictures are transparent (white)")
-      ->type_name("white|black")
-      ->check(CLI::IsMember({"white", "black"}));
-  app.add_option(
-         "--tokenizer", options->tokenizer,
-         "texts: characters, bytes, bpe, words, or a folder with tokenizer.json, or vocab.json and "
-         "merges.txt; "
-         "series of numbers: differences, returns")
-      ->type_name("NAME");
-  app.add_option(
-         "--vocabulary", options->vocabulary,
-         "bpe, words: tokens at most, 256 or more (bpe: 2048, words: all); series: levels (64)")
-      ->type_name("N");
-  app.add_flag("--lines", options->lines, "texts: each line is an item of its own");
-  app.add_option("--validation", options->validation,
-                 "texts: a file for validation (else the last tenth, or a tenth of the lines)")
-      ->type_name("FILE");
-  app.add_option("--series", options->series,
-                 "series: of several in one table the one of this name, or COLUMN=VALUE,...")
-      ->type_name("NAME");
-  app.add_option("--column", options->column,
-                 "series: name or number of the CSV column (the only one of values)")
-      ->type_name("NAME");
-  app.add_option("--season", options->season, "series: values of a season; 0: none")
-      ->type_name("N")
-      ->check(CLI::Range(0, 100'000));
-  app.add_option("--missing", options->missing,
-                 "series: fill missing values, or refuse them (fill)")
-      ->type_name("fill|refuse")
-      ->check(CLI::IsMember({"fill", "refuse"}));
+  app.add_option("DATA", options->source,
+                 known_set_names() + ", a folder of pictures or texts, a text or CSV file");
   app.add_option("--text", options->text, "texts: what to encode as the example")
       ->type_name("TEXT");
   app.add_option("--out", options->out, "bpe: write vocab.json and merges.txt into this folder")
       ->type_name("DIR");
   app.add_flag("--json", options->json, "JSON as the result");
-  command->run = [options] {
-    if (options->action == "fetch") return fetch_data(*options);
-    if (options->action == "show") return show_data(*options);
-    return list_data(*options);
+  command->add_fields(data_sections());
+  command->run = [c = command.get(), options] {
+    Settings settings;
+    c->apply_fields(settings);
+    DataConfig config = data_config_from_json(settings.resolve(data_sections())["data"]);
+    config.source = options->source;
+    if (options->action == "fetch") return fetch_data(*options, config);
+    if (options->action == "show") return show_data(*options, config);
+    return list_data(*options, config);
   };
   return command;
 }

@@ -5,7 +5,7 @@
 
 #include "command.h"
 #include "genai/base/text.h"
-#include "genai/data/series.h"
+#include "genai/data/series_set.h"
 #include "genai/data/unicode.h"
 
 namespace genai::tool {
@@ -25,17 +25,19 @@ struct SeriesPart {
   }
 };
 
-SeriesPart part_of(const std::string& name, const std::string& text, const Changes& changes) {
-  SeriesPart part{name, read_column(text, name), {}};
+SeriesPart part_of(const std::string& name, std::vector<double> values, const Changes& changes) {
+  SeriesPart part{name, std::move(values), {}};
   part.ids = changes.encode(part.values);
   return part;
 }
 
 }  // namespace
 
-int show_series(const TextData& data, const std::string& name, int64_t vocabulary, bool json) {
-  const auto tokenizer = make_tokenizer(data, name, vocabulary);
-  const Changes& changes = *tokenizer->changes();
+int show_series(const DataConfig& config, bool json) {
+  const auto settings = own_settings<SeriesSettings>(config, series_modality());
+  const SeriesData data = load_series(config);
+  const auto tokenizer = learn_changes(data, settings);
+  const Changes& changes = *tokenizer;
   const SeriesPart train = part_of("train", data.train, changes);
   SeriesPart validation = part_of("validation", data.validation, changes);
   validation.values.erase(validation.values.begin(),
@@ -54,7 +56,7 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
     }
     print_json({{"source", data.source},
                 {"column", data.column},
-                {"season", data.season},
+                {"season", settings.season},
                 {"tokenizer", tokenizer->name()},
                 {"fingerprint", data.fingerprint},
                 {"train", train.to_json()},
@@ -76,7 +78,7 @@ int show_series(const TextData& data, const std::string& name, int64_t vocabular
                     count_text(static_cast<int64_t>(part->ids.size()))});
   }
   std::cout << table(rows) << "\nlevels of change"
-            << (data.season > 0 ? " against a season ago" : "")
+            << (settings.season > 0 ? " against a season ago" : "")
             << ", each with its count in train\n";
   rows.clear();
   constexpr size_t kColumns = 6;

@@ -1,10 +1,9 @@
 // What `data show` says of a series of numbers.
 #pragma once
-#include "genai/data/text_data.h"
+#include "genai/data/dataset.h"
 
 namespace genai::tool {
 
-/// @param vocabulary  levels of change; 0: the usual number
-int show_series(const TextData& data, const std::string& tokenizer, int64_t vocabulary, bool json);
+int show_series(const DataConfig& config, bool json);
 
 }  // namespace genai::tool

@@ -128,7 +128,8 @@ EvaluationData load_data(const EvaluateOptions& options, const fs::path& run,
   DataConfig config = data_config_of(run, manifest);
   if (!options.data.empty()) config.source = options.data;
   if (!options.data_dir.empty()) config.dir = options.data_dir;
-  if (manifest.data.is_text() && !options.data.empty()) config.context = manifest.data.context;
+  if (manifest.data.kind() == ItemKind::sequence && !options.data.empty())
+    config.own["context"] = manifest.data.context;
   EvaluationData data = load_evaluation_data(config, manifest.data.tokenizer,
                                              options.data.empty() ? &manifest.data : nullptr);
   if (options.data.empty() && data.own.info.fingerprint != manifest.data.fingerprint) {
@@ -160,7 +161,8 @@ int evaluate_verb(const Command& command, const EvaluateOptions& options) {
     subject = options.run.run;
     DataConfig config{.source = options.data, .dir = options.data_dir};
     // Pictures of a model that was trained on a folder in another size than its pictures have.
-    if (fs::is_directory(options.data)) config.size = size_of_pictures(subject);
+    const Extent size = size_of_pictures(subject);
+    if (fs::is_directory(options.data) && size.given()) config.own["size"] = extent_text(size);
     const EvaluationData data = load_evaluation_data(config);
     options.compute.resolve(0);
     const auto names = planned_picture_metrics(data, request);

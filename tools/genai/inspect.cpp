@@ -119,12 +119,7 @@ int inspect_run(const RunReference& reference, bool json) {
   std::cout << folder.string() << ": whole, all hashes verified\n\n";
   std::vector<std::vector<std::string>> rows{
       {"step", concat(m.step, " of ", m.steps, "; checkpoints: ", steps)},
-      {"data",
-       m.data.is_text()
-           ? concat(m.data.source, ", ", m.data.tokenizer->name(), ", ",
-                    m.data.lines ? "lines" : "running text", ", context ", m.data.context)
-           : concat(m.data.source, ", ", m.data.width, "x", m.data.height, "x", m.data.channels,
-                    m.data.classes.empty() ? "" : ", classes ", class_list(m.data))},
+      {"data", describe(m.data)},
       {"weights", concat(parameters, " numbers, SHA-256 ", m.weights_sha256())},
       {"computed on",
        concat(m.numerics.device, ", ", enum_name(kPrecisionNames, m.numerics.precision), ", ",

@@ -67,7 +67,8 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
       fail(ErrorKind::usage, option, ": is for pictures; this run writes texts");
     }
   }
-  const bool counted = command.app.count("-n") > 0, series = manifest.data.is_series();
+  const bool counted = command.app.count("-n") > 0,
+             series = manifest.data.modality == &series_modality();
   TextOptions text = options.text;
   if (series && command.app.count("--length") == 0) text.length = kForecastLength;
   const int64_t usual = series ? kForecastPaths : manifest.data.lines ? options.count : 1;
@@ -94,10 +95,11 @@ int sample_verb(const Command& command, const SampleOptions& options) {
   const Family& family = family_of(manifest.config);
   ImageRequest request{.first = options.seed,
                        .count = options.count,
-                       .label = manifest.data.is_text() ? -1 : options.of_class.find(manifest.data),
+                       .label = -1,
                        .options = settings.resolve({{"sampling", family.sampling}})["sampling"]};
-  if (manifest.data.is_text())
+  if (manifest.data.kind() == ItemKind::sequence)
     return sample_text_verb(command, options, reference, checkpoint, request);
+  request.label = options.of_class.find(manifest.data);
   TextOptions::refuse(command);
   if (options.separate && is_standard_output(options.out)) {
     fail(ErrorKind::usage, "--separate: expected a folder as --out, found standard output");
@@ -146,7 +148,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
     if (first.count < request.count) {
       say(concat("the first ", first.count, " of ", request.count, "; all are in ", out.string()));
     }
-    const auto images = to_images(generate_pixels(*loaded.model, first, info, device));
+    const auto images = info.modality->pictures(generate_items(*loaded.model, first, info, device));
     std::cout << half_blocks(grid(images, (first.count + columns - 1) / columns, columns),
                              colour_allowed(STDOUT_FILENO));
   }

@@ -57,7 +57,7 @@ ScoredSet load_set(const std::string& source, const ScoreOptions& options,
   if (!options.data_dir.empty()) config.dir = options.data_dir;
   std::string labels;
   if (!source.empty()) {
-    config.leave_out.clear();
+    config.own.erase("leave_out");
     config.source = source;
     const size_t colon = source.rfind(':');
     std::error_code error;
@@ -66,8 +66,7 @@ ScoredSet load_set(const std::string& source, const ScoreOptions& options,
       labels = source.substr(colon + 1);
     }
   }
-  Dataset data =
-      load_dataset(config, true, nullptr, source.empty() ? &loaded.manifest.data : nullptr);
+  Dataset data = load_dataset(config, {.known = source.empty() ? &loaded.manifest.data : nullptr});
   Split test = data.test;
   if (!labels.empty()) {
     if (!test.labels.defined()) fail(ErrorKind::data, "'", config.source, "' has no labels");
@@ -89,13 +88,13 @@ ScoredSet load_pictures(const std::vector<std::string>& files, const DataInfo& i
   DataInfo own = info;
   own.source = "pictures";
   return {.name = "pictures",
-          .images = {.images = from_images(pictures, info.channels), .labels = {}},
+          .images = {.grids = from_images(pictures, info.channels), .labels = {}},
           .info = own};
 }
 
 void show_picture(const ScoredSet& set, int64_t index) {
   if (!is_terminal(STDOUT_FILENO)) return;
-  std::cout << half_blocks(to_images(set.images.images[index])[0], colour_allowed(STDOUT_FILENO));
+  std::cout << half_blocks(to_images(set.images.grids[index])[0], colour_allowed(STDOUT_FILENO));
 }
 
 /// p(y|x) of each picture, as bars.
@@ -241,12 +240,12 @@ int score_verb(const Command& command, const ScoreOptions& options) {
   const Manifest manifest = checkpoint.manifest;
   const LoadedModel loaded = load_model(reference, std::move(checkpoint),
                                         options.compute.resolve(manifest.numerics.threads));
-  if (manifest.data.is_series()) {
+  if (manifest.data.modality == &series_modality()) {
     fail(ErrorKind::usage,
          "score: series have no lines to score; `genai evaluate` measures "
          "forecasts");
   }
-  if (manifest.data.is_text()) return score_text(loaded, options);
+  if (manifest.data.kind() == ItemKind::sequence) return score_text(loaded, options);
   return !options.what.empty() && is_file(options.what[0]) ? score_pictures(loaded, options)
                                                            : score_data(command, loaded, options);
 }

@@ -145,7 +145,7 @@ int show_verb(const Command& command, const ShowOptions& options) {
   command.apply_fields(settings);
   const std::vector<Section> sections{{"sampling", family.sampling}};
   ShowOptions chosen = options;
-  if (!manifest.data.is_text()) chosen.label = options.of_class.find(manifest.data);
+  chosen.label = options.of_class.find(manifest.data);
   return view.show({.command = command,
                     .options = chosen,
                     .reference = reference,

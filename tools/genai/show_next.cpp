@@ -45,7 +45,7 @@ int show_next(const Show& show) {
   }
   // Of a series the last line tells where it stands.
   const std::string& prompt = request.prompt;
-  const size_t from = info.is_series() ? prompt.rfind('\n') + 1 : 0;
+  const size_t from = info.modality == &series_modality() ? prompt.rfind('\n') + 1 : 0;
   std::cout << "after " << visible_text(prompt.empty() ? "\n" : prompt.substr(from)) << "\n";
   std::vector<std::string> heads{"next"};
   for (const NextCandidates& next : found) {

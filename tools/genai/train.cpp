@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "genai/app/training_samples.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/log.h"
@@ -8,7 +9,6 @@
 #include "genai/base/signals.h"
 #include "genai/data/dataset.h"
 #include "genai/data/known_sets.h"
-#include "genai/data/text_set.h"
 #include "genai/data/unicode.h"
 #include "genai/interop/gpt2.h"
 #include "genai/models/registry.h"
@@ -163,7 +163,7 @@ std::string expected_text(const Settings& settings, const Manifest& manifest) {
 /// Whether other programs can have the model.
 std::string export_line(const Manifest& manifest, const std::string& run) {
   const Json& model = manifest.config.at("model");
-  if (model.at("family") != "transformer") return "";
+  if (model.at("family") != "transformer" || manifest.data.modality != &text_modality()) return "";
   const auto obstacles = gpt2_obstacles(model);
   if (obstacles.empty())
     return concat("for transformers (Python): genai export ", run, " --out DIR\n");
@@ -193,19 +193,20 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
     }
   }
   if (!result.health.empty()) text += result.health + "\n";
-  if (manifest.data.is_text() && !manifest.data.is_series()) text += export_line(manifest, name);
+  text += export_line(manifest, name);
   const Json& training = manifest.config.at("training");
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
   const DataInfo& data = manifest.data;
   const Family& family = family_of(manifest.config);
   const auto model = make_model(family, manifest.config.at("model"), data);
-  const std::string look =
-      data.is_series() ? concat("sample ", name, " --prompt @",
-                                manifest.config["data"]["source"].get<std::string>())
-      : dynamic_cast<NextToken*>(model.get())
-          ? concat("sample ", name, data.lines ? " -n 20" : " --length 500")
-      : dynamic_cast<Generator*>(model.get()) ? concat("sample ", name, " -n 64")
-                                              : concat("score ", name, " picture.png");
+  const std::string look = data.modality == &series_modality()
+                               ? concat("sample ", name, " --prompt @",
+                                        manifest.config["data"]["source"].get<std::string>())
+                           : dynamic_cast<NextToken*>(model.get())
+                               ? concat("sample ", name, data.lines ? " -n 20" : " --length 500")
+                           : dynamic_cast<Generator*>(model.get())
+                               ? concat("sample ", name, " -n 64")
+                               : concat("score ", name, " picture.png");
   text += concat(
       "\nnext:\n  genai ", look, "\n  genai evaluate ", name, "\n  genai train --resume ", name,
       by_epochs ? concat(" --epochs ", number_text(2 * training.at("epochs").get<double>(), 6))
@@ -245,18 +246,18 @@ fs::path make_run_folder(const TrainOptions& options, const std::string& source)
 /// them from where the run was started.
 DataConfig resumed_data(const fs::path& run, const Manifest& stored, Json& config) {
   DataConfig data = data_config_of(run, stored);
-  const DataConfig before = from_json<DataConfig>(data_fields(), stored.config.at("data"), "data"),
-                   wanted = from_json<DataConfig>(data_fields(), config.at("data"), "data");
+  const Json& before = stored.config.at("data");
   const fs::path start = fs::weakly_canonical(run) / stored.folder;
-  const auto renew = [&](std::string DataConfig::*path, const char* name) {
-    if (wanted.*path == before.*path) return;
-    data.*path = wanted.*path;
-    if (stored.folder.empty() || (wanted.*path).empty() || find_known_set(wanted.*path)) return;
-    config["data"][name] = fs::proximate(wanted.*path, start).string();
+  const auto renew = [&](const char* name) -> std::optional<std::string> {
+    const std::string wanted = config.at("data").value(name, "");
+    if (wanted == before.value(name, "")) return {};
+    if (!stored.folder.empty() && !wanted.empty() && !find_known_set(wanted))
+      config["data"][name] = fs::proximate(wanted, start).string();
+    return wanted;
   };
-  renew(&DataConfig::source, "source");
-  renew(&DataConfig::dir, "dir");
-  renew(&DataConfig::validation, "validation");
+  if (const auto source = renew("source")) data.source = *source;
+  if (const auto dir = renew("dir")) data.dir = *dir;
+  if (const auto validation = renew("validation")) data.own["validation"] = *validation;
   return data;
 }
 
@@ -290,7 +291,8 @@ int train_verb(const Command& command, const TrainOptions& options) {
                        .run = plan.resumed.folder,
                        .preset = plan.preset,
                        .resume = std::nullopt,
-                       .init = std::nullopt};
+                       .init = std::nullopt,
+                       .show = show_samples};
   if (resume) {
     request.resume =
         plan.resumed.checkpoint.empty()
@@ -304,21 +306,19 @@ int train_verb(const Command& command, const TrainOptions& options) {
   }
   if (!warning.empty()) say("warning: " + warning);
 
-  const DataConfig data_config =
-      resume ? resumed_data(request.run, request.resume->manifest, config)
-             : from_json<DataConfig>(data_fields(), config.at("data"), "data");
-  check_data_kind(*plan.family, is_text_source(data_config.source), data_config.source);
-  if (!is_text_source(data_config.source)) refuse_settings_of_folders(data_config);
+  const DataConfig data_config = resume
+                                     ? resumed_data(request.run, request.resume->manifest, config)
+                                     : data_config_from_json(config.at("data"));
   // A text is read with the tokens that the weights know.
   const auto& known = request.resume ? request.resume : request.init;
-  const Dataset data =
-      load_dataset(data_config, true, known ? known->manifest.data.tokenizer : nullptr,
-                   request.resume ? &request.resume->manifest.data : nullptr);
-  if (!data.info.is_text()) {
-    say("data: " + describe_images(data));
-  } else {
-    for (const std::string& note : data.notes) say("note: " + note);
-  }
+  const LoadOptions load{.tokenizer = known ? known->manifest.data.tokenizer : nullptr,
+                         .known = request.resume ? &request.resume->manifest.data : nullptr};
+  const Modality& modality = modality_of(data_config, load.tokenizer.get());
+  check_reads(*plan.family, modality, data_config.source);
+  modality.refuse_idle_settings(data_config);
+  const Dataset data = load_dataset(data_config, load);
+  say("data: " + describe(data.info));
+  for (const std::string& note : data.notes) say("note: " + note);
   request.data = &data;
   decide_settings(*plan.family, config.at("model"), data.info);
   if (!resume) fit_batch(plan.settings, data, config.at("training"));
@@ -328,11 +328,7 @@ int train_verb(const Command& command, const TrainOptions& options) {
   check_request(request);
   if (options.dry_run) {
     say(concat("all settings are good: ", planned_steps(training, data.train.size()), " steps on ",
-               data.train.size(),
-               !data.info.is_text() ? " images"
-               : data.info.lines    ? " lines"
-                                    : " windows",
-               " of '", data.info.source, "'"));
+               data.train.size(), " ", modality.items(data.info), " of '", data.info.source, "'"));
     std::cout << config.dump(2) << "\n";
     return 0;
   }

@@ -195,11 +195,11 @@ class Describe {
     table_.push_back(std::move(field));
     return *this;
   }
-  /// The fields of a struct inside T, as "name.field".
+  /// The fields of a struct inside T, as "name.field"; without a name as "field".
   template <class N>
   Describe& nest(const std::string& name, N T::*member, const FieldTable& inner) {
     for (Field field : inner) {
-      field.name = name + "." + field.name;
+      if (!name.empty()) field.name = name + "." + field.name;
       // The defaults of a member may differ from those of its struct alone.
       const T defaults{};
       field.default_value = field.get(&(defaults.*member));

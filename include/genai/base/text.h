@@ -31,4 +31,7 @@ std::string padded(const std::string& text, size_t width);
 /// A table with aligned columns; the first row is the head. A row of one cell is a line across all.
 std::string table(std::vector<std::vector<std::string>> rows);
 
+/// "a", "a and b", "a, b and c".
+std::string listed(const std::vector<std::string>& words);
+
 }  // namespace genai

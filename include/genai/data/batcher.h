@@ -18,9 +18,9 @@ struct World {
 /// of world.size processes do not divide it.
 void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world = {});
 
-/// Walks through the training images, lines or windows in epochs, each in a new order from (seed,
-/// epoch). The walk is one endless line; a batch that reaches the end of an epoch goes on into the
-/// next, so that every batch is full.
+/// Walks through the training items (grids, lines or windows) in epochs, each in a new order from
+/// (seed, epoch). The walk is one endless line; a batch that reaches the end of an epoch goes on
+/// into the next, so that every batch is full.
 class Batcher {
  public:
   /// @param batch_size  images of one update, over all micro-batches and ranks
@@ -34,15 +34,15 @@ class Batcher {
 
  private:
   int64_t item(int64_t position) const;
-  Batch images_at(const std::vector<int64_t>& positions) const;
-  Batch text_at(const std::vector<int64_t>& positions) const;
+  Batch grids_at(const std::vector<int64_t>& positions) const;
+  Batch sequences_at(const std::vector<int64_t>& positions) const;
 
   const Dataset& data_;
   uint64_t seed_;
   int64_t batch_size_, accumulate_, repeats_;
   at::Device device_;
   World world_;
-  Tensor images_, labels_;                                                // on the device
+  Tensor grids_, labels_;                                                 // on the device
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
 

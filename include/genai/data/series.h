@@ -85,6 +85,7 @@ class Changes : public Tokenizer {
   /// "+0.35\n"; returns in percent.
   std::string token(int32_t id) const override;
   Json to_json() const override;
+  bool ordered() const override { return true; }
   const Changes* changes() const override { return this; }
 
   std::vector<int32_t> encode(std::span<const double> values) const;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "genai/data/mnist.h"
-#include "genai/data/series.h"
 #include "genai/data/tokenizer.h"
 
 namespace genai {
@@ -20,12 +19,6 @@ struct TextOptions {
   bool lines = false;                  ///< each line is an item of its own (names, say)
   double validation_share = 0.1;       ///< of the bytes or items, 0 < share < 1
   uint64_t seed = 0;                   ///< of the items' order
-  bool series = false;                 ///< numbers in a column (data/series.h)
-  std::string column;                  ///< which one; empty: as read_column chooses
-  std::string which;                   ///< the series of this name, of several in one table
-  bool settled = false;                ///< the series of a model (data/series.h)
-  int64_t season = 0;                  ///< values of a season; 0: none
-  Missing missing = Missing::fill;     ///< values of a series
   bool raw = false;                    ///< bytes as they are in the files (data/text_file.h)
 };
 
@@ -33,10 +26,6 @@ struct TextData {
   std::string source;  ///< "shakespeare", "sums", or the name of file or folder without ending
   std::string train, validation;   ///< of items: each with '\n' behind it
   bool items = false;              ///< lines are items of their own; else running text
-  bool series = false;             ///< a number a line
-  std::string column;              ///< of a series, as it was asked for or chosen
-  std::string which;               ///< of a series, as it was asked for
-  int64_t season = 0;              ///< of a series
   std::string fingerprint;         ///< SHA-256 over what defines the two texts and `items`
   std::vector<std::string> notes;  ///< what the user should know
 };
@@ -48,22 +37,23 @@ struct TextData {
 /// the first floor((1 - share) items) are for training. With a validation file, or in a folder
 /// whose files are named so (data/text_file.h), there is no cut and no new order.
 ///
-/// Of a series the first floor((1 - share) values) are for training; what is for validation begins
-/// with the last season + 1 of them, so that each value after these has a change before it.
-///
 /// Files are read as read_text says (data/text_file.h).
 ///
 /// Known texts are looked for in `data_dir` and fetched if allowed, see load_known_text.
 ///
-/// Throws Error{usage}: a share out of range, a validation file beside a known text, `column`,
-/// `season` or `lines` that do not fit to `series`. Error{data}: what read_column throws, a file
-/// that is missing, empty, larger than 1 GiB, or too small to be cut in two.
+/// Throws Error{usage}: a share out of range, a validation file beside a known text. Error{data}: a
+/// file that is missing, empty, larger than 1 GiB, or too small to be cut in two.
 TextData load_text(const TextOptions& options, const std::filesystem::path& data_dir,
                    const FetchOptions& fetch = {});
 
-/// @param tokenizer  for a series differences or returns, else another name of kTokenizerNames, or
-/// a
-///                   folder with GPT-2's vocab.json and merges.txt
+/// "letters" of "letters.txt.gz" and of the folder "letters/".
+std::string text_name(const std::string& path);
+
+/// How many of n items, bytes or values are for training: as nanoGPT's int(n * 0.9).
+size_t text_train_count(size_t n, double validation_share);
+
+/// @param tokenizer  characters, bytes, bpe, words, or a folder with GPT-2's vocab.json and
+///                   merges.txt
 /// @param vocabulary as in make_tokenizer; 0 for a folder
 /// Characters come from both parts, as in nanoGPT, so that validation has none that is new; merges
 /// and words are learned from the training part alone. Throws what make_tokenizer and Bpe::read

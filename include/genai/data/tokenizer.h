@@ -43,6 +43,8 @@ class Tokenizer {
   virtual Json to_json() const = 0;
   /// The token that ends a text, where training texts are parted by it (GPT-2's); -1: none.
   virtual int32_t end_token() const { return -1; }
+  /// Do tokens of near ids mean nearly the same? Taking one for another then matters little.
+  virtual bool ordered() const { return false; }
   /// The merges, for bpe; else null.
   virtual const Bpe* bpe() const { return nullptr; }
   /// Itself, for the tokens of a series of numbers; else null.

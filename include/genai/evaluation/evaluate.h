@@ -20,6 +20,10 @@ enum class MetricGroup {
 };
 extern const EnumNames<MetricGroup> kMetricGroupNames;
 
+/// Does the modality name the group (Modality::metrics)? Throws Error{usage} where it does not.
+bool applies(MetricGroup group, const Modality& modality);
+void check_applies(MetricGroup group, const Modality& modality);
+
 struct EvaluationRequest {
   std::set<MetricGroup>
       parts;            ///< empty: all that apply, the classification score only when `full`

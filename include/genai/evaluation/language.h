@@ -61,7 +61,7 @@ class Passages {
 };
 
 /// All of the above that apply.
-Evaluation evaluate_text(const LoadedModel& loaded, const EvaluationData& data,
-                         const EvaluationRequest& request, const StageProgress& progress = {});
+Evaluation evaluate_sequences(const LoadedModel& loaded, const EvaluationData& data,
+                              const EvaluationRequest& request, const StageProgress& progress = {});
 
 }  // namespace genai

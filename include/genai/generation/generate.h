@@ -6,6 +6,7 @@
 
 #include "genai/base/image.h"
 #include "genai/base/png.h"
+#include "genai/data/images.h"
 #include "genai/generation/provenance.h"
 #include "genai/run/load_model.h"
 
@@ -45,17 +46,14 @@ void check_request(const ImageRequest& request, const Generator& generator, cons
 using MakeChunk =
     std::function<Tensor(const Draw& draw, const Tensor& labels, int64_t first, int64_t count)>;
 
-/// uint8 [count, C, H, W].
+/// As a data set holds them (Split::grids): uint8 pixels, or real numbers: [count, C, H, W].
 /// @param make  for those who look at how images come about; else Generator::generate
 /// Throws what check_request does; Error{failure} when the model makes pixels that are not numbers.
-Tensor generate_pixels(Model& model, const ImageRequest& request, const DataInfo& info,
-                       at::Device device, const MakeChunk& make = {});
+Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo& info,
+                      at::Device device, const MakeChunk& make = {});
 
 /// Images in [0, 1] to uint8 on the CPU.
 Tensor quantized(const Tensor& images);
-
-/// [C, H, W] or [N, C, H, W] uint8 to pictures.
-std::vector<Image> to_images(const Tensor& pixels);
 
 /// Pictures of one size to uint8 [N, C, H, W]; grey or in three colours as `channels` says.
 Tensor from_images(const std::vector<Image>& images, int64_t channels);

@@ -42,7 +42,7 @@ double noise_share(const NoiseLevel& level);
 /// Told each frame as it is reached, of a first part of the images (a chunk). Cannot change it.
 using FrameWatch = std::function<void(const PathFrame&)>;
 
-/// The way of samples from noise (their last frame is what generate_pixels gives, bit for bit);
+/// The way of samples from noise (their last frame is what generate_items gives, bit for bit);
 /// or that of pictures to noise, with one draw of noise for each.
 /// Throws Error{usage} when the model is no Denoiser, the request does not fit it, or for fewer
 /// than two frames.

@@ -16,7 +16,7 @@ struct MixRequest {
 };
 
 struct Mix {
-  Tensor rows, columns;  ///< uint8 [N, C, H, W]: the samples A and B, as of generate_pixels
+  Tensor rows, columns;  ///< uint8 [N, C, H, W]: the samples A and B, as of generate_items
   Tensor cells;          ///< uint8 [N, N, C, H, W]: A's noise, its styles below `from`, B's above
 };
 
@@ -24,7 +24,7 @@ struct Mix {
 /// request that does not fit it.
 MixRequest resolve_request(const LoadedModel& loaded, MixRequest request);
 
-/// Throws what resolve_request and generate_pixels do.
+/// Throws what resolve_request and generate_items do.
 Mix find_mix(const LoadedModel& loaded, const MixRequest& request);
 
 /// A to the left, B above. The request is resolved.
@@ -64,7 +64,7 @@ struct Directions {
 /// The last layer filled in. Throws as for mixing.
 DirectionsRequest resolve_request(const LoadedModel& loaded, DirectionsRequest request);
 
-/// Throws what resolve_request and generate_pixels do.
+/// Throws what resolve_request and generate_items do.
 Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& request);
 
 /// How directions are drawn.

@@ -18,7 +18,7 @@ struct Offer {
 struct Family {
   std::string name;     ///< "vae"
   std::string summary;  ///< one line for help
-  DataKind data = DataKind::images;
+  ItemKind reads = ItemKind::grid;
   std::vector<Offer> offers;
   FieldTable settings;  ///< model.*
   FieldTable sampling;  ///< options of `sample`

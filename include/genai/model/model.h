@@ -100,11 +100,11 @@ enum class Capability {
   likelihood,
 };
 
-/// Makes images from random numbers.
+/// Makes grids (images) from random numbers.
 struct Generator {
   static constexpr auto kCapability = Capability::generator;
   virtual ~Generator() = default;
-  /// Images [B, C, H, W] in [0, 1] for the items of `draw`.
+  /// Grids [B, C, H, W], of images in [0, 1], for the items of `draw`.
   /// @param labels   int64 [B]; undefined unless class_conditional()
   /// @param options  fields of the family's sampling table, checked
   virtual Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) = 0;
@@ -139,7 +139,7 @@ struct StyleSpace {
 };
 
 /// Predicts the image behind a noisy one: what diffusion sampling, its pictures and editing are
-/// made of. Images in -1..1.
+/// made of. Images are centred (data/value_range.h).
 struct Denoiser {
   static constexpr auto kCapability = Capability::denoiser;
   virtual ~Denoiser() = default;

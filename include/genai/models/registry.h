@@ -6,8 +6,8 @@ namespace genai {
 
 const std::vector<Family>& families();
 
-/// Throws Error{usage} naming families that learn from data of this kind where this one does not.
-void check_data_kind(const Family& family, bool is_text, const std::string& source);
+/// Throws Error{usage} naming families that learn from this modality where this one does not.
+void check_reads(const Family& family, const Modality& modality, const std::string& source);
 
 /// Throws Error{usage} naming the families there are.
 const Family& find_family(const std::string& name);

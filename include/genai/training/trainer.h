@@ -11,6 +11,10 @@
 
 namespace genai {
 
+/// Tells the observer of what a model makes while it learns, for the user to look at.
+using ShowSamples = std::function<void(Model& model, const Dataset& data, at::Device device,
+                                       int64_t step, TrainObserver& observer)>;
+
 struct TrainRequest {
   const Family& family;
   Json config;  ///< resolved: {"model", "data", "training"}
@@ -20,6 +24,7 @@ struct TrainRequest {
   std::optional<Checkpoint> resume;  ///< continue this one (its Numerics are taken up)
   std::optional<Checkpoint> init;    ///< a new run that starts from these weights
   World world = {};
+  ShowSamples show = nullptr;  ///< when samples are due
 };
 
 struct TrainResult {

@@ -1,6 +1,8 @@
-#include "genai/training/samples.h"
+#include "genai/app/training_samples.h"
 
-#include "genai/data/text_set.h"
+#include <torch/nn/module.h>
+
+#include "genai/data/series_set.h"
 #include "genai/generation/forecast.h"
 #include "genai/generation/generate.h"
 #include "genai/generation/text_samples.h"
@@ -39,7 +41,7 @@ void show_forecast(Model& model, const Dataset& data, int64_t step, TrainObserve
 
 void show_samples(Model& model, const Dataset& data, at::Device device, int64_t step,
                   TrainObserver& observer) {
-  if (dynamic_cast<NextToken*>(&model) && data.info.is_series()) {
+  if (dynamic_cast<NextToken*>(&model) && data.info.modality == &series_modality()) {
     show_forecast(model, data, step, observer);
   } else if (dynamic_cast<NextToken*>(&model)) {
     show_texts(model, data.info, step, observer);
@@ -47,7 +49,8 @@ void show_samples(Model& model, const Dataset& data, at::Device device, int64_t 
   if (!dynamic_cast<Generator*>(&model)) return;
   model.module().eval();
   observer.sampled(
-      step, to_images(generate_pixels(model, {.count = kPictures}, data.info, device)),
+      step,
+      data.info.modality->pictures(generate_items(model, {.count = kPictures}, data.info, device)),
       {{"first", 0}, {"count", kPictures}, {"class", -1}, {"options", Json::object()}});
 }
 

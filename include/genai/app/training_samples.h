@@ -1,8 +1,6 @@
-// What a model makes while it learns, for the user to look at.
+// What a model makes while it learns, for the user to look at: TrainRequest::show.
 #pragma once
-#include "genai/data/dataset.h"
-#include "genai/model/model.h"
-#include "genai/training/observer.h"
+#include "genai/training/trainer.h"
 
 namespace genai {
 
