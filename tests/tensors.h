@@ -55,4 +55,9 @@ inline void expect_near(const Tensor& found, const Tensor& expected, double tole
   EXPECT_LE(distance(found, expected), tolerance) << what;
 }
 
+/// The class as the one condition that a model is told; of undefined labels none.
+inline Tensors told_class(const Tensor& labels) {
+  return labels.defined() ? Tensors{{"class", labels}} : Tensors();
+}
+
 }  // namespace genai

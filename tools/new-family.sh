@@ -93,7 +93,7 @@ class $type : public torch::nn::Module, public Model, public Generator {
 
   std::string objective() const override { return "error"; }
 
-  Tensor generate(const Draw& draw, const Tensor&, const Json& options) override {
+  Tensor generate(const Draw& draw, const Tensors&, const Json& options) override {
     const auto sampling = from_json<${type}Sampling>(${name}_sampling_fields(), options, "sampling");
     return images(draw.normal("noise", {info_.pixels()}) * sampling.temperature);
   }
@@ -122,9 +122,9 @@ Family ${name}_family() {
           .settings = ${name}_fields(),
           .sampling = ${name}_sampling_fields(),
           .make =
-              [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
+              [](const Json& settings, const ModelContext& context) -> std::unique_ptr<Model> {
                 return std::make_unique<$type>(
-                    from_json<${type}Config>(${name}_fields(), settings, "model"), info);
+                    from_json<${type}Config>(${name}_fields(), settings, "model"), context.info);
               },
           .tiny = {{"hidden", 16}}};
 }

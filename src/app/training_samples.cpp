@@ -50,7 +50,8 @@ void show_samples(Model& model, const Dataset& data, at::Device device, int64_t 
   model.module().eval();
   observer.sampled(
       step,
-      data.info.modality->pictures(generate_items(model, {.count = kPictures}, data.info, device)),
+      data.info.modality->pictures(generate_items(
+          model, {.count = kPictures, .condition = {.items = data.test}}, data.info, device)),
       {{"first", 0}, {"count", kPictures}, {"class", -1}, {"options", Json::object()}});
 }
 

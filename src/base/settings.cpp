@@ -32,21 +32,33 @@ Json take_path(Json& object, const std::string& path) {
 }  // namespace
 
 const std::vector<RenamedSetting>& renamed_settings() {
-  static const std::vector<RenamedSetting> all = {{"model.pairs", "model.bigrams"}};
+  static const std::vector<RenamedSetting> all = {
+      {"model.pairs", "model.bigrams"},
+      {"model.class_dropout", "model.condition_dropout"},
+      {"model.conditional", "model.condition", "class"}};
   return all;
+}
+
+Json RenamedSetting::value(Json old) const {
+  if (of_true.is_null() || !old.is_boolean()) return old;
+  return old.get<bool>() ? of_true : Json("");
 }
 
 Json with_current_names(Json config) {
   for (const RenamedSetting& renamed : renamed_settings()) {
     Json value = take_path(config, renamed.before);
-    if (!value.is_null()) set_path(config, renamed.now, std::move(value));
+    if (!value.is_null()) set_path(config, renamed.now, renamed.value(std::move(value)));
   }
   return config;
 }
 
 void Settings::set(const std::string& path, Json value, const std::string& origin) {
   const auto renamed = std::ranges::find(renamed_settings(), path, &RenamedSetting::before);
-  settings_[renamed == renamed_settings().end() ? path : renamed->now] = {std::move(value), origin};
+  if (renamed == renamed_settings().end()) {
+    settings_[path] = {std::move(value), origin};
+  } else {
+    settings_[renamed->now] = {renamed->value(std::move(value)), origin};
+  }
 }
 
 void Settings::merge(const Json& object, const std::string& origin) {

@@ -12,11 +12,15 @@
 namespace genai {
 namespace {
 
-/// Items [B, C, H, W] as families see them: bytes in [0, 1], binarized by the rule; real numbers as
-/// they are.
+/// Items [B, C, H, W] in their range: bytes in [0, 1], real numbers as they are.
+Tensor in_range(const Tensor& items, const DataInfo& info) {
+  return info.levels == 0 ? items : items.to(at::kFloat).div_(255.0);
+}
+
+/// The same binarized by the rule: as families see them.
 Tensor to_input(const Tensor& items, const DataInfo& info, const Draw& draw) {
-  if (info.levels == 0) return items;
-  const Tensor grey = items.to(at::kFloat).div_(255.0);
+  const Tensor grey = in_range(items, info);
+  if (info.levels == 0) return grey;
   switch (info.binarize) {
     case Binarize::none:
       return grey;
@@ -45,14 +49,15 @@ void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, Wo
 }
 
 Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t accumulate,
-                 int64_t repeats, at::Device device, World world)
+                 int64_t repeats, at::Device device, World world, ConditionSpecs conditions)
     : data_(data),
       seed_(seed),
       batch_size_(batch_size),
       accumulate_(accumulate),
       repeats_(repeats),
       device_(device),
-      world_(world) {
+      world_(world),
+      conditions_(std::move(conditions)) {
   check_batch(data, batch_size, accumulate, world);
   if (data.info.kind() == ItemKind::sequence) return;
   grids_ = data.train.grids.to(device);
@@ -113,14 +118,17 @@ Batch Batcher::grids_at(const std::vector<int64_t>& positions) const {
   const Draw draw = fixed ? Draw(kProtocolSeed, "binarize/train", items, device_)
                           : Draw(seed_, "binarize", positions, device_);
   Batch batch;
-  batch.input = to_input(grids_.index_select(0, index), data_.info, draw);
+  const Tensor grids = grids_.index_select(0, index);
+  batch.input = to_input(grids, data_.info, draw);
   if (labels_.defined()) batch.target = labels_.index_select(0, index);
+  batch.conditions = conditions_of(conditions_, in_range(grids, data_.info), batch.target,
+                                   Draw(seed_, "conditions", positions, device_));
   batch.weight = static_cast<double>(positions.size());
   return batch;
 }
 
 Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
-                  at::Device device) {
+                  at::Device device, const ConditionSpecs& conditions) {
   std::vector<int64_t> items(static_cast<size_t>(count));
   std::iota(items.begin(), items.end(), first);
   if (info.kind() == ItemKind::sequence) {
@@ -136,8 +144,20 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
   batch.input = to_input(split.grids.narrow(0, first, count).to(device), info,
                          Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
   if (split.labels.defined()) batch.target = split.labels.narrow(0, first, count).to(device);
+  batch.conditions = test_conditions(conditions, split, info, batch.sample_ids, device);
   batch.weight = static_cast<double>(count);
   return batch;
+}
+
+Tensors test_conditions(const ConditionSpecs& conditions, const Split& split, const DataInfo& info,
+                        const std::vector<int64_t>& numbers, at::Device device) {
+  if (conditions.empty()) return {};
+  const Tensor index = at::tensor(numbers, at::kLong);
+  const Tensor items = split.grids.index_select(0, index).to(device);
+  const Tensor labels =
+      split.labels.defined() ? split.labels.index_select(0, index).to(device) : Tensor();
+  return conditions_of(conditions, in_range(items, info), labels,
+                       Draw(kProtocolSeed, "conditions/test", numbers, device));
 }
 
 std::string binarize_protocol(Binarize binarize) {

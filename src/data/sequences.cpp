@@ -57,6 +57,7 @@ Batch fill_rows(size_t rows, int64_t context, int32_t padding, at::Device device
   }
   return {.input = input.to(device, /*non_blocking=*/true),
           .target = target.to(device, /*non_blocking=*/true),
+          .conditions = {},
           .counts = counts.to(device, /*non_blocking=*/true),
           .sample_ids = {},
           .weight = weight};

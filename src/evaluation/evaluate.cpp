@@ -127,7 +127,8 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
   if (generator) {
     parts.insert({MetricGroup::distances, MetricGroup::memorization});
     if (classes) parts.insert(MetricGroup::classes);
-    if (classes && generator->class_conditional()) parts.insert(MetricGroup::classification_score);
+    if (classes && classes_of(model->conditions()) > 0)
+      parts.insert(MetricGroup::classification_score);
   }
   if (dynamic_cast<Classifier*>(model)) parts.insert(MetricGroup::classification);
   if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(MetricGroup::editing);
@@ -157,13 +158,21 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
   return request.parts;
 }
 
+/// Models that are told grids are told those of the test items, one after the other.
+ConditionSource condition_of(const LoadedModel& loaded, const Dataset& data) {
+  if (grid_channels(loaded.model->conditions()) == 0) return {};
+  return {.items = data.test};
+}
+
 /// The number of samples to make, and the seconds that one takes.
-std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
+std::pair<int64_t, double> choose_count(const LoadedModel& loaded, const Dataset& data,
                                         const EvaluationRequest& request) {
   const int64_t chunk = chunk_of(loaded.device), timed = 2 * chunk;
-  generate_samples(loaded, 0, chunk, request.options);  // the first one allocates
-  const double each = seconds_of([&] { generate_samples(loaded, 0, timed, request.options); }) /
-                      static_cast<double>(timed);
+  const auto make = [&](int64_t count) {
+    generate_samples(loaded, 0, count, request.options, condition_of(loaded, data));
+  };
+  make(chunk);  // the first one allocates
+  const double each = seconds_of([&] { make(timed); }) / static_cast<double>(timed);
   if (request.samples > 0) return {request.samples, each};
   int64_t count = EvaluationRequest::kSamples;
   if (!request.full) {
@@ -175,11 +184,12 @@ std::pair<int64_t, double> choose_count(const LoadedModel& loaded,
 }
 
 /// How many samples are made, and the seconds of each: none where no group of metrics asks.
-std::pair<int64_t, double> plan_samples(const LoadedModel& loaded, const EvaluationRequest& request,
+std::pair<int64_t, double> plan_samples(const LoadedModel& loaded, const Dataset& data,
+                                        const EvaluationRequest& request,
                                         const std::set<MetricGroup>& parts, Evaluation& into) {
   const bool measured = needs_samples(parts);
   if (!measured && !parts.count(MetricGroup::classification_score)) return {0, 0};
-  const auto [count, each] = choose_count(loaded, request);
+  const auto [count, each] = choose_count(loaded, data, request);
   constexpr int64_t kAll = EvaluationRequest::kSamples;
   if (measured && request.samples == 0 && count < kAll) {
     into.notes.push_back(concat(count, " samples instead of ", kAll, ", which would take ",
@@ -289,9 +299,8 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
     if (dynamic_cast<Denoiser*>(loaded.model.get())) add({"prior_", "denoising_", "decoder_"});
     for (const std::string& part : loaded.as<Likelihood>("evaluate").parts()) names.push_back(part);
   }
-  const auto* generator = dynamic_cast<const Generator*>(loaded.model.get());
   add_sample_names(parts, data.whole.info.class_count() >= 2,
-                   generator && generator->class_conditional(), names);
+                   classes_of(loaded.model->conditions()) > 0, names);
   if (parts.count(MetricGroup::classification))
     add({"accuracy", "cross_entropy", "calibration_error"});
   if (parts.count(MetricGroup::editing))
@@ -324,7 +333,7 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
                     .weights_sha256 = loaded.manifest.weights_sha256()};
   const std::set<MetricGroup> parts = choose_parts(loaded, data, request, result);
   check_counts(parts, data.own, request.samples);
-  const auto [count, each] = plan_samples(loaded, request, parts, result);
+  const auto [count, each] = plan_samples(loaded, data.own, request, parts, result);
   if (request.full && progress) {
     estimate(loaded, data, parts, request, count, each, progress);
   }
@@ -348,7 +357,8 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
   if (count > 0) {
     const SampleMeasurement measurement(data, parts, observer, progress);
     if (needs_samples(parts)) {
-      measurement.measure(generate_samples(loaded, request.first, count, request.options, progress),
+      measurement.measure(generate_samples(loaded, request.first, count, request.options,
+                                           condition_of(loaded, data.own), progress),
                           result);
     }
     result.pictures["samples"] =
@@ -357,7 +367,8 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
     if (parts.count(MetricGroup::classification_score)) {
       // As many as there are training images: the score then is of the model, not of their number.
       measurement.measure_score(
-          generate_samples(loaded, request.first, data.own.train.size(), request.options, progress),
+          generate_samples(loaded, request.first, data.own.train.size(), request.options,
+                           condition_of(loaded, data.own), progress),
           result);
     }
   }

@@ -56,10 +56,10 @@ class BoundCurve {
 };
 
 /// [B] in nats, and the parts of the sum by name.
-Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensor& labels,
+Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensors& told,
                           const Draw& draw, int64_t draws, BoundCurve& curve) {
   const auto predict = [&](const Tensor& x, const NoiseLevels& level) {
-    return denoiser.predict(x, level, labels);
+    return denoiser.predict(x, level, told);
   };
   const Bound bound =
       variational_bound(x0, denoiser.bound_levels(), predict, draw, draws,
@@ -70,13 +70,21 @@ Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensor& la
           {"decoder", bound.decoder}};
 }
 
+/// "/given-low": grids that the model is told of the items that it judges.
+std::string given(const LoadedModel& loaded) {
+  std::string names;
+  for (const ConditionSpec& spec : loaded.model->conditions()) {
+    if (spec.kind == ConditionKind::grid) names += "/given-" + spec.name;
+  }
+  return names;
+}
+
 }  // namespace
 
 KnownItems known_items(const LoadedModel& loaded, const Split& items, const DataInfo& info) {
   KnownItems known{.items = items};
   if (info.classes != loaded.manifest.data.classes) known.items.labels = Tensor();
-  const auto* generator = dynamic_cast<const Generator*>(loaded.model.get());
-  known.unlabelled = generator && generator->class_conditional() && !known.items.labels.defined();
+  known.unlabelled = classes_of(loaded.model->conditions()) > 0 && !known.items.labels.defined();
   return known;
 }
 
@@ -97,7 +105,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   const auto [test, unlabelled] = known_items(loaded, data.test, found);
   const std::string protocol =
       concat("@", found.source, "-test", images, "/", binarize_protocol(found.binarize), "/",
-             likelihood.pixel_model(), unlabelled ? "/unlabelled" : "");
+             likelihood.pixel_model(), unlabelled ? "/unlabelled" : "", given(loaded));
   if (unlabelled) {
     into.notes.push_back(concat("'", found.source,
                                 "' has not the classes of the model: log p(x) is ",
@@ -111,11 +119,12 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   std::map<std::string, std::vector<Tensor>> terms;  // [B] each; "" is the bound itself
   for (int64_t first = 0; first < images; first += kImagesAtOnce) {
     const int64_t count = std::min(kImagesAtOnce, images - first);
-    const Batch batch = items_batch(test, found, first, count, loaded.device);
+    const Batch batch =
+        items_batch(test, found, first, count, loaded.device, loaded.model->conditions());
     Draw draw(kProtocolSeed, "validate", batch.sample_ids, loaded.device);
     Tensors values;
     if (denoiser) {
-      values = bound_of_denoiser(*denoiser, ValueRange(info).centred(batch.input), batch.target,
+      values = bound_of_denoiser(*denoiser, ValueRange(info).centred(batch.input), batch.conditions,
                                  draw, request.samples, *curve);
     } else {
       const Tensors validation = loaded.model->validate(batch, draw);

@@ -30,7 +30,7 @@ void for_batches(const LoadedModel& loaded, const ScoredSet& set, const StagePro
   const int64_t all = items.size();
   for (int64_t first = 0; first < all; first += kScoredAtOnce) {
     const int64_t count = std::min(kScoredAtOnce, all - first);
-    f(items_batch(items, set.info, first, count, loaded.device));
+    f(items_batch(items, set.info, first, count, loaded.device, loaded.model->conditions()));
     if (progress) {
       progress("scoring", static_cast<double>(first + count) / static_cast<double>(all));
     }

@@ -163,26 +163,38 @@ class TemporaryFolder {
   fs::path path_;
 };
 
+/// Those of the test items that samples are told of, else one after the other.
+Tensor labels_of_samples(int64_t first, int64_t count, const DataInfo& info,
+                         const ConditionSource& condition) {
+  const Tensor& labels = condition.items.labels;
+  if (!labels.defined()) return sample_labels(first, count, info.class_count());
+  return labels.index_select(0, at::arange(first, first + count).remainder(labels.size(0)));
+}
+
 }  // namespace
 
 Samples generate_samples(const LoadedModel& loaded, int64_t first, int64_t count,
-                         const Json& options, const StageProgress& progress) {
+                         const Json& options, const ConditionSource& condition,
+                         const StageProgress& progress) {
   const DataInfo& info = loaded.manifest.data;
-  const bool conditional = loaded.as<Generator>("evaluate").class_conditional();
+  loaded.as<Generator>("evaluate");
+  ImageRequest request{.options = options, .condition = condition};
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < count;) {
     // Whole chunks, so that none is computed twice.
     const int64_t at_once = kChunksAtOnce * chunk_of(loaded.device);
     const int64_t to_border = at_once - (first + done) % at_once;
     const int64_t part = std::min(to_border, count - done);
-    parts.push_back(generate_items(*loaded.model,
-                                   {.first = first + done, .count = part, .options = options}, info,
-                                   loaded.device));
+    request.first = first + done;
+    request.count = part;
+    parts.push_back(generate_items(loaded, request));
     done += part;
     tell(progress, "sampling", static_cast<double>(done) / static_cast<double>(count));
   }
   Samples samples{.pixels = at::cat(parts), .labels = {}};
-  if (conditional) samples.labels = sample_labels(first, count, info.class_count());
+  if (classes_of(loaded.model->conditions()) > 0) {
+    samples.labels = labels_of_samples(first, count, info, condition);
+  }
   return samples;
 }
 

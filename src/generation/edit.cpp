@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <numeric>
+
 #include "genai/base/error.h"
+#include "genai/data/batcher.h"
 #include "genai/data/value_range.h"
 #include "genai/sampling/editing.h"
 
@@ -34,9 +37,13 @@ int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
   return factor;
 }
 
-void check(const EditRequest& request, const Generator& generator, const DataInfo& info,
-           int64_t count, const Tensor& pictures, const Tensor& mask) {
-  check_request({.first = request.first, .count = count, .label = request.label}, generator, info);
+void check(const EditRequest& request, const Model& model, const DataInfo& info, int64_t count,
+           const Tensor& pictures, const Tensor& mask) {
+  check_request({.first = request.first,
+                 .count = count,
+                 .label = request.label,
+                 .condition = {.items = {.grids = pictures}}},
+                model, info);
   if (!(request.strength > 0 && request.strength <= 1)) {
     fail(ErrorKind::usage, "--strength: expected more than 0 and at most 1, found ",
          request.strength);
@@ -66,6 +73,7 @@ class Editor {
   Editor(const LoadedModel& loaded, const EditRequest& request, const Tensor& mask)
       : request_(request),
         denoiser_(loaded.as<Denoiser>("edit")),
+        conditions_(loaded.model->conditions()),
         info_(loaded.manifest.data),
         range_(info_),
         device_(loaded.device) {
@@ -80,9 +88,8 @@ class Editor {
     const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
     const Tensor noise = draw.normal("noise", shape);
     const auto fresh = [&](int64_t step) { return draw.normal(concat("step ", step), shape); };
-    const Denoiser::SamplingPlan plan =
-        denoiser_.sampling_plan(labels(pictures.size(0)), options());
     const Tensor images = centred(pictures);
+    const Denoiser::SamplingPlan plan = denoiser_.sampling_plan(told(pictures, numbers), options());
     switch (request_.edit) {
       case Edit::inpaint:
       case Edit::upscale: {
@@ -115,10 +122,15 @@ class Editor {
   }
   Tensor pixels(const Tensor& centred) const { return quantized(range_.items(centred)); }
 
-  /// Without a class the model's unconditional half is asked.
-  Tensor labels(int64_t count) const {
-    if (request_.label < 0) return {};
-    return at::full({count}, request_.label, at::TensorOptions(at::kLong).device(device_));
+  /// What is derived from the pictures, where they are as large as the model's. Without a class the
+  /// model's unconditional half is asked.
+  Tensors told(const Tensor& pictures, const std::vector<int64_t>& numbers) const {
+    if (request_.edit == Edit::upscale) return {};
+    Split items{.grids = pictures};
+    if (request_.label >= 0) items.labels = at::full({pictures.size(0)}, request_.label, at::kLong);
+    std::vector<int64_t> rows(numbers.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    return test_conditions(conditions_, items, info_, rows, device_);
   }
 
   /// Editing wants more steps than sampling does, and no path that begins without any signal.
@@ -131,6 +143,7 @@ class Editor {
 
   const EditRequest& request_;
   Denoiser& denoiser_;
+  const ConditionSpecs& conditions_;
   const DataInfo& info_;
   ValueRange range_;
   at::Device device_;
@@ -141,7 +154,8 @@ class Editor {
 
 Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                    const Tensor& pictures, const Tensor& others, const Tensor& mask) {
-  check(request, loaded.as<Generator>("edit"), loaded.manifest.data, count, pictures, mask);
+  loaded.as<Denoiser>("edit");
+  check(request, *loaded.model, loaded.manifest.data, count, pictures, mask);
   const at::NoGradGuard no_autograd;  // not InferenceMode: restoring asks for gradients
   Editor editor(loaded, request, mask);
   // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size:

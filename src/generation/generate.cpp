@@ -13,6 +13,7 @@
 #include "genai/base/picture.h"
 #include "genai/core/device.h"
 #include "genai/core/numerics.h"
+#include "genai/data/batcher.h"
 
 namespace genai {
 namespace {
@@ -35,9 +36,35 @@ std::string xmp_packet(Origin origin) {
       "\"/></rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>");
 }
 
+/// Grids must come from somewhere, and only where the model is told some.
+void check_source(const ConditionSource& source, const ConditionSpecs& specs) {
+  const bool told = grid_channels(specs) > 0;
+  if (!told && (source.test >= 0 || !source.given.empty())) {
+    fail(ErrorKind::usage, "--condition: this model is told ",
+         specs.empty() ? "nothing" : "the class alone (--class)");
+  }
+  if (!told) return;
+  for (const ConditionSpec& spec : specs) {
+    if (spec.kind == ConditionKind::grid && !source.given.empty() &&
+        !source.given.count(spec.name)) {
+      fail(ErrorKind::usage, "--condition: no ", spec.name, " is given");
+    }
+  }
+  if (!source.given.empty()) return;
+  const int64_t items = source.items.size();
+  if (items == 0) {
+    fail(ErrorKind::data, "--condition: there are no test items to take conditions from; give a ",
+         "picture");
+  }
+  if (source.test >= items) {
+    fail(ErrorKind::usage, "--condition: expected a test item from 0 to ", items - 1, ", found ",
+         source.test);
+  }
+}
+
 }  // namespace
 
-void check_request(const ImageRequest& request, const Generator& generator, const DataInfo& info) {
+void check_request(const ImageRequest& request, const Model& model, const DataInfo& info) {
   constexpr int64_t kMost = 1'000'000;
   if (request.count < 1 || request.count > kMost) {
     fail(ErrorKind::usage, "-n: expected 1 to ", kMost, " samples, found ", request.count);
@@ -48,14 +75,41 @@ void check_request(const ImageRequest& request, const Generator& generator, cons
   if (request.label < 0 && request.label != -1) {
     fail(ErrorKind::usage, "--class: expected a class from 0 on, found ", request.label);
   }
-  if (request.label >= 0 && !generator.class_conditional()) {
+  const int64_t classes = classes_of(model.conditions());
+  if (request.label >= 0 && classes == 0) {
     fail(ErrorKind::usage, "--class: this model was not trained with classes",
-         info.classes.empty() ? "" : "; train one with --conditional");
+         info.classes.empty() ? "" : "; train one with --condition class");
   }
-  if (request.label >= info.class_count() && generator.class_conditional()) {
+  if (request.label >= info.class_count() && classes > 0) {
     fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
          "'; expected ", class_list(info), " or 0 to ", info.class_count() - 1);
   }
+  check_source(request.condition, model.conditions());
+}
+
+Tensors sample_conditions(const Model& model, const ImageRequest& request, const DataInfo& info,
+                          const std::vector<int64_t>& numbers, at::Device device) {
+  const ConditionSpecs& specs = model.conditions();
+  const ConditionSource& source = request.condition;
+  const auto rows = static_cast<int64_t>(numbers.size());
+  Tensors told;
+  for (const auto& [name, grid] : source.given) {
+    told[name] = grid.to(device).expand({rows, -1, -1, -1}).contiguous();
+  }
+  if (grid_channels(specs) > 0 && told.empty()) {
+    std::vector<int64_t> items;
+    for (const int64_t number : numbers) {
+      items.push_back(source.test >= 0 ? source.test : number % source.items.size());
+    }
+    told = test_conditions(specs, source.items, info, items, device);
+  }
+  if (classes_of(specs) == 0) return told;
+  if (request.label >= 0) {
+    told[kClass] = at::full({rows}, request.label, at::kLong).to(device);
+  } else if (!told.count(kClass)) {
+    told[kClass] = sample_labels(numbers.front(), rows, info.class_count()).to(device);
+  }
+  return told;
 }
 
 Tensor sample_labels(int64_t first, int64_t count, int64_t classes) {
@@ -70,7 +124,7 @@ Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo&
                       at::Device device, const MakeChunk& make) {
   auto* generator = dynamic_cast<Generator*>(&model);
   if (!generator) fail(ErrorKind::usage, "this family does not make images");
-  check_request(request, *generator, info);
+  check_request(request, model, info);
   const c10::InferenceMode no_autograd;
   const OwnStream stream(device);
   std::vector<Tensor> parts;
@@ -78,17 +132,12 @@ Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo&
   for (int64_t chunk = request.first / rows * rows; chunk < last; chunk += rows) {
     std::vector<int64_t> numbers(static_cast<size_t>(rows));
     std::iota(numbers.begin(), numbers.end(), chunk);
-    Tensor labels;
-    if (generator->class_conditional()) {
-      labels = (request.label >= 0 ? at::full({rows}, request.label, at::kLong)
-                                   : sample_labels(chunk, rows, info.class_count()))
-                   .to(device);
-    }
+    const Tensors told = sample_conditions(model, request, info, numbers, device);
     const Draw draw(kGenerationSeed, "generate", numbers, device);
     const int64_t from = std::max(chunk, request.first) - chunk;
     const int64_t count = std::min(rows, last - chunk) - from;
     const Tensor images =
-        make ? make(draw, labels, from, count) : generator->generate(draw, labels, request.options);
+        make ? make(draw, told, from, count) : generator->generate(draw, told, request.options);
     if (!images.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model makes ", info.levels > 0 ? "pixels" : "values",
            " that are not numbers (NaN or infinite), among samples ", chunk, " to ",
@@ -98,6 +147,33 @@ Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo&
     parts.push_back(items.narrow(0, from, count));
   }
   return at::cat(parts);
+}
+
+ImageRequest with_conditions(const LoadedModel& loaded, ImageRequest request) {
+  ConditionSource& source = request.condition;
+  if (grid_channels(loaded.model->conditions()) > 0 && source.given.empty() &&
+      !source.items.grids.defined() && !loaded.manifest.kept_sha256.empty()) {
+    source.items = load_kept(loaded.run, loaded.manifest);
+  }
+  return request;
+}
+
+Tensor generate_items(const LoadedModel& loaded, const ImageRequest& request,
+                      const MakeChunk& make) {
+  return generate_items(*loaded.model, with_conditions(loaded, request), loaded.manifest.data,
+                        loaded.device, make);
+}
+
+Json condition_json(const Model& model, const ConditionSource& source) {
+  if (grid_channels(model.conditions()) == 0) return nullptr;
+  if (!source.sha256.empty()) return {{"sha256", source.sha256}};
+  return {{"test", source.test}};
+}
+
+ConditionSource condition_from_json(const Json& request) {
+  ConditionSource source;
+  if (request.contains("condition")) source.test = request.at("condition").at("test");
+  return source;
 }
 
 Tensor from_images(const std::vector<Image>& images, int64_t channels) {
@@ -146,12 +222,16 @@ void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info)
 Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
                  const SheetLayout& layout) {
   const DataInfo& info = loaded.manifest.data;
-  const auto images =
-      info.modality->pictures(generate_items(*loaded.model, request, info, loaded.device));
+  const auto images = info.modality->pictures(generate_items(loaded, request));
   const bool one = layout.rows * layout.columns == 1 || request.count > 1;  // of all samples
   const Image sheet =
       images.size() == 1 && one ? images[0] : grid(images, layout.rows, layout.columns);
   return scale_up(sheet, layout.scale);
+}
+
+void add_condition(Json& json, const LoadedModel& loaded, const ImageRequest& request) {
+  const Json told = condition_json(*loaded.model, request.condition);
+  if (!told.is_null()) json["condition"] = told;
 }
 
 namespace {
@@ -159,10 +239,11 @@ namespace {
 std::string encode_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, const Image& sheet, Metadata metadata) {
   if (metadata == Metadata::none) return encode_png(sheet);
-  const Json wanted = {{"first", request.first}, {"count", request.count},
-                       {"class", request.label}, {"options", request.options},
-                       {"rows", layout.rows},    {"columns", layout.columns},
-                       {"scale", layout.scale}};
+  Json wanted = {{"first", request.first}, {"count", request.count},
+                 {"class", request.label}, {"options", request.options},
+                 {"rows", layout.rows},    {"columns", layout.columns},
+                 {"scale", layout.scale}};
+  add_condition(wanted, loaded, request);
   return encode_png(sheet, provenance(loaded, wanted, sheet));
 }
 
@@ -186,8 +267,7 @@ void render_separate(const LoadedModel& loaded, const ImageRequest& request, int
     const int64_t rows = chunk_of(loaded.device);
     part.count = std::min(rows - part.first % rows, last - part.first);
     const DataInfo& info = loaded.manifest.data;
-    const auto images =
-        info.modality->pictures(generate_items(*loaded.model, part, info, loaded.device));
+    const auto images = info.modality->pictures(generate_items(loaded, part));
     for (one.first = part.first; const Image& image : images) {
       use(one.first, encode_sheet(loaded, one, layout, scale_up(image, scale), metadata));
       ++one.first;

@@ -10,6 +10,7 @@
 #include "genai/base/error.h"
 #include "genai/base/figure.h"
 #include "genai/base/text.h"
+#include "genai/data/batcher.h"
 #include "genai/data/value_range.h"
 #include "genai/sampling/from_noise.h"
 
@@ -63,8 +64,8 @@ std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequ
   const std::vector<int64_t> shape{info.channels, info.height, info.width};
   const ValueRange range(info);
   std::vector<std::vector<PathFrame>> chunks;
-  const auto make = [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
-    const Denoiser::SamplingPlan plan = denoiser.sampling_plan(labels, request.images.options);
+  const auto make = [&](const Draw& draw, const Tensors& told, int64_t first, int64_t count) {
+    const Denoiser::SamplingPlan plan = denoiser.sampling_plan(told, request.images.options);
     const auto places = chosen(static_cast<int64_t>(plan.levels.size()), request.frames);
     const std::set<int64_t> shown(places.begin(), places.end());
     std::vector<PathFrame>& frames = chunks.emplace_back();
@@ -81,18 +82,23 @@ std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequ
     add(plan.levels.back(), x, x);
     return range.items(x);
   };
-  generate_items(*loaded.model, request.images, info, loaded.device, make);
+  generate_items(loaded, request.images, make);
   return joined(chunks);
 }
 
-/// What the model is told of the pictures' classes: int64 [N] or undefined.
-Tensor told_labels(const LoadedModel& loaded, const PathRequest& request) {
-  const auto& generator = loaded.as<Generator>("show path");
-  check_request(request.images, generator, loaded.manifest.data);
-  if (!generator.class_conditional()) return {};
-  const int64_t label = request.images.label;
-  if (label >= 0) return at::full({request.images.count}, label, at::kLong).to(loaded.device);
-  return request.labels.defined() ? request.labels.to(loaded.device) : Tensor();
+/// What the model is told of the pictures: their classes where they are known, and what is derived
+/// from them.
+Tensors told_of(const LoadedModel& loaded, const PathRequest& request) {
+  const DataInfo& info = loaded.manifest.data;
+  ImageRequest images = request.images;
+  Split& items = images.condition.items;
+  items = {.grids = request.pictures, .labels = request.labels};
+  check_request(images, *loaded.model, info);
+  const int64_t label = images.label;
+  if (label >= 0) items.labels = at::full({images.count}, label, at::kLong);
+  std::vector<int64_t> numbers(static_cast<size_t>(images.count));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return test_conditions(loaded.model->conditions(), items, info, numbers, loaded.device);
 }
 
 std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathRequest& request,
@@ -105,8 +111,8 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
   if (request.pictures.sizes().slice(1) != shape || count != request.images.count) {
     throw std::logic_error("pictures that do not fit the model or the request");
   }
-  const Tensor labels = told_labels(loaded, request);
-  std::vector<NoiseLevel> levels = denoiser.sampling_plan(labels, request.images.options).levels;
+  const Tensors told = told_of(loaded, request);
+  std::vector<NoiseLevel> levels = denoiser.sampling_plan(told, request.images.options).levels;
   std::reverse(levels.begin(), levels.end());
   std::vector<int64_t> numbers(static_cast<size_t>(count));
   std::iota(numbers.begin(), numbers.end(), request.images.first);
@@ -121,7 +127,7 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
     const Tensor clean =
         level.sigma == 0
             ? x0
-            : denoiser.predict(x, {.alpha = all(level.alpha), .sigma = all(level.sigma)}, labels);
+            : denoiser.predict(x, {.alpha = all(level.alpha), .sigma = all(level.sigma)}, told);
     if (!clean.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model predicts pixels that are not numbers (NaN or infinite)");
     }
@@ -250,7 +256,8 @@ std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayou
   return pictures;
 }
 
-Json path_json(const PathRequest& request, const PathLayout& layout, int64_t frame) {
+Json path_json(const LoadedModel& loaded, const PathRequest& request, const PathLayout& layout,
+               int64_t frame) {
   Json json = {{"show", "path"},
                {"direction", request.pictures.defined() ? "forward" : "reverse"},
                {"first", request.images.first},
@@ -262,6 +269,7 @@ Json path_json(const PathRequest& request, const PathLayout& layout, int64_t fra
                {"strip", layout.strip},
                {"scale", layout.scale}};
   if (request.test >= 0) json["test"] = request.test;
+  if (!request.pictures.defined()) add_condition(json, loaded, request.images);
   if (frame >= 0) json["frame"] = frame;
   return json;
 }
@@ -270,7 +278,8 @@ std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) 
   PathRequest request{.images = {.first = json.at("first"),
                                  .count = json.at("count"),
                                  .label = json.at("class"),
-                                 .options = json.at("options")},
+                                 .options = json.at("options"),
+                                 .condition = condition_from_json(json)},
                       .test = json.value("test", int64_t{-1}),
                       .frames = json.at("moments")};
   const PathLayout layout{

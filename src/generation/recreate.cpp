@@ -18,7 +18,8 @@ Image draw_sheet_again(const LoadedModel& loaded, const Json& request) {
       {.first = request.at("first"),
        .count = request.at("count"),
        .label = request.at("class"),
-       .options = request.at("options")},
+       .options = request.at("options"),
+       .condition = condition_from_json(request)},
       {.rows = request.at("rows"), .columns = request.at("columns"), .scale = request.at("scale")});
 }
 
@@ -50,6 +51,9 @@ std::string lacks_for_recreation(const Json& request) {
   if (request.value("write", "") == "texts" && !request.contains("prompt"))
     return "its prompt is no UTF-8, which is not kept";
   if (request.contains("forecast")) return "it was made from a series that it does not hold";
+  if (request.contains("condition") && request.at("condition").contains("sha256")) {
+    return "it was told a picture that it does not hold";
+  }
   if (request.contains("edit") ||
       (request.value("direction", "") == "forward" && !request.contains("test"))) {
     return "it was made from a picture that it does not hold";

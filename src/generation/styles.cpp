@@ -39,7 +39,13 @@ Tensor pixels_of(const Tensor& images) {
 }
 
 Tensor generate(const LoadedModel& loaded, const ImageRequest& request, const MakeChunk& make) {
-  return generate_items(*loaded.model, request, loaded.manifest.data, loaded.device, make);
+  return generate_items(loaded, request, make);
+}
+
+/// The class that item `row` is told, 0-d; undefined where it is told none.
+Tensor label_at(const Tensors& told, int64_t row) {
+  const Tensor labels = labels_among(told);
+  return labels.defined() ? labels[row] : labels;
 }
 
 /// As large as a path of so many rows and columns.
@@ -75,8 +81,9 @@ Tensor deviations_along(StyleSpace& space, const Tensor& directions, const Tenso
   std::vector<int64_t> numbers(kMeasured);
   std::iota(numbers.begin(), numbers.end(), 0);
   const Draw draw(kGenerationSeed, "styles", numbers, directions.device());
-  const Tensor labels = label.defined() ? label.repeat({kMeasured}) : Tensor();
-  return space.styles(draw, labels, Json::object()).matmul(directions.t()).std(0);
+  Tensors told;
+  if (label.defined()) told[kClass] = label.repeat({kMeasured});
+  return space.styles(draw, told, Json::object()).matmul(directions.t()).std(0);
 }
 
 /// "1 (34%)": a direction and its share of the eigenvalues.
@@ -126,7 +133,8 @@ MixRequest resolve_request(const LoadedModel& loaded, MixRequest request) {
   if (count < 1 || count > kMostSources) {
     fail(ErrorKind::usage, "-n: expected 1 to ", kMostSources, " rows and columns, found ", count);
   }
-  check_request(request.images, loaded.as<Generator>("show mix"), loaded.manifest.data);
+  loaded.as<Generator>("show mix");
+  check_request(with_conditions(loaded, request.images), *loaded.model, loaded.manifest.data);
   if (request.from == -1) request.from = std::max<int64_t>(1, layers / 2);
   if (request.from < 0 || request.from > layers) {
     fail(ErrorKind::usage, "--from: expected a layer from 0 (all styles are the column's) to ",
@@ -145,24 +153,25 @@ Mix find_mix(const LoadedModel& loaded, const MixRequest& asked) {
   Mix mix;
   std::vector<Tensor> of_columns;
   mix.columns = generate(loaded, after,
-                         [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
-                           const Tensor styles = space.styles(draw, labels, options);
+                         [&](const Draw& draw, const Tensors& told, int64_t first, int64_t count) {
+                           const Tensor styles = space.styles(draw, told, options);
                            of_columns.push_back(styles.narrow(0, first, count));
-                           return space.render(stacked(all_layers(space, styles)), draw);
+                           return space.render(stacked(all_layers(space, styles)), draw, told);
                          });
   const Tensor others = at::cat(of_columns);  // [N, width]
   std::vector<Tensor> cells;
   mix.rows = generate(
       loaded, request.images,
-      [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
-        const Tensor styles = space.styles(draw, labels, options);
+      [&](const Draw& draw, const Tensors& told, int64_t first, int64_t count) {
+        const Tensor styles = space.styles(draw, told, options);
         std::vector<Tensor> layers = all_layers(space, styles), columns;
         for (const Tensor& other : others.unbind(0)) {
           std::fill(layers.begin() + request.from, layers.end(), other.expand_as(styles));
-          columns.push_back(pixels_of(space.render(stacked(layers), draw)).narrow(0, first, count));
+          columns.push_back(
+              pixels_of(space.render(stacked(layers), draw, told)).narrow(0, first, count));
         }
         cells.push_back(at::stack(columns, 1));  // [count, N, C, H, W]
-        return space.render(stacked(all_layers(space, styles)), draw);
+        return space.render(stacked(all_layers(space, styles)), draw, told);
       });
   mix.cells = at::cat(cells);
   return mix;
@@ -209,7 +218,8 @@ Factorization factorize(const Tensor& matrix) {
 
 DirectionsRequest resolve_request(const LoadedModel& loaded, DirectionsRequest request) {
   auto& space = loaded.as<StyleSpace>("show directions");
-  check_request(request.images, loaded.as<Generator>("show directions"), loaded.manifest.data);
+  loaded.as<Generator>("show directions");
+  check_request(with_conditions(loaded, request.images), *loaded.model, loaded.manifest.data);
   if (request.images.count != 1) {
     fail(ErrorKind::usage, "-n: directions are of one sample, found ", request.images.count);
   }
@@ -248,12 +258,11 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
       .shares = found.eigenvalues.narrow(0, 0, request.directions) / found.eigenvalues.sum(),
       .deviations = {}};
   generate(loaded, request.images,
-           [&](const Draw& draw, const Tensor& labels, int64_t first, int64_t count) {
-             const Tensor styles = space.styles(draw, labels, request.images.options);
+           [&](const Draw& draw, const Tensors& told, int64_t first, int64_t count) {
+             const Tensor styles = space.styles(draw, told, request.images.options);
              std::vector<Tensor> layers = all_layers(space, styles), rows;
-             const Tensor sample = space.render(stacked(layers), draw);
-             result.deviations =
-                 deviations_along(space, directions, labels.defined() ? labels[first] : Tensor());
+             const Tensor sample = space.render(stacked(layers), draw, told);
+             result.deviations = deviations_along(space, directions, label_at(told, first));
              const Tensor units = directions * result.deviations.unsqueeze(1);
              for (int64_t i = 0; i < request.directions; ++i) {
                std::vector<Tensor> columns;
@@ -261,7 +270,7 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
                  const double t = way(request, moment);
                  std::fill(layers.begin() + request.first_layer,
                            layers.begin() + request.last_layer + 1, styles + t * units[i]);
-                 const Tensor moved = t == 0 ? sample : space.render(stacked(layers), draw);
+                 const Tensor moved = t == 0 ? sample : space.render(stacked(layers), draw, told);
                  columns.push_back(pixels_of(moved).narrow(0, first, count));
                }
                rows.push_back(at::cat(columns));  // [moments, C, H, W]
@@ -294,18 +303,20 @@ std::vector<Image> draw_directions(const Directions& directions, const Direction
 
 // ---- Provenance
 
-Json mix_json(const MixRequest& request, int64_t scale) {
-  return {{"show", "mix"},
-          {"first", request.images.first},
-          {"count", 2 * request.images.count},
-          {"class", request.images.label},
-          {"options", request.images.options},
-          {"from", request.from},
-          {"scale", scale}};
+Json mix_json(const LoadedModel& loaded, const MixRequest& request, int64_t scale) {
+  Json json{{"show", "mix"},
+            {"first", request.images.first},
+            {"count", 2 * request.images.count},
+            {"class", request.images.label},
+            {"options", request.images.options},
+            {"from", request.from},
+            {"scale", scale}};
+  add_condition(json, loaded, request.images);
+  return json;
 }
 
-Json directions_json(const DirectionsRequest& request, const DirectionsLayout& layout,
-                     int64_t frame) {
+Json directions_json(const LoadedModel& loaded, const DirectionsRequest& request,
+                     const DirectionsLayout& layout, int64_t frame) {
   Json json = {{"show", "directions"},
                {"first", request.images.first},
                {"count", 1},
@@ -317,6 +328,7 @@ Json directions_json(const DirectionsRequest& request, const DirectionsLayout& l
                {"layers", {request.first_layer, request.last_layer}},
                {"strip", layout.strip},
                {"scale", layout.scale}};
+  add_condition(json, loaded, request.images);
   if (frame >= 0) json["frame"] = frame;
   return json;
 }
@@ -326,7 +338,8 @@ std::vector<Image> draw_mix_again(const LoadedModel& loaded, const Json& json) {
   const MixRequest request{.images = {.first = json.at("first"),
                                       .count = count / 2,
                                       .label = json.at("class"),
-                                      .options = json.at("options")},
+                                      .options = json.at("options"),
+                                      .condition = condition_from_json(json)},
                            .from = json.at("from")};
   if (json.at("show") != "mix" || count % 2 != 0 || request.from < 0 || scale < 1) {
     fail(ErrorKind::usage, "no request of ours");
@@ -339,7 +352,8 @@ std::vector<Image> draw_directions_again(const LoadedModel& loaded, const Json& 
   const DirectionsRequest request{.images = {.first = json.at("first"),
                                              .count = json.at("count"),
                                              .label = json.at("class"),
-                                             .options = json.at("options")},
+                                             .options = json.at("options"),
+                                             .condition = condition_from_json(json)},
                                   .directions = json.at("directions"),
                                   .strength = json.at("strength"),
                                   .moments = json.at("moments"),

@@ -172,7 +172,8 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
   torch::nn::Linear features_{nullptr}, classes_{nullptr};
 };
 
-std::unique_ptr<Model> make_classifier(const Json& settings, const DataInfo& info) {
+std::unique_ptr<Model> make_classifier(const Json& settings, const ModelContext& context) {
+  const DataInfo& info = context.info;
   const auto config = from_json<ClassifierConfig>(classifier_fields(), settings, "model");
   if (info.class_count() < 2) {
     fail(ErrorKind::usage, "a classifier needs a data set with two or more classes; '", info.source,

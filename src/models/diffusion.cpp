@@ -84,10 +84,8 @@ const FieldTable& diffusion_fields() {
                  "min-snr: signal-to-noise ratio from which on errors count the same", above(0))
           .field("self_conditioning", &DiffusionConfig::self_conditioning,
                  "the network sees its own earlier prediction")
-          .field("conditional", &DiffusionConfig::conditional, "the network is told the class")
-          .field("class_dropout", &DiffusionConfig::class_dropout,
-                 "conditional: share of images whose class it is not told, for guidance",
-                 between(0, 1))
+          .field("condition_dropout", &DiffusionConfig::condition_dropout,
+                 "share of images whose conditions it is not told, for guidance", between(0, 1))
           .nest("network", &DiffusionConfig::network, unet_fields())
           .table();
   return table;
@@ -112,7 +110,7 @@ const FieldTable& diffusion_sampling_fields() {
           .field("levels", &DiffusionSampling::levels, "spacing of the levels of noise",
                  kSpacingNames)
           .field("guidance", &DiffusionSampling::guidance,
-                 "conditional: how much more of the class than it has by itself; -1: no class",
+                 "how much more of the condition than it has by itself; -1: without",
                  between(-1, 100))
           .field("eta", &DiffusionSampling::eta, "ddim: share of fresh noise; 1: as ddpm",
                  between(0, 1))
@@ -149,14 +147,16 @@ class Diffusion : public torch::nn::Module,
                   public Denoiser,
                   public Likelihood {
  public:
-  Diffusion(const DiffusionConfig& config, const DataInfo& info)
-      : config_(config),
-        info_(info),
-        range_(info),
-        classes_(config.conditional ? info.class_count() : 0),
+  Diffusion(const DiffusionConfig& config, const ModelContext& context)
+      : Model(context.conditions),
+        config_(config),
+        info_(context.info),
+        range_(info_),
+        classes_(classes_of(conditions())),
         process_(config.process) {
-    const int64_t in = info.channels * (config.self_conditioning ? 2 : 1);
-    network_ = register_module("network", UNet(config.network, in, info.channels, classes_));
+    const int64_t channels = info_.channels;
+    const int64_t in = channels * (config.self_conditioning ? 2 : 1) + grid_channels(conditions());
+    network_ = register_module("network", UNet(config.network, in, channels, classes_));
   }
 
   torch::nn::Module& module() override { return *this; }
@@ -183,7 +183,7 @@ class Diffusion : public torch::nn::Module,
     const Draw draw(0, "health", batch.sample_ids, x0.device());
     const Tensor one = at::full({x0.size(0)}, std::numbers::sqrt2 / 2, x0.options());
     const Tensor x = rows(one, x0) * (x0 + draw.normal("noise", x0.sizes().slice(1)));
-    const Tensor clean = predict(x, {.alpha = one, .sigma = one}, batch.target);
+    const Tensor clean = predict(x, {.alpha = one, .sigma = one}, batch.conditions);
     const double differences = x0.var(0, false).mean().item<double>();
     if (!(differences > 1e-12)) return "";  // images that are all alike
     const double unexplained = (clean - x0).square().mean().item<double>() / differences;
@@ -191,32 +191,34 @@ class Diffusion : public torch::nn::Module,
                   number_text(100 * (1 - unexplained), 3), " % of what images differ in");
   }
 
-  bool class_conditional() const override { return classes_ > 0; }
-
-  Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
-    const SamplingPlan plan = sampling_plan(labels, options);
+  Tensor generate(const Draw& draw, const Tensors& told, const Json& options) override {
+    const SamplingPlan plan = sampling_plan(told, options);
     const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
     return range_.items(solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver));
   }
 
-  SamplingPlan sampling_plan(const Tensor& labels, const Json& options) override {
+  SamplingPlan sampling_plan(const Tensors& told, const Json& options) override {
     const auto sampling =
         from_json<DiffusionSampling>(diffusion_sampling_fields(), options, "sampling");
     const auto levels = process_.sampling_levels(sampling.levels, sampling.steps);
     check(sampling, levels.front());
     const double guidance = sampling.guidance;
-    if (!labels.defined() && classes_ > 0 && config_.class_dropout == 0) {
-      fail(ErrorKind::usage,
-           "this model always knew the class (class_dropout 0); expected --class");
+    const bool informed = told.size() == conditions().size();
+    if (!informed && config_.condition_dropout == 0) {
+      fail(ErrorKind::usage, "this model always knew the ", conditions()[0].name,
+           " (condition_dropout 0); expected --",
+           conditions()[0].kind == ConditionKind::label ? "class" : "condition");
     }
-    if (guidance != 0 && guidance != -1 && !labels.defined()) {
-      fail(ErrorKind::usage, "sampling.guidance: towards which class? expected --class beside it");
+    if (guidance != 0 && guidance != -1 && !informed) {
+      fail(ErrorKind::usage, "sampling.guidance: towards which ", conditions()[0].name,
+           "? expected --", conditions()[0].kind == ConditionKind::label ? "class" : "condition",
+           " beside it");
     }
     const auto earlier = std::make_shared<Tensor>();  // for self-conditioning
     return {.levels = levels,
             .denoise =
                 [=, this](const Tensor& x, const NoiseLevel& at) {
-                  Tensor clean = guided(x, at, labels, guidance, *earlier);
+                  Tensor clean = guided(x, at, told, guidance, *earlier);
                   if (sampling.clip) clean = range_.held(clean);
                   if (config_.self_conditioning) *earlier = clean.detach();
                   return clean;
@@ -229,13 +231,13 @@ class Diffusion : public torch::nn::Module,
                                 : process_.sampling_levels(Spacing::log_snr, kBoundLevels);
   }
 
-  Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensor& labels) override {
-    return range_.held(prediction(x, level, known(labels, x.size(0)), {}));
+  Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensors& told) override {
+    return range_.held(prediction(x, level, known(told, x), {}));
   }
 
   Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
     const auto predictions = [&](const Tensor& x, const NoiseLevels& level) {
-      return predict(x, level, batch.target);
+      return predict(x, level, batch.conditions);
     };
     return -variational_bound(range_.centred(batch.input), bound_levels(), predictions, draw,
                               samples)
@@ -258,13 +260,13 @@ class Diffusion : public torch::nn::Module,
   void check(const DiffusionSampling& sampling, const NoiseLevel& begin) const {
     const SolverOptions solver{
         .solver = sampling.sampler, .eta = sampling.eta, .churn = sampling.churn};
-    if (sampling.guidance != 0 && classes_ == 0) {
-      fail(ErrorKind::usage, "sampling.guidance: this model was not trained with classes; ",
-           "expected 0, found ", sampling.guidance, " (train one with --conditional)");
+    if (sampling.guidance != 0 && conditions().empty()) {
+      fail(ErrorKind::usage, "sampling.guidance: this model was trained without a condition; ",
+           "expected 0, found ", sampling.guidance, " (train one with --condition class)");
     }
-    if (sampling.guidance != 0 && config_.class_dropout == 0) {
-      fail(ErrorKind::usage, "sampling.guidance: this model always knew the class ",
-           "(class_dropout 0); expected 0, found ", sampling.guidance);
+    if (sampling.guidance != 0 && config_.condition_dropout == 0) {
+      fail(ErrorKind::usage, "sampling.guidance: this model always knew the ", conditions()[0].name,
+           " (condition_dropout 0); expected 0, found ", sampling.guidance);
     }
     if (begin.alpha == 0 && needs_signal(solver)) {
       fail(ErrorKind::usage, "sampling.sampler: a flow begins without any signal; expected ",
@@ -289,58 +291,77 @@ class Diffusion : public torch::nn::Module,
   Tensors make_draws(const Batch& batch, const Draw& draw) const {
     Tensors draws{{"level", evenly_spread(batch.sample_ids, draw.device())},
                   {"noise", draw.normal("noise", batch.input.sizes().slice(1))}};
-    if (classes_) draws["class"] = draw.uniform("class", {});
+    if (!conditions().empty()) draws["class"] = draw.uniform("class", {});  // its name since 0.1
     if (config_.self_conditioning) draws["self"] = draw.uniform("self", {});
     return draws;
   }
 
-  /// The labels, or "no class" for all.
-  Tensor known(const Tensor& labels, int64_t count) const {
-    if (labels.defined() || classes_ == 0) return labels;
-    return at::full({count}, classes_,
-                    at::TensorOptions(at::kLong).device(network_->parameters()[0].device()));
+  /// What the network is told: the class `classes_` and a grid of zeros mean "unknown".
+  struct Known {
+    Tensor labels, grid;
+  };
+
+  /// Of x [B, C, H, W]; without some of the conditions nothing is known.
+  Known known(const Tensors& told, const Tensor& x) const {
+    if (told.size() == conditions().size()) {
+      const Tensor grid = grids_among(conditions(), told);
+      return {labels_among(told), grid.defined() ? range_.centred(grid) : grid};
+    }
+    Known none;
+    const int64_t count = x.size(0), channels = grid_channels(conditions());
+    if (classes_ > 0) none.labels = at::full({count}, classes_, x.options().dtype(at::kLong));
+    if (channels > 0) none.grid = at::zeros({count, channels, x.size(2), x.size(3)}, x.options());
+    return none;
   }
 
   /// F of the U-Net at x [B, C, H, W].
   Tensor network(const Tensor& x, const NoiseLevels& level, const Preconditioning& c,
-                 const Tensor& labels, const Tensor& earlier) {
+                 const Known& known, const Tensor& earlier) {
     Tensor input = x * rows(c.in, x);
     if (config_.self_conditioning) {
       input = at::cat({input, earlier.defined() ? earlier : at::zeros_like(x)}, 1);
     }
+    if (known.grid.defined()) input = at::cat({input, known.grid}, 1);
     // The angle between signal and noise: 0 without noise, 1000 without signal. For the cosine
     // schedule it is the time.
     const Tensor time = at::atan2(level.sigma, level.alpha) * (2000 / std::numbers::pi);
-    return network_->forward(input, time, labels);
+    return network_->forward(input, time, known.labels);
   }
 
   /// D
-  Tensor prediction(const Tensor& x, const NoiseLevels& level, const Tensor& labels,
+  Tensor prediction(const Tensor& x, const NoiseLevels& level, const Known& known,
                     const Tensor& earlier) {
     const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
-    return rows(c.skip, x) * x + rows(c.out, x) * network(x, level, c, labels, earlier);
+    return rows(c.skip, x) * x + rows(c.out, x) * network(x, level, c, known, earlier);
   }
 
   /// D with classifier-free guidance: J. Ho, T. Salimans 2022, equation 6.
-  Tensor guided(const Tensor& x, const NoiseLevel& at, const Tensor& labels, double guidance,
+  Tensor guided(const Tensor& x, const NoiseLevel& at, const Tensors& told, double guidance,
                 const Tensor& earlier) {
     const int64_t count = x.size(0);
     const auto level = [&](int64_t n) {
       return NoiseLevels{.alpha = at::full({n}, at.alpha, x.options()),
                          .sigma = at::full({n}, at.sigma, x.options())};
     };
-    const auto predict = [this](const Tensor& at, const NoiseLevels& level, const Tensor& of,
+    const auto predict = [this](const Tensor& at, const NoiseLevels& level, const Known& known,
                                 const Tensor& before) {
-      return recorded_({at, level.alpha, level.sigma, of, before}, [this](const auto& in) {
-        return prediction(in[0], {.alpha = in[1], .sigma = in[2]}, in[3], in[4]);
-      });
+      return recorded_({at, level.alpha, level.sigma, known.labels, known.grid, before},
+                       [this](const auto& in) {
+                         return prediction(in[0], {.alpha = in[1], .sigma = in[2]},
+                                           {.labels = in[3], .grid = in[4]}, in[5]);
+                       });
     };
-    if (guidance == 0) return predict(x, level(count), known(labels, count), earlier);
-    const Tensor none = known({}, count);
+    if (guidance == 0) return predict(x, level(count), known(told, x), earlier);
+    // One that is told nothing at all knows nothing.
+    const Known none = conditions().empty() ? Known() : known({}, x);
     if (guidance == -1) return predict(x, level(count), none, earlier);
-    const auto twice = [](const Tensor& t) { return t.defined() ? at::cat({t, t}) : t; };
+    const Known all = known(told, x);
+    const auto both_of = [](const Tensor& a, const Tensor& b) {
+      return a.defined() ? at::cat({a, b}) : a;
+    };
+    const Known pair{both_of(all.labels, none.labels), both_of(all.grid, none.grid)};
     const auto both =
-        predict(twice(x), level(2 * count), at::cat({labels, none}), twice(earlier)).chunk(2);
+        predict(both_of(x, x), level(2 * count), pair, both_of(earlier, earlier)).chunk(2);
     return both[0] + guidance * (both[0] - both[1]);
   }
 
@@ -350,20 +371,23 @@ class Diffusion : public torch::nn::Module,
     const NoiseLevels level = process_.training_levels(draws.at("level"));
     const Preconditioning c = precondition(config_.prediction, config_.process.data_std, level);
     const Tensor x = rows(level.alpha, x0) * x0 + rows(level.sigma, x0) * noise;
-    Tensor labels = batch.target;
-    if (classes_) {
-      labels = at::where(draws.at("class").lt(config_.class_dropout),
-                         at::full_like(labels, classes_), labels);
+    Known told = known(batch.conditions, x);
+    if (!conditions().empty()) {
+      const Tensor drop = draws.at("class").lt(config_.condition_dropout);  // [B]
+      const Known none = known({}, x);
+      if (classes_ > 0) told.labels = at::where(drop, none.labels, told.labels);
+      if (told.grid.defined())
+        told.grid = at::where(drop.view({-1, 1, 1, 1}), none.grid, told.grid);
     }
     Tensor earlier;
     if (config_.self_conditioning) {
       // Half of the images see what a first look would have told (T. Chen et al., "Analog bits",
       // 2023).
       const at::NoGradGuard no_grad;
-      earlier = range_.held(prediction(x, level, labels, {})) * rows(draws.at("self").lt(0.5), x);
+      earlier = range_.held(prediction(x, level, told, {})) * rows(draws.at("self").lt(0.5), x);
     }
     const Tensor target = rows(c.target_x0, x0) * x0 + rows(c.target_noise, x0) * noise;
-    const Tensor found = network(x, level, c, labels, earlier).to(at::kFloat);
+    const Tensor found = network(x, level, c, told, earlier).to(at::kFloat);
     return loss_weights(config_, level).to(at::kFloat) *
            (found - target).square().flatten(1).mean(1);
   }
@@ -377,7 +401,8 @@ class Diffusion : public torch::nn::Module,
   RepeatedFunction recorded_;  // predictions of sampling
 };
 
-std::unique_ptr<Model> make_diffusion(const Json& settings, const DataInfo& info) {
+std::unique_ptr<Model> make_diffusion(const Json& settings, const ModelContext& context) {
+  const DataInfo& info = context.info;
   const auto config = from_json<DiffusionConfig>(diffusion_fields(), settings, "model");
   check_unet(config.network, info.height, info.width);
   if (info.binarize != Binarize::none) {
@@ -385,14 +410,11 @@ std::unique_ptr<Model> make_diffusion(const Json& settings, const DataInfo& info
          "data.binarize: diffusion models grey or coloured pixels; expected none, found ",
          enum_name(kBinarizeNames, info.binarize));
   }
-  if (config.conditional && info.classes.empty()) {
-    fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");
-  }
   if (config.process.kind == Process::flow && config.prediction == Prediction::epsilon) {
     fail(ErrorKind::usage, "model.prediction: a flow begins without any signal, where noise tells ",
          "nothing of the image; expected velocity, x0, v or edm, found epsilon");
   }
-  return std::make_unique<Diffusion>(config, info);
+  return std::make_unique<Diffusion>(config, context);
 }
 
 }  // namespace
@@ -402,10 +424,11 @@ Family diffusion_family() {
       .name = "diffusion",
       .summary = "diffusion and rectified flow: removes noise step by step until an image is left",
       .offers = {{Capability::generator}, {Capability::denoiser}, {Capability::likelihood}},
+      .conditions = {ConditionKind::label, ConditionKind::grid},
       .settings = diffusion_fields(),
       .sampling = diffusion_sampling_fields(),
       .make = make_diffusion,
-      .tiny = {{"conditional", true},
+      .tiny = {{"condition", "class,low"},
                {"self_conditioning", true},
                {"network",
                 {{"width", 8},

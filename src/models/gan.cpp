@@ -44,23 +44,25 @@ constexpr double kFlat = 1e-3;
 
 class Gan : public torch::nn::Module, public Model, public Generator {
  public:
-  Gan(const GanConfig& config, const DataInfo& info)
-      : config_(config),
-        info_(info),
-        range_(info),
-        classes_(config.conditional ? info.class_count() : 0) {
-    const int64_t in = config.latent + classes_;
+  Gan(const GanConfig& config, const ModelContext& context)
+      : Model(context.conditions),
+        config_(config),
+        info_(context.info),
+        range_(info_),
+        classes_(classes_of(conditions())) {
+    const DataInfo& info = info_;
+    const int64_t in = config.latent + classes_, grids = grid_channels(conditions());
     if (config.generator.kind == GeneratorKind::style) {
       generator_ = style_ = std::make_shared<StyleGenerator>(config.generator, in, info.channels,
-                                                             info.height, info.width);
+                                                             info.height, info.width, grids);
     } else {
       generator_ =
-          make_plain_generator(config.generator, in, info.channels, info.height, info.width);
+          make_plain_generator(config.generator, in, info.channels, info.height, info.width, grids);
     }
     register_module("generator", generator_);
-    discriminator_ = register_module(
-        "discriminator",
-        Discriminator(config.discriminator, info.channels, info.height, info.width, classes_));
+    discriminator_ =
+        register_module("discriminator", Discriminator(config.discriminator, info.channels + grids,
+                                                       info.height, info.width, classes_));
   }
 
   torch::nn::Module& module() override { return *this; }
@@ -101,11 +103,12 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
   Tensors validate(const Batch& batch, Draw& draw) override {
-    const Tensor real = range_.centred(batch.input);
-    const Tensor fake = make(latent_draws(draw), batch.target);
+    const Told told = known(batch.conditions);
+    const Tensor real = paired(range_.centred(batch.input), told);
+    const Tensor fake = make(latent_draws(draw), told);
     return {{"energy_distance", energy_terms(batch.input.flatten(1), shown(fake).flatten(1))},
-            {"ranked_right", discriminator_->forward(real, batch.target)
-                                 .gt(discriminator_->forward(fake, batch.target))
+            {"ranked_right", discriminator_->forward(real, told.labels)
+                                 .gt(discriminator_->forward(paired(fake, told), told.labels))
                                  .to(at::kFloat)}};
   }
 
@@ -113,7 +116,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   std::string health(const Batch& batch) override {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
-    const Tensor fake = make(latent_draws(draw), batch.target);
+    const Tensor fake = make(latent_draws(draw), known(batch.conditions));
     const double share = diversity(range_.centred(batch.input), fake).item<double>();
     if (!std::isfinite(share)) return "";  // test images that are all alike
     return concat("samples lie ", number_text(100 * share, 3),
@@ -150,13 +153,27 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     return "";
   }
 
-  bool class_conditional() const override { return classes_ > 0; }
-
-  Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
-    return shown(make(latent_draws(draw), labels, sampling(options).truncation));
+  Tensor generate(const Draw& draw, const Tensors& conditions, const Json& options) override {
+    return shown(make(latent_draws(draw), known(conditions), sampling(options).truncation));
   }
 
  protected:
+  /// What both networks are told; undefined what they are not.
+  struct Told {
+    Tensor labels, grid;
+  };
+  Told known(const Tensors& told) const {
+    const Tensor grid = grids_among(conditions(), told);
+    return {labels_among(told), grid.defined() ? range_.centred(grid) : grid};
+  }
+  /// Images beside the grid that they belong to: P. Isola et al., "Image-to-image translation with
+  /// conditional adversarial networks" (pix2pix), 2017, figure 2.
+  static Tensor paired(const Tensor& images, const Told& told) {
+    return told.grid.defined() ? at::cat({images, told.grid}, 1) : images;
+  }
+
+  Tensor images_of(const Tensor& pairs) const { return pairs.narrow(1, 0, info_.channels); }
+
   /// What the generator made, as items in their range.
   Tensor shown(const Tensor& made) const { return range_.items(range_.held(made)); }
 
@@ -200,12 +217,14 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
   /// Images [B, C, H, W], black at -1 and white at 1.
-  Tensor make(const Tensors& draws, const Tensor& labels, double truncation = 1) {
+  Tensor make(const Tensors& draws, const Told& told, double truncation = 1) {
     const Tensor& z = draws.at("z");
-    if (!style_) return generator_->forward(points(z * truncation, labels), noise_of(draws));
+    if (!style_) {
+      return generator_->forward(points(z * truncation, told.labels), noise_of(draws), told.grid);
+    }
     const std::vector<Tensor> styles(static_cast<size_t>(style_->layers()),
-                                     truncated_styles(z, labels, truncation));
-    return style_->render(styles, noise_of(draws));
+                                     truncated_styles(z, told.labels, truncation));
+    return style_->render(styles, noise_of(draws), told.grid);
   }
 
   // ---- Styles
@@ -234,10 +253,10 @@ class Gan : public torch::nn::Module, public Model, public Generator {
 
   /// In training some images are of two styles, so that layers do not rely on each other (Karras et
   /// al. 2019, section 3.1).
-  Tensor make_mixed(const Tensors& draws, const Tensor& labels) {
-    if (!style_ || config_.generator.mixing == 0) return make(draws, labels);
-    const Tensor a = style_->map(points(draws.at("z"), labels));
-    const Tensor b = style_->map(points(draws.at("z2"), labels));
+  Tensor make_mixed(const Tensors& draws, const Told& told) {
+    if (!style_ || config_.generator.mixing == 0) return make(draws, told);
+    const Tensor a = style_->map(points(draws.at("z"), told.labels));
+    const Tensor b = style_->map(points(draws.at("z2"), told.labels));
     // The layer from which b rules; all are a's where it is none.
     const int64_t layers = style_->layers();
     const Tensor u = draws.at("mix");  // [B, 2]
@@ -248,7 +267,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     for (int64_t i = 0; i < layers; ++i) {
       styles.push_back(at::where(from.gt(i).unsqueeze(1), a, b));
     }
-    return style_->render(styles, noise_of(draws));
+    return style_->render(styles, noise_of(draws), told.grid);
   }
 
   // ---- The discriminator
@@ -327,16 +346,17 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   // ---- Phases
 
   Loss critic_loss(LossInput& in) {
-    const Tensor real = range_.centred(in.batch.input);
+    const Told told = known(in.batch.conditions);
+    const Tensor real = paired(range_.centred(in.batch.input), told);
     // With its graph: the generator learns by it.
-    const Tensor fake = make_mixed(in.draws, in.batch.target);
+    const Tensor fake = paired(make_mixed(in.draws, told), told);
     // Later phases go on with these pairs, which show the same classes, whatever their batch is.
     in.shared["fake"] = fake;
     in.shared["real"] = real;
-    if (classes_) in.shared["labels"] = in.batch.target;
+    if (classes_) in.shared["labels"] = told.labels;
     const bool penalized = config_.penalty != Penalty::none && config_.penalty_every == 1;
     const Pair pair = judge(seen(real, in.draws, "real"), seen(fake.detach(), in.draws, "fake"),
-                            in.batch.target, penalized && zero_centred());
+                            told.labels, penalized && zero_centred());
     Loss loss{.value = discriminator_loss(config_.loss, pair.real_scores, pair.fake_scores,
                                           config_.label_smoothing),
               .logs = {}};
@@ -349,7 +369,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
                    {"d_fake", shown(pair.fake_scores)},
                    {"ranked_right", pair.real_scores.gt(pair.fake_scores).to(at::kFloat).mean()},
                    {"score_spread", at::cat({pair.real_scores, pair.fake_scores}).std(false)},
-                   {"diversity", diversity(real, fake)}};
+                   {"diversity", diversity(images_of(real), images_of(fake))}};
     }
     if (penalized) {
       const Tensor extra = penalty(pair, in.draws);
@@ -416,25 +436,25 @@ class StyleGan : public Gan, public StyleSpace {
 
   int64_t style_layers() const override { return style_->layers(); }
 
-  Tensor styles(const Draw& draw, const Tensor& labels, const Json& options) override {
-    return truncated_styles(draw.normal("z", {config_.latent}), labels,
+  Tensor styles(const Draw& draw, const Tensors& told, const Json& options) override {
+    return truncated_styles(draw.normal("z", {config_.latent}), labels_among(told),
                             sampling(options).truncation);
   }
 
-  Tensor render(const Tensor& styles, const Draw& draw) override {
-    return shown(style_->render(styles.unbind(1), noise_draws(draw)));
+  Tensor render(const Tensor& styles, const Draw& draw, const Tensors& told) override {
+    return shown(style_->render(styles.unbind(1), noise_draws(draw), known(told).grid));
   }
 
   Tensor style_matrix(int64_t layer) override { return style_->style_matrix(layer); }
 };
 
-std::unique_ptr<Model> make_gan(const Json& settings, const DataInfo& info) {
+std::unique_ptr<Model> make_gan(const Json& settings, const ModelContext& context) {
   const auto config = from_json<GanConfig>(gan_fields(), settings, "model");
-  check_settings(config, info);
+  check_settings(config, context.info);
   if (config.generator.kind == GeneratorKind::style) {
-    return std::make_unique<StyleGan>(config, info);
+    return std::make_unique<StyleGan>(config, context);
   }
-  return std::make_unique<Gan>(config, info);
+  return std::make_unique<Gan>(config, context);
 }
 
 }  // namespace
@@ -443,11 +463,12 @@ Family gan_family() {
   return {.name = "gan",
           .summary = "generator and discriminator that learn from each other: sharp images at once",
           .offers = {{Capability::generator}, {Capability::style_space, "generator.kind", "style"}},
+          .conditions = {ConditionKind::label, ConditionKind::grid},
           .settings = gan_fields(),
           .sampling = gan_sampling_fields(),
           .make = make_gan,
           .tiny = {{"latent", 8},
-                   {"conditional", true},
+                   {"condition", "class,sketch"},
                    {"penalty_every", 2},
                    {"augment", {{"translation", 0.1}, {"cutout", 0.2}, {"color", 0.5}}},
                    {"generator",

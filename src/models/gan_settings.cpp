@@ -54,16 +54,12 @@ const FieldTable& gan_fields() {
           .field("label_smoothing", &G::label_smoothing,
                  "non-saturating: the discriminator's target for real images is 1 minus this",
                  from_below(0, 1))
-          .field("conditional", &G::conditional, "both are told the class")
           .nest("augment", &G::augment, augment_fields())
           .table();
   return table;
 }
 
 void check_settings(const GanConfig& config, const DataInfo& info) {
-  if (config.conditional && info.classes.empty()) {
-    fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");
-  }
   if (info.binarize != Binarize::none) {
     fail(ErrorKind::usage, "data.binarize: a GAN makes grey or coloured pixels; expected none, ",
          "found ", enum_name(kBinarizeNames, info.binarize));

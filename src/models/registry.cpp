@@ -11,6 +11,25 @@
 #include "genai/models/vae.h"
 
 namespace genai {
+namespace {
+
+/// The setting of families that can be told something.
+constexpr const char* kCondition = "condition";
+
+ConditionSpecs checked_conditions(const Family& family, const std::string& names,
+                                  const DataInfo& info) {
+  if (family.conditions.empty()) return {};
+  ConditionSpecs specs = find_conditions(names, info);
+  for (const ConditionSpec& spec : specs) {
+    if (std::ranges::find(family.conditions, spec.kind) == family.conditions.end()) {
+      fail(ErrorKind::usage, "model.condition: models of the family ", family.name,
+           " cannot be told '", spec.name, "'");
+    }
+  }
+  return specs;
+}
+
+}  // namespace
 
 const std::vector<Family>& families() {
   static const std::vector<Family> all = {
@@ -41,6 +60,14 @@ FieldTable model_fields(const Family& family) {
   name.default_value = family.name;
   name.choices = {family.name};
   table.insert(table.begin(), name);
+  if (!family.conditions.empty()) {
+    Field condition{
+        .name = kCondition,
+        .doc = "what the model is told: " + condition_names() + "; several with commas between",
+        .type = FieldType::text};
+    condition.default_value = "";
+    table.push_back(condition);
+  }
   return table;
 }
 
@@ -58,6 +85,7 @@ void decide_settings(const Family& family, Json& settings, const DataInfo& info)
   if (!family.decide) return;
   Json own = settings;
   own.erase("family");
+  own.erase(kCondition);
   family.decide(own, info);
   settings.update(own);
 }
@@ -65,7 +93,10 @@ void decide_settings(const Family& family, Json& settings, const DataInfo& info)
 std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
   settings.erase("family");
   check_reads(family, *info.modality, info.source);
-  return family.make(settings, info);
+  const std::string names = settings.value(kCondition, "");
+  if (!family.conditions.empty()) settings.erase(kCondition);
+  return family.make(settings,
+                     {.info = info, .conditions = checked_conditions(family, names, info)});
 }
 
 bool offers(const Family& family, Capability capability) {

@@ -157,9 +157,9 @@ Family rnn_family() {
           .offers = {{Capability::next_token}},
           .settings = rnn_fields(),
           .sampling = token_sampling_fields(),
-          .make = [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
+          .make = [](const Json& settings, const ModelContext& context) -> std::unique_ptr<Model> {
             return std::make_unique<RnnModel>(from_json<RnnConfig>(rnn_fields(), settings, "model"),
-                                              info);
+                                              context.info);
           },
           .tiny = {{"layers", 2}, {"width", 8}}};
 }

@@ -142,9 +142,10 @@ Family transformer_family() {
           .offers = {{Capability::next_token}},
           .settings = transformer_fields(),
           .sampling = token_sampling_fields(),
-          .make = [](const Json& settings, const DataInfo& info) -> std::unique_ptr<Model> {
+          .make = [](const Json& settings, const ModelContext& context) -> std::unique_ptr<Model> {
             return std::make_unique<TransformerModel>(
-                from_json<TransformerConfig>(transformer_fields(), settings, "model"), info);
+                from_json<TransformerConfig>(transformer_fields(), settings, "model"),
+                context.info);
           },
           .tiny = {{"layers", 2}, {"heads", 2}, {"width", 16}},
           .decide =

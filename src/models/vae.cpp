@@ -39,7 +39,6 @@ const FieldTable& vae_fields() {
           .field("beta", &VaeConfig::beta, "weight of the KL term (1: the ELBO)", at_least(0))
           .field("kl_warmup", &VaeConfig::kl_warmup,
                  "steps over which the weight of the KL term rises from 0", at_least(0))
-          .field("conditional", &VaeConfig::conditional, "encoder and decoder are told the class")
           .table();
   return table;
 }
@@ -75,13 +74,19 @@ class Vae : public torch::nn::Module,
             public LatentSpace,
             public Likelihood {
  public:
-  Vae(const VaeConfig& config, const DataInfo& info)
-      : config_(config), info_(info), classes_(config.conditional ? info.class_count() : 0) {
-    encoder_ = register_module(
-        "encoder", ImageEncoder(config.encoder, info.channels, info.height, info.width, classes_));
+  Vae(const VaeConfig& config, const ModelContext& context)
+      : Model(context.conditions),
+        config_(config),
+        info_(context.info),
+        classes_(classes_of(conditions())) {
+    const DataInfo& info = info_;
+    const int64_t grids = grid_channels(conditions());
+    encoder_ = register_module("encoder", ImageEncoder(config.encoder, info.channels + grids,
+                                                       info.height, info.width, classes_));
     posterior_ = register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
-    decoder_ = register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
-                                                       info.channels, info.height, info.width));
+    decoder_ =
+        register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
+                                                info.channels, info.height, info.width, grids));
     if (config.pixels == PixelModel::gaussian) {
       // 0.1 of the grey range: where a first, blurry reconstruction stands.
       const double start = config.pixel_std > 0 ? config.pixel_std : 0.1;
@@ -112,7 +117,7 @@ class Vae : public torch::nn::Module,
 
   Tensors validate(const Batch& batch, Draw& draw) override {
     const Tensors draws = make_draws(draw);
-    if (classes_ > 0 && !batch.target.defined()) {
+    if (classes_ > 0 && !labels_among(batch.conditions).defined()) {
       // Of unknown class, all equally likely: log p(x) >= log 1/C sum_y exp(bound given y).
       std::vector<Tensor> bounds, likelihoods;
       for (int64_t label = 0; label < classes_; ++label) {
@@ -135,7 +140,7 @@ class Vae : public torch::nn::Module,
 
   /// Active units: Y. Burda et al., "Importance weighted autoencoders", 2016, section 5.2.
   std::string health(const Batch& batch) override {
-    const Tensor variance = posterior(observe(batch.input, {}), batch.target).mean.var(0);
+    const Tensor variance = posterior(observe(batch.input, {}), batch.conditions).mean.var(0);
     const int64_t active = variance.gt(0.01).sum().item<int64_t>();
     std::string text = concat(active, " of ", config_.latent, " latent dimensions are in use");
     if (2 * active < config_.latent) {
@@ -144,24 +149,22 @@ class Vae : public torch::nn::Module,
     return text;
   }
 
-  bool class_conditional() const override { return classes_ > 0; }
-
-  Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
+  Tensor generate(const Draw& draw, const Tensors& told, const Json& options) override {
     const auto sampling = from_json<VaeSampling>(vae_sampling_fields(), options, "sampling");
     const Tensor z = draw.normal("z", {config_.latent}) * sampling.temperature;
-    const Tensor images = decode(z, labels);
+    const Tensor images = decode(z, told);
     if (!sampling.binary) return images;
     return draw.uniform("pixels", images.sizes().slice(1)).lt(images).to(at::kFloat);
   }
 
   int64_t latent_size() const override { return config_.latent; }
 
-  Tensor encode(const Tensor& images, const Tensor& labels) override {
-    return posterior(images, labels).mean;
+  Tensor encode(const Tensor& images, const Tensors& told) override {
+    return posterior(images, told).mean;
   }
 
-  Tensor decode(const Tensor& points, const Tensor& labels) override {
-    const Tensor pixels = decoder_->forward(with_class(points, labels));
+  Tensor decode(const Tensor& points, const Tensors& told) override {
+    const Tensor pixels = decoded(points, told);
     if (info_.levels == 0) return pixels;
     return config_.pixels == PixelModel::bernoulli ? pixels.sigmoid() : pixels.clamp(0, 1);
   }
@@ -181,7 +184,7 @@ class Vae : public torch::nn::Module,
   /// log 1/k sum_i p(x, z_i) / q(z_i | x), z_i ~ q: Burda et al. 2016, equation 8; as a running
   /// log-sum-exp over chunks of draws.
   Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) override {
-    if (classes_ > 0 && !batch.target.defined()) {
+    if (classes_ > 0 && !labels_among(batch.conditions).defined()) {
       std::vector<Tensor> each;
       for (int64_t label = 0; label < classes_; ++label) {
         each.push_back(log_likelihood(of_class(batch, label), draw, samples));
@@ -191,7 +194,7 @@ class Vae : public torch::nn::Module,
     const int64_t images = batch.input.size(0), latent = config_.latent;
     const int64_t chunk = std::clamp<int64_t>(kRowsAtOnce / images, 1, samples);
     const Tensor x = observe(batch.input, make_draws(draw));
-    const Posterior q = posterior(x, batch.target);
+    const Posterior q = posterior(x, batch.conditions);
     Tensor total;  // [B], log of the sum so far, in double
     for (int64_t first = 0; first < samples; first += chunk) {
       const int64_t k = std::min(chunk, samples - first);
@@ -202,10 +205,11 @@ class Vae : public torch::nn::Module,
       const Tensor zero = at::zeros({}, z.options());
       const Tensor log_prior = gaussian_log_likelihood(z, zero, zero);
       const Tensor log_q = gaussian_log_likelihood(noise, zero, zero) - std.log().sum(-1);
-      const Tensor labels = batch.target.defined() ? batch.target.repeat_interleave(k) : Tensor();
+      Tensors told;
+      for (const auto& [name, tensor] : batch.conditions)
+        told[name] = tensor.repeat_interleave(k, 0);
       const Tensor rows = x.unsqueeze(1).expand({images, k, -1, -1, -1}).flatten(0, 1);
-      const Tensor log_pixels =
-          pixel_log_likelihood(z.flatten(0, 1), labels, rows).view({images, k});
+      const Tensor log_pixels = pixel_log_likelihood(z.flatten(0, 1), told, rows).view({images, k});
       const Tensor part = (log_pixels + log_prior - log_q).to(at::kDouble).logsumexp(1);
       total = total.defined() ? at::logaddexp(total, part) : part;
     }
@@ -221,7 +225,7 @@ class Vae : public torch::nn::Module,
   };
 
   static Batch of_class(Batch batch, int64_t label) {
-    batch.target =
+    batch.conditions[kClass] =
         at::full({batch.input.size(0)}, label, at::device(batch.input.device()).dtype(at::kLong));
     return batch;
   }
@@ -241,20 +245,30 @@ class Vae : public torch::nn::Module,
                                 : (images * (info_.levels - 1) + noise->second) / info_.levels;
   }
 
-  Tensor with_class(const Tensor& x, const Tensor& labels) const {
-    if (!classes_) return x;
-    return at::cat({x, at::one_hot(labels, classes_).to(x.dtype())}, 1);
+  /// The class as numbers [B, classes]; undefined where it is not told.
+  Tensor class_numbers(const Tensors& told, const Tensor& like) const {
+    return classes_ ? at::one_hot(labels_among(told), classes_).to(like.dtype()) : Tensor();
   }
 
-  Posterior posterior(const Tensor& x, const Tensor& labels) {
-    const Tensor extra = classes_ ? at::one_hot(labels, classes_).to(x.dtype()) : Tensor();
-    const auto halves = posterior_->forward(encoder_->forward(x, extra)).to(at::kFloat).chunk(2, 1);
+  static Tensor joined(const Tensor& x, const Tensor& more) {
+    return more.defined() ? at::cat({x, more}, 1) : x;
+  }
+
+  Posterior posterior(const Tensor& x, const Tensors& told) {
+    const Tensor images = joined(x, grids_among(conditions(), told));
+    const auto halves = posterior_->forward(encoder_->forward(images, class_numbers(told, x)))
+                            .to(at::kFloat)
+                            .chunk(2, 1);
     return {.mean = halves[0], .log_variance = halves[1]};
   }
 
+  Tensor decoded(const Tensor& z, const Tensors& told) {
+    return decoder_->forward(joined(z, class_numbers(told, z)), grids_among(conditions(), told));
+  }
+
   /// log p(x|z), [B]
-  Tensor pixel_log_likelihood(const Tensor& z, const Tensor& labels, const Tensor& x) {
-    const Tensor pixels = decoder_->forward(with_class(z, labels)).to(at::kFloat);  // [B, C, H, W]
+  Tensor pixel_log_likelihood(const Tensor& z, const Tensors& told, const Tensor& x) {
+    const Tensor pixels = decoded(z, told).to(at::kFloat);  // [B, C, H, W]
     if (config_.pixels == PixelModel::bernoulli) return bernoulli_log_likelihood(pixels, x);
     const Tensor density = gaussian_log_likelihood(x.flatten(1), pixels.flatten(1), pixel_log_std_);
     if (info_.levels == 0) return density;
@@ -265,8 +279,8 @@ class Vae : public torch::nn::Module,
 
   Terms bound(const Batch& batch, const Tensors& draws) {
     const Tensor x = observe(batch.input, draws);
-    const Posterior q = posterior(x, batch.target);
-    return {.log_likelihood = pixel_log_likelihood(q.at(draws.at("z")), batch.target, x),
+    const Posterior q = posterior(x, batch.conditions);
+    return {.log_likelihood = pixel_log_likelihood(q.at(draws.at("z")), batch.conditions, x),
             .kl = kl_to_standard_normal(q.mean, q.log_variance)};
   }
 
@@ -288,7 +302,8 @@ class Vae : public torch::nn::Module,
   Tensor pixel_log_std_;
 };
 
-std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
+std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& context) {
+  const DataInfo& info = context.info;
   const auto config = from_json<VaeConfig>(vae_fields(), settings, "model");
   if (config.pixels == PixelModel::gaussian && info.binarize != Binarize::none) {
     fail(ErrorKind::usage, "model.pixels: gaussian pixels are grey, but data.binarize is '",
@@ -298,9 +313,6 @@ std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
     fail(ErrorKind::usage, "model.pixels: bernoulli is of numbers from 0 to 1, which ",
          info.modality->name(), " are not; expected gaussian");
   }
-  if (config.conditional && info.classes.empty()) {
-    fail(ErrorKind::usage, "model.conditional: the data set '", info.source, "' has no labels");
-  }
   for (const auto& [name, network] :
        {std::pair("encoder", config.encoder), std::pair("decoder", config.decoder)}) {
     const int64_t side = std::min(info.height, info.width);
@@ -309,7 +321,7 @@ std::unique_ptr<Model> make_vae(const Json& settings, const DataInfo& info) {
            " halvings leave nothing of an image ", info.width, "x", info.height);
     }
   }
-  return std::make_unique<Vae>(config, info);
+  return std::make_unique<Vae>(config, context);
 }
 
 }  // namespace
@@ -319,6 +331,7 @@ Family vae_family() {
       .name = "vae",
       .summary = "variational autoencoder: encodes images to a smooth latent space and back",
       .offers = {{Capability::generator}, {Capability::latent_space}, {Capability::likelihood}},
+      .conditions = {ConditionKind::label, ConditionKind::grid},
       .settings = vae_fields(),
       .sampling = vae_sampling_fields(),
       .make = make_vae,

@@ -31,21 +31,11 @@ at::Tensor normalized(SpectralNorm& norm, const at::Tensor& weight) {
   return norm ? norm->forward(weight) : weight;
 }
 
-/// images as [B, C * patch * patch, ...]; sides that patch does not divide are filled with black.
-at::Tensor to_patches(const at::Tensor& images, int64_t patch) {
-  if (patch == 1) return images;
-  const int64_t h = images.size(2), w = images.size(3);
-  const int64_t more_h = positions(h, patch) * patch - h, more_w = positions(w, patch) * patch - w;
-  const at::Tensor whole =
-      more_h || more_w ? at::constant_pad_nd(images, {0, more_w, 0, more_h}, -1) : images;
-  return at::pixel_unshuffle(whole, patch);
-}
-
 /// A point spread to maps, transposed convolutions to pixels, ReLU and batch normalization between.
 class DcganGenerator : public GeneratorNetwork {
  public:
   DcganGenerator(const GeneratorConfig& config, int64_t in, int64_t channels, int64_t height,
-                 int64_t width)
+                 int64_t width, int64_t grids)
       : heights_(halvings(height, config.levels)), widths_(halvings(width, config.levels)) {
     const bool bias = config.norm == Normalization::none;
     channels_ = config.width << (config.levels - 1);
@@ -59,8 +49,10 @@ class DcganGenerator : public GeneratorNetwork {
     };
     add_norm(channels_);
     int64_t c = channels_;
+    std::vector<int64_t> told;
     for (size_t i = static_cast<size_t>(config.levels); i > 0; --i, c /= 2) {
       const int64_t out = i > 1 ? c / 2 : channels;
+      told.push_back(c);
       // n positions become 2 n by a side of 4, 2 n - 1 by a side of 3.
       const auto side = [](int64_t from, int64_t to) { return to == 2 * from ? 4 : 3; };
       layers_->push_back(nn::ConvTranspose2d(
@@ -71,16 +63,19 @@ class DcganGenerator : public GeneratorNetwork {
               .bias(bias)));
       if (i > 1) add_norm(out);
     }
+    if (grids > 0) grids_ = register_module("grids", GridInput(grids, told));
     for (auto& parameter : named_parameters()) {
       if (parameter.value().dim() > 1) nn::init::normal_(parameter.value(), 0, kDcganStd);
     }
   }
 
-  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>&) override {
+  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>&,
+                     const at::Tensor& grid) override {
     at::Tensor x =
         spread_->forward(points).view({points.size(0), channels_, heights_.back(), widths_.back()});
     for (size_t i = 0; i < layers_->size(); ++i) {
       if (!norms_->is_empty()) x = norms_[i]->as<nn::BatchNorm2d>()->forward(x);
+      if (grids_) x = grids_->forward(x, grid, i);
       x = layers_[i]->as<nn::ConvTranspose2d>()->forward(x.relu());
     }
     return x.tanh();
@@ -91,13 +86,14 @@ class DcganGenerator : public GeneratorNetwork {
   int64_t channels_;                       // of the smallest maps
   nn::Linear spread_{nullptr};
   nn::ModuleList layers_{nullptr}, norms_{nullptr};
+  GridInput grids_{nullptr};
 };
 
 /// A point spread to maps; residual blocks on rising resolutions.
 class ResidualGenerator : public GeneratorNetwork {
  public:
   ResidualGenerator(const GeneratorConfig& config, int64_t in, int64_t channels, int64_t height,
-                    int64_t width)
+                    int64_t width, int64_t grids)
       : config_(config),
         height_(height),
         width_(width),
@@ -107,20 +103,27 @@ class ResidualGenerator : public GeneratorNetwork {
     spread_ = register_module("spread", he_linear(in, c * heights_.back() * widths_.back()));
     blocks_ = register_module("blocks", nn::ModuleList());
     narrow_ = register_module("narrow", nn::ModuleList());
+    std::vector<int64_t> told;
     for (int64_t level = config.levels; level >= 0; --level) {
+      told.push_back(c);
       for (int64_t i = 0; i < config.blocks; ++i) blocks_->push_back(PlainBlock(c, false));
       if (level == 0) break;
       narrow_->push_back(Convolution(c, c / 2, 1));
       c /= 2;
     }
-    pixels_ = register_module("pixels", Convolution(c, channels * config.patch * config.patch, 3));
+    const int64_t area = config.patch * config.patch;
+    if (grids > 0) grids_ = register_module("grids", GridInput(grids * area, told));
+    pixels_ = register_module("pixels", Convolution(c, channels * area, 3));
   }
 
-  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>&) override {
+  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>&,
+                     const at::Tensor& grid) override {
+    const at::Tensor patches = grids_ ? to_patches(grid, config_.patch) : at::Tensor();
     at::Tensor x = channels_last(
         spread_->forward(points).view({points.size(0), -1, heights_.back(), widths_.back()}));
     size_t block = 0;
     for (int64_t level = config_.levels; level >= 0; --level) {
+      if (grids_) x = grids_->forward(x, patches, static_cast<size_t>(config_.levels - level));
       for (int64_t i = 0; i < config_.blocks; ++i) {
         x = blocks_[block++]->as<PlainBlock>()->forward(x);
       }
@@ -142,6 +145,7 @@ class ResidualGenerator : public GeneratorNetwork {
   std::vector<int64_t> heights_, widths_;
   nn::Linear spread_{nullptr};
   nn::ModuleList blocks_{nullptr}, narrow_{nullptr};
+  GridInput grids_{nullptr};
   Convolution pixels_{nullptr};
 };
 
@@ -207,6 +211,15 @@ void check_levels(const std::string& network, int64_t levels, int64_t patch, int
   }
 }
 
+at::Tensor to_patches(const at::Tensor& images, int64_t patch) {
+  if (patch == 1) return images;
+  const int64_t h = images.size(2), w = images.size(3);
+  const int64_t more_h = positions(h, patch) * patch - h, more_w = positions(w, patch) * patch - w;
+  const at::Tensor whole =
+      more_h || more_w ? at::constant_pad_nd(images, {0, more_w, 0, more_h}, -1) : images;
+  return at::pixel_unshuffle(whole, patch);
+}
+
 nn::Linear he_linear(int64_t in, int64_t out) {
   nn::Linear layer(in, out);
   nn::init::kaiming_normal_(layer->weight, kSlope, torch::kFanIn, torch::kLeakyReLU);
@@ -253,11 +266,11 @@ at::Tensor PlainBlockImpl::forward(const at::Tensor& x) {
 
 std::shared_ptr<GeneratorNetwork> make_plain_generator(const GeneratorConfig& config, int64_t in,
                                                        int64_t channels, int64_t height,
-                                                       int64_t width) {
+                                                       int64_t width, int64_t grids) {
   if (config.kind == GeneratorKind::dcgan) {
-    return std::make_shared<DcganGenerator>(config, in, channels, height, width);
+    return std::make_shared<DcganGenerator>(config, in, channels, height, width, grids);
   }
-  return std::make_shared<ResidualGenerator>(config, in, channels, height, width);
+  return std::make_shared<ResidualGenerator>(config, in, channels, height, width, grids);
 }
 
 DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, int64_t channels,

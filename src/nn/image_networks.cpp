@@ -88,9 +88,10 @@ at::Tensor ImageEncoderImpl::forward(const at::Tensor& images, const at::Tensor&
 }
 
 ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int64_t channels,
-                                   int64_t height, int64_t width)
+                                   int64_t height, int64_t width, int64_t grids)
     : activation_(config.activation) {
   const std::vector<int64_t> mirrored(config.hidden.rbegin(), config.hidden.rend());
+  if (config.kind == Architecture::mlp) in += grids * height * width;
   dense_ = register_module("dense", Dense(in, mirrored, config.activation));
   shape_ = {channels, height, width};
   if (config.kind == Architecture::conv) {
@@ -98,9 +99,11 @@ ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int6
     shape_ = {config.width << config.levels, heights.back(), widths.back()};
     convolutions_ = register_module("convolutions", nn::ModuleList());
     int64_t c = shape_[0];
+    std::vector<int64_t> told{c};  // channels at each resolution
     for (size_t i = heights.size() - 1; i > 0; --i, c /= 2) {
       // (h + 1) / 2 rows back to h: 2 * rows - 1, and one more when h is even.
       const auto more = [](int64_t target, int64_t rows) { return target - (2 * rows - 1); };
+      told.push_back(c / 2);
       convolutions_->push_back(nn::ConvTranspose2d(
           nn::ConvTranspose2dOptions(c, c / 2, 3)
               .stride(2)
@@ -109,17 +112,26 @@ ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int6
     }
     pixels_ = register_module("pixels",
                               nn::Conv2d(nn::Conv2dOptions(config.width, channels, 3).padding(1)));
+    if (grids > 0) grids_ = register_module("grids", GridInput(grids, told));
   }
   spread_ = register_module("spread", nn::Linear(dense_->out, shape_[0] * shape_[1] * shape_[2]));
 }
 
-at::Tensor ImageDecoderImpl::forward(const at::Tensor& points) {
-  at::Tensor x = spread_->forward(dense_->forward(points));
+at::Tensor ImageDecoderImpl::forward(const at::Tensor& points, const at::Tensor& grid) {
+  const bool flat = grid.defined() && !pixels_;
+  at::Tensor x =
+      spread_->forward(dense_->forward(flat ? at::cat({points, grid.flatten(1)}, 1) : points));
   x = x.view({points.size(0), shape_[0], shape_[1], shape_[2]});
   if (!pixels_) return x;
   x = activate(x, activation_);
+  size_t place = 0;
+  const auto tell = [&] {
+    if (grids_) x = grids_->forward(x, grid, place++);
+  };
+  tell();
   for (const auto& layer : *convolutions_) {
     x = activate(layer->as<nn::ConvTranspose2d>()->forward(x), activation_);
+    tell();
   }
   return pixels_->forward(x);  // [B, C, H, W]
 }

@@ -59,7 +59,7 @@ at::Tensor StyledConvolutionImpl::forward(const at::Tensor& x, const at::Tensor&
 }
 
 StyleGenerator::StyleGenerator(const GeneratorConfig& config, int64_t in, int64_t channels,
-                               int64_t height, int64_t width)
+                               int64_t height, int64_t width, int64_t grids)
     : config_(config),
       channels_(channels * config.patch * config.patch),
       height_(height),
@@ -77,10 +77,15 @@ StyleGenerator::StyleGenerator(const GeneratorConfig& config, int64_t in, int64_
   images_ = register_module("images", nn::ModuleList());
   layers_->push_back(StyledConvolution(c, c, config.style));
   images_->push_back(ToImage(c, channels_, config.style));
+  std::vector<int64_t> told{c};
   for (int64_t level = config.levels; level > 0; --level, c /= 2) {
     layers_->push_back(StyledConvolution(c, c / 2, config.style));
     layers_->push_back(StyledConvolution(c / 2, c / 2, config.style));
     images_->push_back(ToImage(c / 2, channels_, config.style));
+    told.push_back(c);
+  }
+  if (grids > 0) {
+    grids_ = register_module("grids", GridInput(grids * config.patch * config.patch, told));
   }
 }
 
@@ -114,7 +119,7 @@ at::Tensor StyleGenerator::map(const at::Tensor& points) {
 }
 
 at::Tensor StyleGenerator::render(const std::vector<at::Tensor>& styles,
-                                  const std::vector<at::Tensor>& noise) {
+                                  const std::vector<at::Tensor>& noise, const at::Tensor& grid) {
   const at::Tensor& first = styles.at(0);
   at::Tensor x = constant_.expand({first.size(0), -1, -1, -1});
   if (x.is_cpu()) x = x.contiguous(at::MemoryFormat::ChannelsLast);
@@ -126,11 +131,17 @@ at::Tensor StyleGenerator::render(const std::vector<at::Tensor>& styles,
   const auto image = [&](size_t level) {  // counted from the smallest maps
     return images_[level]->as<ToImage>()->forward(x, styles.at(layer - 1));
   };
+  const at::Tensor patches = grids_ ? to_patches(grid, config_.patch) : at::Tensor();
+  const auto tell = [&](size_t level) {
+    if (grids_) x = grids_->forward(x, patches, level);
+  };
+  tell(0);
   convolve();
   at::Tensor pixels = image(0);
   for (size_t level = 1; level < heights_.size(); ++level) {
     const size_t at_level = heights_.size() - 1 - level;
     x = enlarge(x, heights_[at_level], widths_[at_level]);
+    tell(level);
     convolve();
     convolve();
     pixels = enlarge(pixels, heights_[at_level], widths_[at_level]) + image(level);
@@ -141,8 +152,9 @@ at::Tensor StyleGenerator::render(const std::vector<at::Tensor>& styles,
   return held(pixels);
 }
 
-at::Tensor StyleGenerator::forward(const at::Tensor& points, const std::vector<at::Tensor>& noise) {
-  return render(std::vector<at::Tensor>(layers_->size(), map(points)), noise);
+at::Tensor StyleGenerator::forward(const at::Tensor& points, const std::vector<at::Tensor>& noise,
+                                   const at::Tensor& grid) {
+  return render(std::vector<at::Tensor>(layers_->size(), map(points)), noise, grid);
 }
 
 at::Tensor StyleGenerator::style_matrix(int64_t layer) {

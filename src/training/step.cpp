@@ -32,7 +32,7 @@ TrainingStep::TrainingStep(Model& model, const Dataset& data, const TrainingConf
       world_(world),
       phases_(model.phases()),
       batcher_(data, static_cast<uint64_t>(config.seed), config.batch, config.accumulate,
-               count_repeats(phases_), device_, world),
+               count_repeats(phases_), device_, world, model.conditions()),
       carry_(static_cast<size_t>(config.accumulate)),
       skipped_(at::zeros({2}, at::device(device_).dtype(at::kFloat))),
       one_(at::ones({}, at::device(device_).dtype(at::kDouble))) {
@@ -123,6 +123,7 @@ void TrainingStep::keep_inputs(std::vector<Update> from, std::vector<Update>& to
       copy(a.batch.input, b.batch.input);
       copy(a.batch.target, b.batch.target);
       copy(a.batch.counts, b.batch.counts);
+      for (const auto& [name, told] : a.batch.conditions) copy(told, b.batch.conditions.at(name));
       copy(a.weight, b.weight);
       copy(a.share, b.share);
       for (const auto& [name, draw] : a.draws) copy(draw, b.draws.at(name));

@@ -266,8 +266,8 @@ std::string Trainer::health() {
   if (items <= 1) return "";
   const at::NoGradGuard no_grad;
   sampling_model().module().eval();
-  return sampling_model().health(
-      items_batch(request_.data->test, request_.data->info, 0, items, device_));
+  return sampling_model().health(items_batch(request_.data->test, request_.data->info, 0, items,
+                                             device_, model_->conditions()));
 }
 
 void Trainer::guard_against_divergence(int64_t step) {
@@ -297,7 +297,8 @@ Json Trainer::validate() {
   const int64_t most = validation_batch();
   for (int64_t first = 0; first < data.test.size(); first += most) {
     const int64_t count = std::min(most, data.test.size() - first);
-    const Batch batch = items_batch(data.test, data.info, first, count, device_);
+    const Batch batch =
+        items_batch(data.test, data.info, first, count, device_, model.conditions());
     Draw draw(0, "validate", batch.sample_ids, device_);
     averages.add(model.validate(batch, draw), at::full({}, batch.weight, at::kDouble),
                  batch.counts);

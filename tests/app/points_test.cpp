@@ -130,7 +130,7 @@ TEST_F(PointModels, OfAVaeLearnResumeAndAreMeasured) {
 TEST_F(PointModels, OfAGanLearnAndKnowTheirClass) {
   const Json model = {
       {"latent", 2},
-      {"conditional", true},
+      {"condition", "class"},
       {"penalty_weight", 0.1},
       {"generator", {{"kind", "residual"}, {"width", 32}, {"levels", 0}, {"blocks", 1}}},
       {"discriminator",

@@ -83,7 +83,7 @@ TEST(Settings, LaterLayersReplaceEarlierOnes) {
 
 TEST(Settings, ThatWereRenamedKeepTheirOldNames) {
   ASSERT_FALSE(renamed_settings().empty());
-  for (const auto& [before, now] : renamed_settings()) {
+  for (const auto& [before, now, of_true] : renamed_settings()) {
     Settings settings;
     settings.set(now, 1, "preset");
     settings.set(before, 2, "file");

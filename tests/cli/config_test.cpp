@@ -26,7 +26,7 @@ TEST_F(Config, OptionsGoOverTheFileAndTheFileOverThePreset) {
   using Row = std::pair<std::string, std::string>;
   EXPECT_EQ(rows["model.latent"], (Row{"7", "mine.json"}));
   EXPECT_EQ(rows["model.encoder.hidden"], (Row{"[24]", "mine.json"}));
-  EXPECT_EQ(rows["model.conditional"], (Row{"true", "preset vae-class"}));
+  EXPECT_EQ(rows["model.condition"], (Row{"\"class\"", "preset vae-class"}));
   EXPECT_EQ(rows["data.binarize"], (Row{"\"dynamic\"", "preset vae"}));
   EXPECT_EQ(rows["training.beta1"], (Row{"0.9", "default"}));
 
@@ -36,7 +36,7 @@ TEST_F(Config, OptionsGoOverTheFileAndTheFileOverThePreset) {
   const Json config = parse_json(dry.out, "standard output", ErrorKind::data);
   EXPECT_EQ(config["model"]["latent"], 5);
   EXPECT_EQ(config["model"]["encoder"]["hidden"], (Json::array({32, 16})));
-  EXPECT_EQ(config["model"]["conditional"], true);
+  EXPECT_EQ(config["model"]["condition"], "class");
   EXPECT_EQ(config["training"]["batch"], 30);
 
   const Outcome diff = genai({"config", "diff", "vae", "mine.json"});

@@ -69,14 +69,14 @@ std::vector<Case> cases() {
   const Json dcgan = {{"kind", "dcgan"}, {"width", 8}, {"levels", 1}, {"norm", "batch"}};
   all.push_back({"vae_class",
                  "vae",
-                 {{"conditional", true},
+                 {{"condition", "class"},
                   {"pixels", "gaussian"},
                   {"encoder", {{"kind", "conv"}, {"width", 4}}},
                   {"decoder", {{"kind", "conv"}, {"width", 4}}}},
                  {{"layout", "channels-last"}, {"accumulate", 2}}});
   all.push_back({"gan_style",
                  "gan",
-                 {{"conditional", true},
+                 {{"condition", "class"},
                   {"generator", style},
                   {"discriminator", small},
                   {"loss", "relativistic"},
@@ -258,8 +258,10 @@ TEST_P(SecondDevice, ModelsAnswerAsOnTheCpu) {
     ASSERT_EQ(a.sizes(), expected.sizes()) << what;
     EXPECT_LE(distance(a, expected), 2e-3 * largest(expected.to(at::kDouble)) + 1e-4) << what;
   };
-  const Batch cpu = items_batch(data().test, data().info, 0, 16, at::kCPU),
-              other = items_batch(data().test, data().info, 0, 16, device());
+  const Batch cpu =
+                  items_batch(data().test, data().info, 0, 16, at::kCPU, here.model->conditions()),
+              other =
+                  items_batch(data().test, data().info, 0, 16, device(), here.model->conditions());
   const auto draw = [&](at::Device where) { return Draw(0, "test", cpu.sample_ids, where); };
   Draw draw_here = draw(at::kCPU), draw_there = draw(device());
   const Tensors validation = here.model->validate(cpu, draw_here);
@@ -269,34 +271,29 @@ TEST_P(SecondDevice, ModelsAnswerAsOnTheCpu) {
   EXPECT_EQ(there.model->health(other).empty(), here.model->health(cpu).empty());
   auto* model = here.model.get();
   auto* twin = there.model.get();
-  const auto labels = [&](Generator* g, const Batch& batch) {
-    return g && g->class_conditional() ? batch.target : Tensor();
-  };
   if (auto* a = dynamic_cast<Generator*>(model)) {
     auto* b = dynamic_cast<Generator*>(twin);
-    agree(b->generate(draw(device()), labels(b, other), Json::object()),
-          a->generate(draw(at::kCPU), labels(a, cpu), Json::object()), "generate");
+    agree(b->generate(draw(device()), other.conditions, Json::object()),
+          a->generate(draw(at::kCPU), cpu.conditions, Json::object()), "generate");
   }
   if (auto* a = dynamic_cast<LatentSpace*>(model)) {
     auto* b = dynamic_cast<LatentSpace*>(twin);
-    auto* g = dynamic_cast<Generator*>(model);
-    const Tensor z = a->encode(cpu.input, labels(g, cpu));
-    const Tensor z_there = b->encode(other.input, labels(g, other));
+    const Tensor z = a->encode(cpu.input, cpu.conditions);
+    const Tensor z_there = b->encode(other.input, other.conditions);
     agree(z_there, z, "encode");
-    agree(b->decode(z_there, labels(g, other)), a->decode(z, labels(g, cpu)), "decode");
+    agree(b->decode(z_there, other.conditions), a->decode(z, cpu.conditions), "decode");
   }
   if (auto* a = dynamic_cast<StyleSpace*>(model)) {
     auto* b = dynamic_cast<StyleSpace*>(twin);
-    auto* g = dynamic_cast<Generator*>(model);
     const Json half = {{"truncation", 0.5}};
-    const Tensor styles = a->styles(draw(at::kCPU), labels(g, cpu), half);
-    const Tensor styles_there = b->styles(draw(device()), labels(g, other), half);
+    const Tensor styles = a->styles(draw(at::kCPU), cpu.conditions, half);
+    const Tensor styles_there = b->styles(draw(device()), other.conditions, half);
     agree(styles_there, styles, "styles");
     const auto layers = [&](const Tensor& s) {
       return s.unsqueeze(1).expand({-1, a->style_layers(), -1});
     };
-    agree(b->render(layers(styles_there), draw(device())),
-          a->render(layers(styles), draw(at::kCPU)), "render");
+    agree(b->render(layers(styles_there), draw(device()), other.conditions),
+          a->render(layers(styles), draw(at::kCPU), cpu.conditions), "render");
     agree(b->style_matrix(0), a->style_matrix(0), "style_matrix");
   }
   if (auto* a = dynamic_cast<Likelihood*>(model)) {
@@ -327,8 +324,7 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
     EXPECT_LE(distance(found, expected), 2) << what;
   };
   const auto pixels = [&](const LoadedModel& loaded, const Json& options) {
-    return generate_items(*loaded.model, {.first = 5, .count = 20, .options = options},
-                          loaded.manifest.data, loaded.device);
+    return generate_items(loaded, {.first = 5, .count = 20, .options = options});
   };
   near(pixels(there, Json::object()), pixels(here, Json::object()), "sample");
   if (dynamic_cast<StyleSpace*>(here.model.get())) {

@@ -33,7 +33,7 @@ DataInfo digits_info() {
 void make_run(const fs::path& run, uint64_t seed, bool conditional) {
   const Json settings = {{"family", "vae"},
                          {"latent", 3},
-                         {"conditional", conditional},
+                         {"condition", conditional ? "class" : ""},
                          {"encoder", {{"hidden", {8}}}},
                          {"decoder", {{"hidden", {8}}}}};
   torch::manual_seed(seed);
@@ -325,17 +325,19 @@ TEST_F(Sheets, OfAConditionalModelShowTheClass) {
 
 class Echo : public torch::nn::Module, public Model, public Generator {
  public:
-  explicit Echo(bool conditional) : conditional_(conditional) {}
+  explicit Echo(bool conditional)
+      : Model(conditional ? ConditionSpecs{{.name = kClass, .classes = 10}} : ConditionSpecs()),
+        conditional_(conditional) {}
   torch::nn::Module& module() override { return *this; }
   std::vector<ParameterSet> parameter_sets() override { return {}; }
   std::vector<Phase> phases() override { return {}; }
   Tensors validate(const Batch&, Draw&) override { return {}; }
   std::string objective() const override { return ""; }
-  bool class_conditional() const override { return conditional_; }
 
   /// [B, 1, 1, 3]: the label (or the row) of 255, a number of the sample, and one that may be
   /// beyond the range of pixels.
-  Tensor generate(const Draw& draw, const Tensor& labels, const Json&) override {
+  Tensor generate(const Draw& draw, const Tensors& told, const Json&) override {
+    const Tensor labels = labels_among(told);
     calls.push_back(draw.items());
     EXPECT_EQ(labels.defined(), conditional_);
     EXPECT_TRUE(c10::InferenceMode::is_enabled());
@@ -402,7 +404,7 @@ TEST(GeneratePixels, RefuseWhatCannotBeMade) {
   refuse(plain, none, {.first = -1}, "--seed");
   refuse(plain, none, {.first = INT64_MAX - 3}, "--seed");
   refuse(plain, none, {.label = 0}, "--class");
-  refuse(plain, ten, {.label = 0}, "--conditional");
+  refuse(plain, ten, {.label = 0}, "--condition class");
   refuse(conditional, ten, {.label = 10}, "0 to 9");
   refuse(conditional, ten, {.label = 11}, "0 to 9");
   refuse(conditional, ten, {.label = -2}, "--class");
@@ -425,8 +427,8 @@ TEST(GeneratePixels, RefuseWhatIsNoNumber) {
   class Broken : public Echo {
    public:
     Broken() : Echo(false) {}
-    Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) override {
-      Tensor images = Echo::generate(draw, labels, options);
+    Tensor generate(const Draw& draw, const Tensors& told, const Json& options) override {
+      Tensor images = Echo::generate(draw, told, options);
       images[3].fill_(std::nan(""));
       return images;
     }

@@ -7,6 +7,7 @@
 
 #include "genai/base/animation.h"
 #include "genai/base/png.h"
+#include "genai/data/batcher.h"
 #include "genai/generation/recreate.h"
 #include "generation/random_runs.h"
 
@@ -34,7 +35,7 @@ double distance(const Tensor& bytes, const Tensor& images) {
   return (bytes.to(at::kFloat) - images.clamp(0, 1) * 255).abs().max().item<double>();
 }
 
-const Json kPlain = {{"conditional", false}, {"self_conditioning", false}};
+const Json kPlain = {{"condition", ""}, {"self_conditioning", false}};
 
 TEST_F(Paths, EndInTheSamplesBitForBit) {
   const LoadedModel plain = load("diffusion", kPlain), taught = load("diffusion");
@@ -165,7 +166,10 @@ TEST_F(Paths, OfPicturesBeginWithThemAndEndInNoise) {
         EXPECT_LE(distance(path[i].noisy, shown), 0.51);
         const NoiseLevels mixture{.alpha = at::full({3}, level.alpha),
                                   .sigma = at::full({3}, level.sigma)};
-        const Tensor clean = (denoiser.predict(x, mixture, request.labels) + 1) / 2;
+        const Tensors told = test_conditions(loaded.model->conditions(),
+                                             {.grids = request.pictures, .labels = request.labels},
+                                             loaded.manifest.data, {0, 1, 2}, at::kCPU);
+        const Tensor clean = (denoiser.predict(x, mixture, told) + 1) / 2;
         EXPECT_LE(distance(path[i].clean, clean), 0.51);
       }
       EXPECT_GT(noise_share(path.back().level), 0.9);
@@ -269,7 +273,7 @@ TEST_F(Paths, AreMadeAgainFromTheirProvenance) {
     std::vector<Frame> frames;
     for (const Image& image : single) frames.push_back({.image = image});
     const auto texts = [&](const PathLayout& layout, int64_t frame = -1) {
-      return provenance(loaded, path_json(request, layout, frame), whole,
+      return provenance(loaded, path_json(loaded, request, layout, frame), whole,
                         request.test >= 0 ? Origin::mixed : Origin::model);
     };
     const std::string still = encode_png(whole, texts(strip));
@@ -321,8 +325,9 @@ TEST_F(Paths, AreMadeAgainFromTheirProvenance) {
   }
   // The user's picture is not in the file.
   forward.test = -1;
-  const std::string own = encode_png(draw_path(find_path(loaded, forward), {.scale = 1})[0],
-                                     provenance(loaded, path_json(forward, {.scale = 1}), Image{}));
+  const std::string own =
+      encode_png(draw_path(find_path(loaded, forward), {.scale = 1})[0],
+                 provenance(loaded, path_json(loaded, forward, {.scale = 1}), Image{}));
   EXPECT_NE(recreate(own, "x", loaded).impossible, "");
 }
 

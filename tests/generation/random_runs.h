@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <optional>
+
 #include "base/temp_folder.h"
 #include "genai/core/numerics.h"
 #include "genai/generation/generate.h"
 #include "genai/models/registry.h"
 #include "genai/run/checkpoint.h"
+#include "tensors.h"
 
 namespace genai {
 
@@ -22,13 +25,20 @@ inline DataInfo small_info(int64_t channels) {
           .fingerprint = "f"};
 }
 
+/// Three items, one of each class.
+inline Split some_items(int64_t channels) {
+  return {
+      .grids = (at::arange(3 * channels * 64) * 37 % 256).to(at::kByte).view({3, channels, 8, 8}),
+      .labels = at::arange(3)};
+}
+
 class RandomRuns : public testing::Test {
  protected:
   /// A family's tiny model with some settings changed.
   /// @param strength  standard deviation of the weights
-  /// @param kept      the test items of the run; empty: none
+  /// @param kept      the test items of the run, which may be empty; none: some
   LoadedModel load(const std::string& name, const Json& changes, int64_t channels, double strength,
-                   const Split& kept = {}) {
+                   const std::optional<Split>& kept = {}) {
     const Family& family = find_family(name);
     Json settings = {{"family", name}};
     settings.update(family.tiny);
@@ -44,13 +54,14 @@ class RandomRuns : public testing::Test {
     manifest.numerics = resolve_numerics({.device = "cpu", .threads = 1});
     const auto run = folder_ / concat("run-", ++runs_);
     std::filesystem::create_directories(run);
-    if (kept.grids.defined()) manifest.kept_sha256 = save_kept(run, kept);
+    const Split items = kept ? *kept : some_items(channels);
+    if (items.grids.defined()) manifest.kept_sha256 = save_kept(run, items);
     save_checkpoint(run, manifest, module_tensors(model->module()), {});
     return load_model({.folder = run, .checkpoint = ""}, at::kCPU);
   }
 
   static Tensor samples(const LoadedModel& loaded, const ImageRequest& request) {
-    return generate_items(*loaded.model, request, loaded.manifest.data, loaded.device);
+    return generate_items(loaded, request);
   }
 
  private:

@@ -11,7 +11,8 @@
 namespace genai {
 namespace {
 
-const Json kAsTiny = Json::object(), kUnconditional = {{"conditional", false}};
+const Json kAsTiny = Json::object(), kUnconditional = {{"condition", ""}},
+           kClassAlone = {{"condition", "class"}};
 
 /// Strengths of noise are random too.
 class Styles : public RandomRuns {
@@ -61,7 +62,7 @@ TEST_F(Styles, MixesHaveTheSamplesInTheirMargins) {
 }
 
 TEST_F(Styles, MixesGoFromTheColumnToTheRow) {
-  const LoadedModel loaded = load();
+  const LoadedModel loaded = load(kClassAlone);
   const int64_t layers = layers_of(loaded);
   ASSERT_EQ(layers, 3);
   const ImageRequest images{.first = 15, .count = 3};
@@ -95,7 +96,7 @@ TEST_F(Styles, AMixedImageIsOfTheLayersStyles) {
       const Draw a(kGenerationSeed, "generate", {4 + i}), b(kGenerationSeed, "generate", {6 + j});
       const Tensor coarse = space.styles(a, {}, Json::object()),
                    fine = space.styles(b, {}, Json::object());
-      const Tensor image = space.render(at::stack({coarse, coarse, fine}, 1), a)[0];
+      const Tensor image = space.render(at::stack({coarse, coarse, fine}, 1), a, {})[0];
       const Tensor difference = quantized(image).to(at::kInt) - mix.cells[i][j].to(at::kInt);
       EXPECT_LE(difference.abs().max().item<int>(), 1) << i << " " << j;
     }
@@ -174,7 +175,7 @@ TEST_F(Styles, DirectionsHaveTheSampleInTheMiddle) {
 }
 
 TEST_F(Styles, DirectionsMoveByStandardDeviations) {
-  const LoadedModel loaded = load();
+  const LoadedModel loaded = load(kClassAlone);
   auto& space = loaded.as<StyleSpace>("");
   const at::NoGradGuard no_grad;
   const DirectionsRequest request{.images = {.first = 4, .count = 1},
@@ -192,7 +193,8 @@ TEST_F(Styles, DirectionsMoveByStandardDeviations) {
   std::vector<int64_t> numbers;
   for (int64_t i = 0; i < 1024; ++i) numbers.push_back(i);
   const auto styles_of = [&](const Draw& draw, int64_t label) {
-    return space.styles(draw, at::full({draw.items()}, label, at::kLong), Json::object());
+    return space.styles(draw, told_class(at::full({draw.items()}, label, at::kLong)),
+                        Json::object());
   };
   const Tensor along =
       styles_of(Draw(kGenerationSeed, "styles", numbers), 1).matmul(n.t());  // [1024, 3]
@@ -203,7 +205,7 @@ TEST_F(Styles, DirectionsMoveByStandardDeviations) {
     for (int64_t moment = 0; moment < 5; ++moment) {
       const Tensor moved =
           style + static_cast<double>(moment - 2) * found.deviations[i] * n[i];  // -2 .. 2
-      const Tensor image = space.render(at::stack({style, moved, moved}, 1), draw)[0];
+      const Tensor image = space.render(at::stack({style, moved, moved}, 1), draw, {})[0];
       const Tensor difference =
           quantized(image).to(at::kInt) - found.pictures[i][moment].to(at::kInt);
       EXPECT_LE(difference.abs().max().item<int>(), 1) << i << " " << moment;
@@ -350,7 +352,7 @@ TEST_F(Styles, MixesAreMadeAgainFromTheirProvenance) {
   const MixRequest request = resolve_request(
       loaded, MixRequest{.images = {.first = 14, .count = 3, .options = {{"truncation", 0.8}}}});
   const Image picture = draw_mix(find_mix(loaded, request), request, 2);
-  const Json told = mix_json(request, 2);
+  const Json told = mix_json(loaded, request, 2);
   EXPECT_EQ(told.at("from"), 1);
   const std::string png = encode_png(picture, provenance(loaded, told, picture));
   EXPECT_NE(decode_png(png, "x").text.at(0).text.find("Seed: 14-19"), std::string::npos);
@@ -399,7 +401,7 @@ TEST_F(Styles, DirectionsAreMadeAgainFromTheirProvenance) {
   std::vector<Frame> frames;
   for (const Image& image : film) frames.push_back({.image = image});
   const auto texts = [&](const DirectionsLayout& layout, int64_t frame = -1) {
-    return provenance(loaded, directions_json(request, layout, frame), still);
+    return provenance(loaded, directions_json(loaded, request, layout, frame), still);
   };
   const std::string png = encode_png(still, texts(strip));
   for (const std::string& made :

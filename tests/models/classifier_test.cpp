@@ -35,7 +35,7 @@ TEST(ClassifierModel, TakesImagesOfAnySize) {
   const Family family = classifier_family();
   for (const auto& [c, h, w] :
        {std::tuple{1, 28, 28}, {3, 32, 32}, {1, 5, 4}, {3, 17, 64}, {1, 1, 40}, {3, 96, 96}}) {
-    const auto model = family.make({{"width", 2}, {"shift", 0}}, data_of(c, h, w));
+    const auto model = make_model(family, {{"width", 2}, {"shift", 0}}, data_of(c, h, w));
     const auto judged = dynamic_cast<Classifier&>(*model).classify(at::zeros({2, c, h, w}));
     EXPECT_EQ(judged.logits.sizes(), (at::IntArrayRef{2, 3})) << h << "x" << w;
     EXPECT_EQ(judged.features.sizes(), (at::IntArrayRef{2, 64}));
@@ -45,14 +45,14 @@ TEST(ClassifierModel, TakesImagesOfAnySize) {
 TEST(ClassifierModel, RefusesWhatCannotBe) {
   const Family family = classifier_family();
   expect_error(ErrorKind::usage, "two or more classes",
-               [&] { family.make(Json::object(), data_of(1, 28, 28, 0)); });
+               [&] { make_model(family, Json::object(), data_of(1, 28, 28, 0)); });
   expect_error(ErrorKind::usage, "one class",
-               [&] { family.make(Json::object(), data_of(1, 28, 28, 1)); });
+               [&] { make_model(family, Json::object(), data_of(1, 28, 28, 1)); });
   expect_error(ErrorKind::usage, "model.shift", [&] {
-    family.make({{"shift", 10}}, data_of(1, 8, 8));
+    make_model(family, {{"shift", 10}}, data_of(1, 8, 8));
   });
   expect_error(ErrorKind::usage, "dropout: expected number", [&] {
-    family.make({{"dropout", 1}}, data_of(1, 28, 28));
+    make_model(family, {{"dropout", 1}}, data_of(1, 28, 28));
   });
 }
 

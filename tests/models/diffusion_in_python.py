@@ -158,7 +158,7 @@ def samples(run, genai, steps=10):
     content = json.loads((checkpoint / "manifest.json").read_text())["content"]
     model, n = content["config"]["model"], content["config"]["model"]["network"]
     assert model["process"]["kind"] == "edm" and model["prediction"] == "edm"
-    classes = 10 if model["conditional"] else 0
+    classes = 10 if "class" in model["condition"].split(",") else 0
     net = UNet(n["width"], n["multipliers"], n["blocks"], n["attention"], n["head_width"], n["patch"], classes)
     weights = load_file(checkpoint / "model.safetensors")
     net.load_state_dict({k.removeprefix("network."): v for k, v in weights.items()})

@@ -176,7 +176,7 @@ struct Diffusion {
   Diffusion(Json settings, const DataInfo& data) : info(data) {
     if (!settings.contains("network")) settings["network"] = kNetwork;
     torch::manual_seed(1);
-    model = find_family("diffusion").make(settings, info);
+    model = make_model(find_family("diffusion"), settings, info);
     generator = dynamic_cast<Generator*>(model.get());
     denoiser = dynamic_cast<Denoiser*>(model.get());
     likelihood = dynamic_cast<Likelihood*>(model.get());
@@ -217,7 +217,7 @@ struct Diffusion {
   }
   Tensor generate(int64_t count, const Json& options = kPlain, const Tensor& labels = {}) const {
     const at::NoGradGuard no_grad;
-    return generator->generate(Draw(0, "generate", ids(count)), labels, options);
+    return generator->generate(Draw(0, "generate", ids(count)), told_class(labels), options);
   }
   Tensor log_likelihood(const Batch& batch, int64_t samples) const {
     const at::NoGradGuard no_grad;
@@ -241,7 +241,8 @@ Batch noise_batch(int64_t count, const DataInfo& info, int64_t first = 0) {
                     .round()
                     .div(255);
   batch.weight = static_cast<double>(count);
-  if (!info.classes.empty()) batch.target = at::arange(count, at::kLong) % info.class_count();
+  if (!info.classes.empty())
+    batch.conditions = told_class(at::arange(count, at::kLong) % info.class_count());
   return batch;
 }
 
@@ -387,13 +388,13 @@ TEST(DiffusionPrediction, DependsOnTheLevel) {
 TEST(DiffusionClasses, AreForgottenAsOftenAsAsked) {
   const DataInfo info = info_of(1, 8, 8, 3);
   const auto make = [&](double dropout) {
-    Diffusion d({{"conditional", true}, {"class_dropout", dropout}}, info);
+    Diffusion d({{"condition", "class"}, {"condition_dropout", dropout}}, info);
     d.make_loud();
     return d;
   };
   const Batch batch = noise_batch(300, info);
   Batch none = batch;
-  none.target = at::full_like(batch.target, 3);
+  none.conditions[kClass] = at::full_like(batch.conditions.at(kClass), 3);
   const Diffusion never = make(0), third = make(0.3), always = make(1);
   const Tensors draws = never.draws(batch);
   const double known = never.loss_value(batch, draws), unknown = never.loss_value(none, draws);
@@ -414,14 +415,14 @@ TEST(DiffusionClasses, AreForgottenAsOftenAsAsked) {
 }
 
 TEST(DiffusionClasses, ChangeThePrediction) {
-  const Diffusion d({{"conditional", true}}, info_of(1, 8, 8, 3));
+  const Diffusion d({{"condition", "class"}}, info_of(1, 8, 8, 3));
   d.make_loud();
-  EXPECT_TRUE(d.generator->class_conditional());
-  EXPECT_FALSE(Diffusion(kPlain, info_of(1, 8, 8, 3)).generator->class_conditional());
+  EXPECT_EQ(classes_of(d.model->conditions()), 3);
+  EXPECT_TRUE(Diffusion(kPlain, info_of(1, 8, 8, 3)).model->conditions().empty());
   const at::NoGradGuard no_grad;
   const Tensor x = some_x(1, 1).expand({4, 1, 8, 8});
   const NoiseLevels level{.alpha = at::ones({4}), .sigma = at::ones({4})};
-  const Tensor found = d.denoiser->predict(x, level, labels_of({0, 1, 2, 3}));
+  const Tensor found = d.denoiser->predict(x, level, told_class(labels_of({0, 1, 2, 3})));
   for (int64_t i = 0; i < 4; ++i) {
     for (int64_t j = 0; j < i; ++j) EXPECT_FALSE(found[i].allclose(found[j], 0, 1e-3)) << i << j;
   }
@@ -430,19 +431,19 @@ TEST(DiffusionClasses, ChangeThePrediction) {
 }
 
 TEST(DiffusionGuidance, IsLinearFromNoClassOverTheClassAndOn) {
-  const Diffusion d({{"conditional", true}}, info_of(1, 8, 8, 3));
+  const Diffusion d({{"condition", "class"}}, info_of(1, 8, 8, 3));
   d.make_loud();
   const at::NoGradGuard no_grad;
   const NoiseLevel at{1, 2};
   const Tensor x = some_x(3, 2), labels = labels_of({0, 1, 2});
   const auto guided = [&](double guidance) {
-    return d.denoiser->sampling_plan(labels, {{"guidance", guidance}, {"clip", false}})
+    return d.denoiser->sampling_plan(told_class(labels), {{"guidance", guidance}, {"clip", false}})
         .denoise(x, at);
   };
   const Tensor with = guided(0), without = guided(-1);
   const NoiseLevels level{.alpha = at::full({3}, 1.0f), .sigma = at::full({3}, 2.0f)};
   const auto held = [](const Tensor& t) { return t.clamp(-1, 1); };
-  expect_near(held(with), held(d.denoiser->predict(x, level, labels)), 1e-5);
+  expect_near(held(with), held(d.denoiser->predict(x, level, told_class(labels))), 1e-5);
   expect_near(held(without), held(d.denoiser->predict(x, level, {})), 1e-5);
   ASSERT_FALSE(with.allclose(without, 0, 1e-2));
   const Json unknown = {{"guidance", -1}, {"clip", false}};  // needs no labels
@@ -456,25 +457,25 @@ TEST(DiffusionGuidance, NeedsAModelThatKnowsClassesAndTheirAbsence) {
   const DataInfo info = info_of(1, 8, 8, 3);
   const auto ask = [&](const Json& settings, const Tensor& labels, double guidance) {
     const Diffusion d(settings, info);
-    d.denoiser->sampling_plan(labels, {{"guidance", guidance}});
+    d.denoiser->sampling_plan(told_class(labels), {{"guidance", guidance}});
   };
   for (const double guidance : {-1.0, 2.0}) {
-    expect_error(ErrorKind::usage, "sampling.guidance: this model was not trained with classes",
+    expect_error(ErrorKind::usage, "sampling.guidance: this model was trained without a condition",
                  [&] { ask(kPlain, {}, guidance); });
-    expect_error(ErrorKind::usage, "class_dropout 0", [&] {
-      ask({{"conditional", true}, {"class_dropout", 0}}, labels_of({1}), guidance);
+    expect_error(ErrorKind::usage, "condition_dropout 0", [&] {
+      ask({{"condition", "class"}, {"condition_dropout", 0}}, labels_of({1}), guidance);
     });
   }
   expect_error(ErrorKind::usage, "sampling.guidance: towards which class", [&] {
-    ask({{"conditional", true}}, {}, 2);
+    ask({{"condition", "class"}}, {}, 2);
   });
   // A class it was never without.
   expect_error(ErrorKind::usage, "expected --class", [&] {
-    ask({{"conditional", true}, {"class_dropout", 0}}, {}, 0);
+    ask({{"condition", "class"}, {"condition_dropout", 0}}, {}, 0);
   });
-  EXPECT_NO_THROW(ask({{"conditional", true}}, {}, -1));
-  EXPECT_NO_THROW(ask({{"conditional", true}}, labels_of({1}), 2));
-  EXPECT_NO_THROW(ask({{"conditional", true}, {"class_dropout", 0}}, labels_of({1}), 0));
+  EXPECT_NO_THROW(ask({{"condition", "class"}}, {}, -1));
+  EXPECT_NO_THROW(ask({{"condition", "class"}}, labels_of({1}), 2));
+  EXPECT_NO_THROW(ask({{"condition", "class"}, {"condition_dropout", 0}}, labels_of({1}), 0));
 }
 
 // Self-conditioning.
@@ -630,7 +631,8 @@ TEST(DiffusionSettings, MustFitTheDataAndEachOther) {
     binary.binarize = binarize;
     refuses(kPlain, binary, "data.binarize: diffusion models grey or coloured pixels");
   }
-  refuses({{"conditional", true}}, plain, "model.conditional: the data set 'made' has no labels");
+  refuses({{"condition", "class"}}, plain,
+          "model.condition: class: the data set 'made' has no labels");
   refuses({{"process", {{"kind", "flow"}}}, {"prediction", "epsilon"}}, plain,
           "expected velocity, x0, v or edm, found epsilon");
   refuses({{"process", {{"kind", "edm"}}}}, plain, "process.spread");
@@ -638,7 +640,7 @@ TEST(DiffusionSettings, MustFitTheDataAndEachOther) {
   refuses({{"network", {{"multipliers", {1, 1, 1, 1, 1}}}}}, plain, "network.multipliers");
   for (const Json& wrong :
        {Json{{"prediction", "score"}}, Json{{"loss_weight", "p2"}}, Json{{"snr_limit", 0}},
-        Json{{"class_dropout", 1.5}}, Json{{"width", 8}}}) {
+        Json{{"condition_dropout", 1.5}}, Json{{"width", 8}}}) {
     refuses(wrong, plain, wrong.begin().key());
   }
 }
@@ -648,13 +650,14 @@ TEST(DiffusionShapes, AreOfAnySizeAndNumberOfChannels) {
   Json network = kNetwork;
   network["patch"] = 4;
   network["attention"] = {1};
-  const Diffusion d({{"network", network}, {"conditional", true}, {"self_conditioning", true}},
+  const Diffusion d({{"network", network}, {"condition", "class"}, {"self_conditioning", true}},
                     info);
   const Batch batch = noise_batch(2, info);
   const at::NoGradGuard no_grad;
   Draw draw(1, "test", batch.sample_ids);
   EXPECT_EQ(d.model->validate(batch, draw).at("loss").sizes(), (at::IntArrayRef{2}));
-  EXPECT_EQ(d.generate(2, {{"steps", 2}}, batch.target).sizes(), (at::IntArrayRef{2, 3, 27, 35}));
+  EXPECT_EQ(d.generate(2, {{"steps", 2}}, batch.conditions.at(kClass)).sizes(),
+            (at::IntArrayRef{2, 3, 27, 35}));
   EXPECT_EQ(d.log_likelihood(batch, 2).sizes(), (at::IntArrayRef{2}));
   EXPECT_NE(d.model->health(batch).find("% of what images differ in"), std::string::npos);
 }
@@ -717,8 +720,10 @@ Tensor templates() {
 Batch template_batch(int64_t count, int64_t first) {
   Batch batch;
   batch.sample_ids = ids(count, first);
-  batch.target = Draw(9, "template", batch.sample_ids).uniform("which", {}).ge(0.5).to(at::kLong);
-  batch.input = templates().index_select(0, batch.target);
+  const Tensor which =
+      Draw(9, "template", batch.sample_ids).uniform("which", {}).ge(0.5).to(at::kLong);
+  batch.conditions = told_class(which);
+  batch.input = templates().index_select(0, which);
   batch.weight = static_cast<double>(count);
   return batch;
 }
@@ -801,7 +806,7 @@ TEST(DiffusionLearns, TheVelocityOfAFlow) {
 TEST(DiffusionLearns, WhichClassIsWhich) {
   const Diffusion d({{"process", kEdmOfTemplates},
                      {"prediction", "edm"},
-                     {"conditional", true},
+                     {"condition", "class"},
                      {"self_conditioning", true}},
                     info_of(1, 8, 8, 2));
   train(d, 120);

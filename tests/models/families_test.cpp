@@ -203,7 +203,8 @@ TEST_P(Families, ValidateWithOneFiniteNumberForEachItem) {
   const TrainResult result = run("run", {{"steps", 2}});
   const LoadedModel loaded = load("run");
   const at::NoGradGuard no_grad;
-  const Batch batch = items_batch(data().test, data().info, 0, 64, at::kCPU);
+  const Batch batch =
+      items_batch(data().test, data().info, 0, 64, at::kCPU, loaded.model->conditions());
   Draw draw(0, "validate", batch.sample_ids);
   const Tensors values = loaded.model->validate(batch, draw);
   ASSERT_TRUE(values.count(loaded.model->objective()));
@@ -224,8 +225,7 @@ TEST_P(Families, SampleThePictureOfANumberWhateverElseIsAskedFor) {
   const LoadedModel loaded = load("run");
   if (!dynamic_cast<Generator*>(loaded.model.get())) GTEST_SKIP() << "makes no images";
   const auto pixels = [&](int64_t first, int64_t count) {
-    return generate_items(*loaded.model, {.first = first, .count = count}, loaded.manifest.data,
-                          at::kCPU);
+    return generate_items(loaded, {.first = first, .count = count});
   };
   const Tensor all = pixels(0, 64);
   EXPECT_EQ(all.sizes(), (at::IntArrayRef{64, 1, 28, 28}));
@@ -236,7 +236,7 @@ TEST_P(Families, SampleThePictureOfANumberWhateverElseIsAskedFor) {
   const std::string png = render_sheet(loaded, {.first = 3, .count = 5}, {}, Metadata::full);
   EXPECT_TRUE(recreate(png, "test", loaded).same);
   expect_error(ErrorKind::usage, "nonsense", [&] {
-    generate_items(*loaded.model, {.options = {{"nonsense", 1}}}, loaded.manifest.data, at::kCPU);
+    generate_items(loaded, {.options = {{"nonsense", 1}}});
   });
 }
 
@@ -272,8 +272,7 @@ TEST_P(Families, SamplingOptionsAcceptTheirOwnDefaults) {
   Json options = Json::object();
   for (const Field& field : family().sampling) set_path(options, field.name, field.default_value);
   const auto pixels = [&](const Json& o) {
-    return generate_items(*loaded.model, {.count = 2, .options = o}, loaded.manifest.data,
-                          at::kCPU);
+    return generate_items(loaded, {.count = 2, .options = o});
   };
   EXPECT_TRUE(at::equal(pixels(options), pixels(Json::object())));
 }
@@ -284,7 +283,8 @@ TEST_P(Families, LikelihoodIsFiniteForEachImage) {
   auto* likelihood = dynamic_cast<Likelihood*>(loaded.model.get());
   if (!likelihood) GTEST_SKIP() << "has no likelihood";
   const at::NoGradGuard no_grad;
-  const Batch batch = items_batch(digits().test, digits().info, 0, 8, at::kCPU);
+  const Batch batch =
+      items_batch(digits().test, digits().info, 0, 8, at::kCPU, loaded.model->conditions());
   const Tensor found = likelihood->log_likelihood(batch, Draw(0, "evaluate", batch.sample_ids), 3);
   EXPECT_EQ(found.sizes(), (at::IntArrayRef{8}));
   EXPECT_TRUE(found.isfinite().all().item<bool>());

@@ -152,7 +152,7 @@ def samples(run, genai):
     content = json.loads((checkpoint / "manifest.json").read_text())["content"]
     model, data = content["config"]["model"], content["data"]
     assert data["channels"] == 1
-    classes = len(data["classes"]) if model["conditional"] else 0
+    classes = len(data["classes"]) if "class" in model["condition"].split(",") else 0
     size = h, w = data["height"], data["width"]
     kind = {"dcgan": Dcgan, "residual": Residual, "style": Style}[model["generator"]["kind"]]
     net = kind(model["generator"], model["latent"] + classes, 1, size).eval()

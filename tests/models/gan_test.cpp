@@ -265,7 +265,7 @@ TEST(GanSettings, MustFitTheDataAndEachOther) {
     expect_error(ErrorKind::usage, part, [&given = settings] { make_gan(given); });
   }
   expect_error(ErrorKind::usage, "no labels", [&] {
-    make_gan({{"conditional", true}}, unlabelled);
+    make_gan({{"condition", "class"}}, unlabelled);
   });
   DataInfo binary = kDigits;
   binary.binarize = Binarize::dynamic;
@@ -342,8 +342,10 @@ class GanTraining : public testing::Test {
 TEST_F(GanTraining, ContinuesBitForBitWithEveryKindOfNetworkAndLoss) {
   const Json spectral = {
       {"loss", "hinge"}, {"penalty", "none"}, {"discriminator", {{"spectral", true}}}};
-  const Json wasserstein = {
-      {"loss", "wasserstein"}, {"penalty", "gradient"}, {"critic_steps", 3}, {"conditional", true}};
+  const Json wasserstein = {{"loss", "wasserstein"},
+                            {"penalty", "gradient"},
+                            {"critic_steps", 3},
+                            {"condition", "class"}};
   const Json lazy = {{"loss", "least-squares"}, {"penalty", "r1"}, {"penalty_every", 2}};
   const Json style = {{"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
   int number = 0;
@@ -446,13 +448,13 @@ TEST(GanWarnings, FollowTheirRules) {
 }
 
 TEST(GanClasses, AreToldToBoth) {
-  const auto model = make_gan(with(kSmallGan, {{"conditional", true}}));
+  const auto model = make_gan(with(kSmallGan, {{"condition", "class"}}));
   const at::NoGradGuard no_grad;
   auto& generator = dynamic_cast<Generator&>(*model);
-  ASSERT_TRUE(generator.class_conditional());
+  ASSERT_EQ(classes_of(model->conditions()), 10);
   const Draw draw(0, "generate", ids(4));
   const auto fake = [&](int64_t label) {
-    return generator.generate(draw, at::full({4}, label, at::kLong), Json::object());
+    return generator.generate(draw, told_class(at::full({4}, label, at::kLong)), Json::object());
   };
   EXPECT_FALSE(at::allclose(fake(1), fake(2)));
   EXPECT_TRUE(at::equal(fake(1), fake(1)));
@@ -461,10 +463,11 @@ TEST(GanClasses, AreToldToBoth) {
 TEST(GanClasses, AreThoseOfTheMadeImagesInLaterPhases) {
   // With several critic steps the generator's phase sees another batch than the images it learns
   // by.
-  const auto model = make_gan(with(kSmallGan, {{"conditional", true}, {"critic_steps", 2}}));
+  const auto model = make_gan(with(kSmallGan, {{"condition", "class"}, {"critic_steps", 2}}));
   const auto batch = [](int64_t first, int64_t label) {
     return Batch{.input = Draw(7, "images", ids(4, first)).uniform("x", {1, 28, 28}),
-                 .target = at::full({4}, label, at::kLong),
+                 .target = {},
+                 .conditions = told_class(at::full({4}, label, at::kLong)),
                  .sample_ids = ids(4, first),
                  .weight = 4};
   };
@@ -548,7 +551,7 @@ TEST(GanSampling, IsPulledToTheMeanByTruncation) {
 }
 
 TEST(GanStyles, AreWhatGenerateTakes) {
-  const Json style = {{"conditional", true},
+  const Json style = {{"condition", "class"},
                       {"generator", {{"kind", "style"}, {"style", 8}, {"mapping", 2}}}};
   const auto model = make_gan(with(kSmallGan, style));
   model->module().eval();
@@ -559,9 +562,10 @@ TEST(GanStyles, AreWhatGenerateTakes) {
   const Tensor labels = at::tensor({0, 3, 5, 3}, at::kLong);
   for (const double truncation : {1.0, 0.6}) {
     const Json options = {{"truncation", truncation}};
-    const Tensor styles = space.styles(draw, labels, options);
+    const Tensor styles = space.styles(draw, told_class(labels), options);
     const Tensor all = styles.unsqueeze(1).expand({-1, space.style_layers(), -1});
-    EXPECT_TRUE(at::equal(space.render(all, draw), generator.generate(draw, labels, options)));
+    EXPECT_TRUE(at::equal(space.render(all, draw, {}),
+                          generator.generate(draw, told_class(labels), options)));
   }
   EXPECT_EQ(dynamic_cast<StyleSpace*>(make_gan(kSmallGan).get()), nullptr);
 }

@@ -117,7 +117,7 @@ class ToyGan : public torch::nn::Module, public Model, public Generator {
   std::string objective() const override { return "distance"; }
   Tensors training_state() override { return {{"path_mean", path_mean}}; }
 
-  Tensor generate(const Draw& draw, const Tensor&, const Json&) override {
+  Tensor generate(const Draw& draw, const Tensors&, const Json&) override {
     return make(draw.normal("noise", {kNoise})).to(at::kFloat);
   }
 
@@ -187,7 +187,7 @@ inline Family toy_family() {
           .offers = {},
           .settings = toy_fields(),
           .sampling = {},
-          .make = [](const Json& settings, const DataInfo&) -> std::unique_ptr<Model> {
+          .make = [](const Json& settings, const ModelContext&) -> std::unique_ptr<Model> {
             return std::make_unique<ToyGan>(from_json<ToyConfig>(toy_fields(), settings, "model"));
           },
           .tiny = Json::object()};

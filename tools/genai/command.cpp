@@ -66,7 +66,8 @@ std::string typed(const Json& value) {
 std::string old_names(const std::string& path) {
   std::string names;
   for (const RenamedSetting& renamed : renamed_settings()) {
-    if (renamed.now == path) names += ",--" + kebab(last_part(renamed.before));
+    if (renamed.now == path && renamed.of_true.is_null())
+      names += ",--" + kebab(last_part(renamed.before));
   }
   return names;
 }

@@ -7,6 +7,7 @@
 #include "genai/base/fields.h"
 #include "genai/base/files.h"
 #include "genai/base/log.h"
+#include "genai/base/settings.h"
 
 namespace genai::tool {
 namespace {
@@ -100,7 +101,35 @@ std::string other_name(const std::string& option) {
   return it == kNames.end() ? "" : it->second;
 }
 
+/// "--condition" of "model.condition"
+std::string option_name(const std::string& path) {
+  std::string name = "--" + last_part(path);
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
 }  // namespace
+
+std::vector<std::string> with_current_names(const std::vector<std::string>& given) {
+  std::vector<std::string> arguments;
+  for (size_t i = 0; i < given.size(); ++i) {
+    const std::string name = given[i].substr(0, given[i].find('='));
+    const auto renamed =
+        std::ranges::find_if(renamed_settings(), [&](const RenamedSetting& setting) {
+          return !setting.of_true.is_null() && name == option_name(setting.before);
+        });
+    if (renamed == renamed_settings().end()) {
+      arguments.push_back(given[i]);
+      continue;
+    }
+    std::string value = name.size() < given[i].size() ? given[i].substr(name.size() + 1) : "true";
+    if (i + 1 < given.size() && (given[i + 1] == "true" || given[i + 1] == "false"))
+      value = given[++i];
+    arguments.push_back(option_name(renamed->now) + "=" +
+                        (value == "false" ? "" : renamed->of_true.get<std::string>()));
+  }
+  return arguments;
+}
 
 std::string unknown_verb(const std::string& name, const std::vector<std::string>& verbs) {
   const std::string near = nearest(name, verbs);

@@ -10,6 +10,10 @@
 
 namespace genai::tool {
 
+/// "--conditional", "--conditional true" and "--conditional=true" as "--condition=class": options
+/// that were true or false and have values now (base/settings.h).
+std::vector<std::string> with_current_names(const std::vector<std::string>& given);
+
 /// "no verb 'trian'; did you mean 'train'? (see: genai help)"
 std::string unknown_verb(const std::string& name, const std::vector<std::string>& verbs);
 

@@ -61,7 +61,8 @@ fs::path library_folder() {
   return error ? fs::path() : program.parent_path().parent_path() / "lib";
 }
 
-int run_verbs(const fs::path& folder, int argc, char** argv) {
+int run_verbs(const fs::path& folder, const char* program,
+              const std::vector<std::string>& arguments) {
   const fs::path library = folder / "libgenai_verbs.so";
   void* verbs = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
   const auto run =
@@ -71,11 +72,13 @@ int run_verbs(const fs::path& folder, int argc, char** argv) {
                      "; build genai again, or set it beside its lib folder"));
     return static_cast<int>(ErrorKind::failure);
   }
-  return run(argc, argv);
+  std::vector<char*> words{const_cast<char*>(program)};
+  for (const std::string& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
+  return run(static_cast<int>(words.size()), words.data());
 }
 
 int main_of(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto arguments = with_current_names({argv + 1, argv + argc});
   const fs::path folder = library_folder();
   if (const auto code = answer_at_once(arguments, folder / "genai-grammar.json")) return *code;
   try {
@@ -92,7 +95,7 @@ int main_of(int argc, char** argv) {
                         "the working folder was removed or cannot be seen (" + removed.message() +
                             "); go to another one (cd)");
   }
-  return run_verbs(folder, argc, argv);
+  return run_verbs(folder, argv[0], arguments);
 }
 
 }  // namespace

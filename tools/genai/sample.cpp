@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "condition.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/picture.h"
@@ -25,6 +26,7 @@ struct SampleOptions {
   ComputeOption compute;
   TextOptions text;
   ClassOption of_class;
+  std::vector<std::string> condition;
   int64_t count = 16, seed = 0, scale = 0;
   std::string grid, out, metadata = "full";
   bool separate = false, json = false, preview = false;
@@ -46,11 +48,12 @@ SheetLayout parse_grid(const std::string& text, int64_t scale) {
 
 /// "step-8438-seed-0-n16-class3-temperature-0.7": the same request, the same name.
 std::string sheet_name(int64_t step, const ImageRequest& request, const SheetLayout& layout,
-                       const Json& defaults) {
+                       const ConditionWords& words, const Json& defaults) {
   std::string name = concat("step-", step, "-seed-", request.first, "-n", request.count);
   if (layout.rows > 0) name += concat("-grid-", layout.rows, "x", layout.columns);
   if (layout.scale > 0) name += concat("-scale-", layout.scale);
   if (request.label >= 0) name += concat("-class", request.label);
+  for (const std::string& word : words.all) name += "-" + word;
   return request_name(name + options_name(request.options, defaults));
 }
 
@@ -62,7 +65,8 @@ int sample_text_verb(const Command& command, const SampleOptions& options,
                      const RunReference& reference, const Checkpoint& checkpoint,
                      const ImageRequest& request) {
   const Manifest& manifest = checkpoint.manifest;
-  for (const char* option : {"--class", "--grid", "--scale", "--separate", "--preview"}) {
+  for (const char* option :
+       {"--class", "--condition", "--grid", "--scale", "--separate", "--preview"}) {
     if (command.app.count(option) > 0) {
       fail(ErrorKind::usage, option, ": is for pictures; this run writes texts");
     }
@@ -101,6 +105,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
     return sample_text_verb(command, options, reference, checkpoint, request);
   request.label = options.of_class.find(manifest.data);
   TextOptions::refuse(command);
+  const ConditionWords words = condition_words(options.condition);
   if (options.separate && is_standard_output(options.out)) {
     fail(ErrorKind::usage, "--separate: expected a folder as --out, found standard output");
   }
@@ -113,12 +118,14 @@ int sample_verb(const Command& command, const SampleOptions& options) {
   const fs::path out =
       !options.out.empty()
           ? fs::path(options.out)
-          : run_output(reference.folder, (sheet_name(manifest.step, request, layout, defaults) +
-                                          (options.separate ? "" : ".png")));
+          : run_output(reference.folder,
+                       (sheet_name(manifest.step, request, layout, words, defaults) +
+                        (options.separate ? "" : ".png")));
   if (!to_stdout) check_writable(options.separate ? out / "0.png" : out, ".png");
   const at::Device device = options.compute.resolve(manifest.numerics.threads);
   const LoadedModel loaded = load_model(reference, std::move(checkpoint), device);
   loaded.as<Generator>("sample");
+  request.condition = read_conditions(words, *loaded.model, manifest.data);
   const Metadata metadata = options.metadata == "none" ? Metadata::none : Metadata::full;
 
   Json files = Json::array();
@@ -148,7 +155,7 @@ int sample_verb(const Command& command, const SampleOptions& options) {
     if (first.count < request.count) {
       say(concat("the first ", first.count, " of ", request.count, "; all are in ", out.string()));
     }
-    const auto images = info.modality->pictures(generate_items(*loaded.model, first, info, device));
+    const auto images = info.modality->pictures(generate_items(loaded, first));
     std::cout << half_blocks(grid(images, (first.count + columns - 1) / columns, columns),
                              colour_allowed(STDOUT_FILENO));
   }
@@ -185,6 +192,11 @@ std::unique_ptr<Command> make_sample(const Arguments& arguments) {
       ->check(CLI::Range(1, 1000000));
   add_seed_option(app, options->seed, "number of the first sample (0)");
   options->of_class.add(*command, "class of all samples, by name or number (one after the other)");
+  app.add_option(
+         "--condition", options->condition,
+         "of models that are told a grid: a picture (or NAME=FILE), or test:N for test item "
+         "N that the run keeps (one after the other)")
+      ->type_name("FILE|test:N");
   app.add_option("--grid", options->grid, "rows x columns of the sheet")->type_name("RxC");
   app.add_option("--scale", options->scale, "whole-pixel enlargement (auto)")
       ->type_name("N")

@@ -124,11 +124,12 @@ int show_path(const Show& show) {
   for (const PathFrame& frame : path) {
     levels.push_back({{"alpha", frame.level.alpha}, {"sigma", frame.level.sigma}});
   }
-  return deliver(show, loaded, out,
-                 {.frames = frames_of(draw_path(path, layout)),
-                  .request = [&](int64_t frame) { return path_json(request, layout, frame); },
-                  .found = {{"levels", levels}},
-                  .origin = request.pictures.defined() ? Origin::mixed : Origin::model});
+  return deliver(
+      show, loaded, out,
+      {.frames = frames_of(draw_path(path, layout)),
+       .request = [&](int64_t frame) { return path_json(loaded, request, layout, frame); },
+       .found = {{"levels", levels}},
+       .origin = request.pictures.defined() ? Origin::mixed : Origin::model});
 }
 
 }  // namespace genai::tool

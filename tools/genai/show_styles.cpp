@@ -79,7 +79,7 @@ int show_mix(const Show& show) {
   show.check_writable(out);
   const Image picture = draw_mix(find_mix(loaded, request), request, scale);
   return deliver(show, loaded, out, {.frames = {{.image = picture}}, .request = [&](int64_t) {
-                                       return mix_json(request, scale);
+                                       return mix_json(loaded, request, scale);
                                      }});
 }
 
@@ -97,11 +97,12 @@ int show_directions(const Show& show) {
   for (Image& picture : draw_directions(found, request, layout)) {
     frames.push_back({.image = std::move(picture), .milliseconds = kMilliseconds});
   }
-  return deliver(show, loaded, out,
-                 {.frames = std::move(frames),
-                  .request = [&](int64_t frame) { return directions_json(request, layout, frame); },
-                  .found = {{"shares", numbers_of(found.shares)},
-                            {"deviations", numbers_of(found.deviations)}}});
+  return deliver(
+      show, loaded, out,
+      {.frames = std::move(frames),
+       .request = [&](int64_t frame) { return directions_json(loaded, request, layout, frame); },
+       .found = {{"shares", numbers_of(found.shares)},
+                 {"deviations", numbers_of(found.deviations)}}});
 }
 
 }  // namespace genai::tool

@@ -21,6 +21,9 @@ struct Section {
 /// A setting that had another name: in files, stored runs and options the old one stays good.
 struct RenamedSetting {
   std::string before, now;  ///< "model.pairs", "model.bigrams"
+  Json of_true{};           ///< of one that was true or false: what true is called now; false: ""
+
+  Json value(Json old) const;  ///< under its new name
 };
 const std::vector<RenamedSetting>& renamed_settings();
 

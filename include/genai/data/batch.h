@@ -9,10 +9,11 @@ namespace genai {
 
 /// One micro-batch on the device; shapes never change during a run.
 struct Batch {
-  Tensor input;   ///< grids [B, C, H, W], pixels in [0, 1]; or tokens int64 [B, T]
-  Tensor target;  ///< labels int64 [B] or undefined; the token after each one of
-                  ///< the input, int64 [B, T], kNoTarget where there is none
-  Tensor counts;  ///< targets that there are, float32 [B]; images: undefined
+  Tensor input;        ///< grids [B, C, H, W], pixels in [0, 1]; or tokens int64 [B, T]
+  Tensor target;       ///< labels int64 [B] or undefined; the token after each one of
+                       ///< the input, int64 [B, T], kNoTarget where there is none
+  Tensors conditions;  ///< what a model is told (data/condition.h), by name
+  Tensor counts;       ///< targets that there are, float32 [B]; images: undefined
   std::vector<int64_t> sample_ids;  ///< global: the same whatever micro-batch or rank holds the
                                     ///< sample; keys of its random draws
   double weight = 0;                ///< what the loss averages over: images, or the targets

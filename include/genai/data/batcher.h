@@ -2,6 +2,7 @@
 #pragma once
 #include "genai/core/draw.h"
 #include "genai/data/batch.h"
+#include "genai/data/condition.h"
 #include "genai/data/dataset.h"
 
 namespace genai {
@@ -26,9 +27,10 @@ class Batcher {
   /// @param batch_size  images of one update, over all micro-batches and ranks
   /// @param accumulate  micro-batches of one update and rank; must divide batch_size / world.size
   /// @param repeats     batches of one step (n_critic)
+  /// @param conditions  that batches hold
   /// Throws what check_batch throws.
   Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t accumulate,
-          int64_t repeats, at::Device device, World world = {});
+          int64_t repeats, at::Device device, World world = {}, ConditionSpecs conditions = {});
 
   Batch at(int64_t step, int64_t repeat, int64_t micro) const;
 
@@ -42,6 +44,7 @@ class Batcher {
   int64_t batch_size_, accumulate_, repeats_;
   at::Device device_;
   World world_;
+  ConditionSpecs conditions_;
   Tensor grids_, labels_;                                                 // on the device
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
@@ -49,7 +52,13 @@ class Batcher {
 /// Items first .. first + count - 1 of a split in their order; sample_ids are their indices. The
 /// binarization of images is one fixed draw.
 Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
-                  at::Device device);
+                  at::Device device, const ConditionSpecs& conditions = {});
+
+/// Conditions of test items [B, C, H, W] as families see them, before any binarization; of theirs,
+/// what is random is one fixed draw.
+/// @param numbers  of the items
+Tensors test_conditions(const ConditionSpecs& conditions, const Split& split, const DataInfo& info,
+                        const std::vector<int64_t>& numbers, at::Device device);
 
 /// "grey", "dynbin-seed0", "fixbin-seed0", "threshold": the protocol in a metric's name.
 std::string binarize_protocol(Binarize binarize);

@@ -5,6 +5,7 @@
 
 #include "genai/evaluation/extractor.h"
 #include "genai/evaluation/result.h"
+#include "genai/generation/generate.h"
 
 namespace genai {
 
@@ -14,10 +15,12 @@ struct Samples {
 };
 
 /// Samples number `first` to `first + count - 1` of a model, as `sample` makes them.
-/// @param options   of the family's sampling table
+/// @param options    of the family's sampling table
+/// @param condition  of models that are told grids: where from
 /// Throws Error{usage} when the model is no Generator.
 Samples generate_samples(const LoadedModel& loaded, int64_t first, int64_t count,
-                         const Json& options, const StageProgress& progress = {});
+                         const Json& options, const ConditionSource& condition = {},
+                         const StageProgress& progress = {});
 
 /// What samples are measured against.
 struct Reference {

@@ -15,14 +15,23 @@ namespace genai {
 /// The most screen pixels that a side of a pixel is shown as.
 inline constexpr int64_t kMaxScale = 8;
 
+/// Where models that are told grids get them from.
+struct ConditionSource {
+  int64_t test =
+      -1;           ///< of this test item of the run's for all samples; -1: of one after the other
+  Split items{};    ///< the test items, where they are not those that the run keeps
+  Tensors given{};  ///< the grids themselves, [1, ...] for all samples, by name
+  std::string sha256;  ///< of the files that they come from
+};
+
 /// Every sample has one number; its noise depends on that number alone.
 struct ImageRequest {
   int64_t first = 0;  ///< number of the first sample ("seed")
   int64_t count = 16;
-  int64_t label = -1;  ///< class of all samples; -1: number modulo classes, if conditional
+  int64_t label = -1;  ///< class of all samples; -1: number modulo classes, or that of the test
+                       ///< item that the sample is told of
   Json options = Json::object();  ///< the family's sampling fields
-
-  bool operator==(const ImageRequest&) const = default;
+  ConditionSource condition{};
 };
 
 /// The seed of all generation noise; samples differ by their number.
@@ -39,18 +48,33 @@ inline int64_t chunk_of(at::Device device) {
 /// The classes that samples of a class-conditional model show unless told: number modulo classes.
 Tensor sample_labels(int64_t first, int64_t count, int64_t classes);
 
-/// Throws Error{usage} for a count < 1, or a label where there are no classes or not that many.
-void check_request(const ImageRequest& request, const Generator& generator, const DataInfo& info);
+/// Throws Error{usage} for a count < 1, a label where there are no classes or not that many, grids
+/// that the model is not told or that are missing.
+void check_request(const ImageRequest& request, const Model& model, const DataInfo& info);
+
+/// What samples `numbers` are told. The request is checked.
+Tensors sample_conditions(const Model& model, const ImageRequest& request, const DataInfo& info,
+                          const std::vector<int64_t>& numbers, at::Device device);
 
 /// Makes the images of one chunk, of which rows first .. first + count - 1 were asked for.
-using MakeChunk =
-    std::function<Tensor(const Draw& draw, const Tensor& labels, int64_t first, int64_t count)>;
+using MakeChunk = std::function<Tensor(const Draw& draw, const Tensors& conditions, int64_t first,
+                                       int64_t count)>;
 
 /// As a data set holds them (Split::grids): uint8 pixels, or real numbers: [count, C, H, W].
 /// @param make  for those who look at how images come about; else Generator::generate
 /// Throws what check_request does; Error{failure} when the model makes pixels that are not numbers.
 Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo& info,
                       at::Device device, const MakeChunk& make = {});
+/// Of a run: grids come from the test items that it keeps unless the request brings others.
+Tensor generate_items(const LoadedModel& loaded, const ImageRequest& request,
+                      const MakeChunk& make = {});
+ImageRequest with_conditions(const LoadedModel& loaded, ImageRequest request);
+
+/// What provenance says of the source: null where the model is told no grids; and the reverse.
+Json condition_json(const Model& model, const ConditionSource& source);
+ConditionSource condition_from_json(const Json& request);
+/// Adds it to what was asked for, where there is something to say.
+void add_condition(Json& json, const LoadedModel& loaded, const ImageRequest& request);
 
 /// Images in [0, 1] to uint8 on the CPU.
 Tensor quantized(const Tensor& images);

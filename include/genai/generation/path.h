@@ -64,7 +64,8 @@ std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayou
 
 /// What makes the same pictures again: the request of their provenance.
 /// @param frame  of the picture, when it is one of draw_path's alone
-Json path_json(const PathRequest& request, const PathLayout& layout, int64_t frame = -1);
+Json path_json(const LoadedModel& loaded, const PathRequest& request, const PathLayout& layout,
+               int64_t frame = -1);
 
 /// The pictures of a path_json's request. Throws Json::exception and Error{usage} for others.
 /// (The user's pictures are not in it; those paths cannot be made again.)

@@ -87,9 +87,9 @@ std::vector<Image> draw_directions(const Directions& directions, const Direction
 /// What makes the same pictures again, of resolved requests. ("count" of a mix is that of all its
 /// samples, A's and B's.)
 /// @param frame  of the picture, when it is one of draw_directions' alone
-Json mix_json(const MixRequest& request, int64_t scale);
-Json directions_json(const DirectionsRequest& request, const DirectionsLayout& layout,
-                     int64_t frame = -1);
+Json mix_json(const LoadedModel& loaded, const MixRequest& request, int64_t scale);
+Json directions_json(const LoadedModel& loaded, const DirectionsRequest& request,
+                     const DirectionsLayout& layout, int64_t frame = -1);
 
 /// The pictures of such a request. Throws Json::exception and Error{usage} for others.
 std::vector<Image> draw_mix_again(const LoadedModel& loaded, const Json& request);

@@ -15,17 +15,23 @@ struct Offer {
   std::string value = {};    ///< "style"
 };
 
+/// What a model is made for.
+struct ModelContext {
+  const DataInfo& info;
+  ConditionSpecs conditions;  ///< of the kinds that the family names
+};
+
 struct Family {
   std::string name;     ///< "vae"
   std::string summary;  ///< one line for help
   ItemKind reads = ItemKind::grid;
   std::vector<Offer> offers;
-  FieldTable settings;  ///< model.*
-  FieldTable sampling;  ///< options of `sample`
+  std::vector<ConditionKind> conditions;  ///< kinds that its models can be told
+  FieldTable settings;                    ///< model.*
+  FieldTable sampling;                    ///< options of `sample`
   /// @param settings  {"latent": 20, ...}, checked. Throws Error{usage} for settings that do not
-  /// fit
-  ///                  the data or each other.
-  std::function<std::unique_ptr<Model>(const Json& settings, const DataInfo& info)> make;
+  ///                  fit the data or each other.
+  std::function<std::unique_ptr<Model>(const Json& settings, const ModelContext& context)> make;
   Json tiny;  ///< smallest sensible settings, for the tests that every family passes
   /// Settings that are "auto" become what they mean for this data; null: the family has none.
   std::function<void(Json& settings, const DataInfo& info)> decide = nullptr;

@@ -9,6 +9,7 @@
 #include "genai/core/draw.h"
 #include "genai/core/tensors.h"
 #include "genai/data/batch.h"
+#include "genai/data/condition.h"
 #include "genai/sampling/solvers.h"
 
 namespace torch::nn {
@@ -66,7 +67,10 @@ struct Progress {
 
 class Model {
  public:
+  /// @param conditions  what the model is told beside its input
+  explicit Model(ConditionSpecs conditions = {}) : conditions_(std::move(conditions)) {}
   virtual ~Model() = default;
+  const ConditionSpecs& conditions() const { return conditions_; }
   virtual torch::nn::Module& module() = 0;
   virtual std::vector<ParameterSet> parameter_sets() = 0;
   virtual std::vector<Phase> phases() = 0;
@@ -85,6 +89,9 @@ class Model {
   virtual std::string warning(const Progress&, const Json& /*means*/) const { return ""; }
   /// State of training that is neither parameter nor buffer, for the checkpoint.
   virtual Tensors training_state() { return {}; }
+
+ private:
+  ConditionSpecs conditions_;
 };
 
 // Capabilities: a Model may also be any of these (found by dynamic_cast). Verbs and applications
@@ -105,10 +112,9 @@ struct Generator {
   static constexpr auto kCapability = Capability::generator;
   virtual ~Generator() = default;
   /// Grids [B, C, H, W], of images in [0, 1], for the items of `draw`.
-  /// @param labels   int64 [B]; undefined unless class_conditional()
-  /// @param options  fields of the family's sampling table, checked
-  virtual Tensor generate(const Draw& draw, const Tensor& labels, const Json& options) = 0;
-  virtual bool class_conditional() const { return false; }
+  /// @param conditions  Model::conditions of these items, by name
+  /// @param options     fields of the family's sampling table, checked
+  virtual Tensor generate(const Draw& draw, const Tensors& conditions, const Json& options) = 0;
 };
 
 /// Encodes images to points of a latent space and back.
@@ -117,9 +123,9 @@ struct LatentSpace {
   virtual ~LatentSpace() = default;
   virtual int64_t latent_size() const = 0;
   /// The most likely point [B, latent] of images [B, C, H, W].
-  virtual Tensor encode(const Tensor& images, const Tensor& labels) = 0;
+  virtual Tensor encode(const Tensor& images, const Tensors& conditions) = 0;
   /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].
-  virtual Tensor decode(const Tensor& points, const Tensor& labels) = 0;
+  virtual Tensor decode(const Tensor& points, const Tensors& conditions) = 0;
 };
 
 /// Makes images from a style for each of its layers: coarse layers set shapes, fine ones strokes.
@@ -129,11 +135,11 @@ struct StyleSpace {
   /// Layers that see a style, coarse to fine.
   virtual int64_t style_layers() const = 0;
   /// The styles [B, width] of the items of `draw`, as `generate` takes them for all layers.
-  /// @param labels, options  as of Generator::generate
-  virtual Tensor styles(const Draw& draw, const Tensor& labels, const Json& options) = 0;
+  /// @param conditions, options  as of Generator::generate
+  virtual Tensor styles(const Draw& draw, const Tensors& conditions, const Json& options) = 0;
   /// Images [B, C, H, W] in [0, 1] of styles [B, layers, width]; what is random beside them (noise
   /// of the layers) comes from `draw`, of B items.
-  virtual Tensor render(const Tensor& styles, const Draw& draw) = 0;
+  virtual Tensor render(const Tensor& styles, const Draw& draw, const Tensors& conditions) = 0;
   /// The matrix [channels, width] by which a layer's channels depend on its style.
   virtual Tensor style_matrix(int64_t layer) = 0;
 };
@@ -150,14 +156,14 @@ struct Denoiser {
                                      ///< for one path: it may look at what it predicted before
     SolverOptions solver;
   };
-  /// @param labels   int64 [B]; undefined unless class_conditional()
-  /// @param options  fields of the family's sampling table, checked
+  /// @param conditions  Model::conditions; where some are missing, as if the model knew none
+  /// @param options     fields of the family's sampling table, checked
   /// Throws Error{usage} for options that do not fit the model or each other.
-  virtual SamplingPlan sampling_plan(const Tensor& labels, const Json& options) = 0;
+  virtual SamplingPlan sampling_plan(const Tensors& conditions, const Json& options) = 0;
   /// The levels of the variational bound of log p(x): most noise first, none last.
   virtual std::vector<NoiseLevel> bound_levels() const = 0;
   /// The plain prediction of x0 from x [B, C, H, W], each row at a level of its own.
-  virtual Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensor& labels) = 0;
+  virtual Tensor predict(const Tensor& x, const NoiseLevels& level, const Tensors& conditions) = 0;
 };
 
 /// Says which class an image shows.
@@ -186,8 +192,8 @@ struct Likelihood {
   static constexpr auto kCapability = Capability::likelihood;
   virtual ~Likelihood() = default;
   /// An unbiased-in-expectation bound of log p(x) in nats for each image, [B], by `samples` draws:
-  /// the evidence lower bound for 1, tighter for more. A class-conditional model takes images
-  /// without labels too.
+  /// the evidence lower bound for 1, tighter for more. A model that is told the class takes
+  /// images without labels too.
   virtual Tensor log_likelihood(const Batch& batch, const Draw& draw, int64_t samples) = 0;
   /// The estimate by so many draws, for the name of a metric: "iw100".
   virtual std::string estimator(int64_t samples) const = 0;

@@ -34,8 +34,7 @@ struct DiffusionConfig {
   LossWeight loss_weight = LossWeight::uniform;
   double snr_limit = 5;
   bool self_conditioning = false;
-  bool conditional = false;
-  double class_dropout = 0.1;
+  double condition_dropout = 0.1;
   UNetConfig network;
 };
 

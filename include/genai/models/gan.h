@@ -35,7 +35,6 @@ struct GanConfig {
   int64_t critic_steps = 1;
   double discriminator_rate = 1;
   double label_smoothing = 0;
-  bool conditional = false;
   AugmentConfig augment;
 };
 

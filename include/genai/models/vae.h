@@ -23,7 +23,6 @@ struct VaeConfig {
   double pixel_std = 0;
   double beta = 1;
   int64_t kl_warmup = 0;
-  bool conditional = false;
 };
 
 /// KL(N(mean, exp(log_variance)) || N(0, I)) of each row: [B, latent] -> [B] (appendix B).

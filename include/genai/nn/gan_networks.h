@@ -6,6 +6,7 @@
 #pragma once
 
 #include "genai/base/fields.h"
+#include "genai/nn/grid_input.h"
 #include "genai/nn/modules.h"
 #include "genai/nn/spectral_norm.h"
 
@@ -51,6 +52,10 @@ void check_levels(const std::string& network, int64_t levels, int64_t patch, int
 /// leaky_relu with slope 0.2 below 0
 at::Tensor leaky(const at::Tensor& x);
 
+/// Images [B, C, H, W] as [B, C patch patch, ...]; sides that patch does not divide are filled up
+/// with black.
+at::Tensor to_patches(const at::Tensor& images, int64_t patch);
+
 /// A dense layer initialized after K. He et al. 2015 for leaky().
 torch::nn::Linear he_linear(int64_t in, int64_t out);
 
@@ -85,17 +90,20 @@ class GeneratorNetwork : public torch::nn::Module {
  public:
   /// @param points  [B, in]
   /// @param noise   [B, 1, h, w] for each of noise_sizes()
+  /// @param grid    [B, grids, H, W] in -1..1 that the images belong to, of those that are told one
   /// @return        [B, C, H, W]; -1 is black, 1 white, and what goes beyond is to be cut
-  virtual at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>& noise) = 0;
+  virtual at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>& noise,
+                             const at::Tensor& grid = {}) = 0;
   /// Heights and widths of the noise that layers add.
   virtual std::vector<std::vector<int64_t>> noise_sizes() const { return {}; }
 };
 
 /// dcgan or residual.
-/// @param in  numbers of a point
+/// @param in     numbers of a point
+/// @param grids  channels of the grid that it is told
 std::shared_ptr<GeneratorNetwork> make_plain_generator(const GeneratorConfig& config, int64_t in,
                                                        int64_t channels, int64_t height,
-                                                       int64_t width);
+                                                       int64_t width, int64_t grids = 0);
 
 /// Scores images: high for real ones.
 struct DiscriminatorImpl : torch::nn::Module {

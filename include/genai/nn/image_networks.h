@@ -2,6 +2,7 @@
 #pragma once
 
 #include "genai/base/fields.h"
+#include "genai/nn/grid_input.h"
 #include "genai/nn/modules.h"
 
 namespace genai {
@@ -51,16 +52,18 @@ struct ImageEncoderImpl : torch::nn::Module {
 };
 TORCH_MODULE(ImageEncoder);
 
-/// The mirror image: points [B, in] -> pixel values [B, C, H, W] without a last activation.
+/// The mirror image: points [B, in] -> pixel values [B, C, H, W] without a last activation. It may
+/// be told grids [B, grids, H, W] as well.
 struct ImageDecoderImpl : torch::nn::Module {
   ImageDecoderImpl(const NetworkConfig& config, int64_t in, int64_t channels, int64_t height,
-                   int64_t width);
-  at::Tensor forward(const at::Tensor& points);
+                   int64_t width, int64_t grids = 0);
+  at::Tensor forward(const at::Tensor& points, const at::Tensor& grid = {});
 
  private:
   Dense dense_{nullptr};
   torch::nn::Linear spread_{nullptr};
   torch::nn::ModuleList convolutions_;
+  GridInput grids_{nullptr};  // of conv, at every resolution
   torch::nn::Conv2d pixels_{nullptr};
   Activation activation_;
   std::vector<int64_t> shape_;  // of what spread_ makes: [c, h, w]

@@ -24,9 +24,10 @@ at::Tensor enlarge(const at::Tensor& x, int64_t height, int64_t width);
 class StyleGenerator : public GeneratorNetwork {
  public:
   StyleGenerator(const GeneratorConfig& config, int64_t in, int64_t channels, int64_t height,
-                 int64_t width);
+                 int64_t width, int64_t grids = 0);
   /// One style for all layers.
-  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>& noise) override;
+  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>& noise,
+                     const at::Tensor& grid = {}) override;
   /// One noise for each layer.
   std::vector<std::vector<int64_t>> noise_sizes() const override;
 
@@ -34,7 +35,8 @@ class StyleGenerator : public GeneratorNetwork {
   /// The mapping network: [B, in] -> styles [B, style].
   at::Tensor map(const at::Tensor& points);
   /// Images of a style [B, style] for each layer.
-  at::Tensor render(const std::vector<at::Tensor>& styles, const std::vector<at::Tensor>& noise);
+  at::Tensor render(const std::vector<at::Tensor>& styles, const std::vector<at::Tensor>& noise,
+                    const at::Tensor& grid = {});
   /// [in channels, style] of a layer's affine map.
   at::Tensor style_matrix(int64_t layer);
 
@@ -44,6 +46,7 @@ class StyleGenerator : public GeneratorNetwork {
   std::vector<int64_t> heights_, widths_;  // positions, most first
   at::Tensor constant_;                    // [1, c, h, w]: where every image starts
   torch::nn::ModuleList mapping_{nullptr}, layers_{nullptr}, images_{nullptr};
+  GridInput grids_{nullptr};
 };
 
 }  // namespace genai
