@@ -78,5 +78,70 @@ TEST_F(Conditional, ScoresThemToo) {
   EXPECT_NE(single.out.find("of 13 test images have less"), std::string::npos) << single.out;
 }
 
+/// A model that is told a smaller version of each image.
+class ToldAGrid : public Cli {
+ protected:
+  ToldAGrid() {
+    const Outcome trained = genai(training({"--steps", "20", "--condition", "low"}));
+    EXPECT_EQ(trained.code, 0) << trained.err;
+  }
+};
+
+TEST_F(ToldAGrid, TakesItFromTestItemsOrAPicture) {
+  const auto sample = [&](const Arguments& more) {
+    Arguments arguments{"sample", "last", "-n", "3"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome made = genai(arguments);
+    EXPECT_EQ(made.code, 0) << made.err;
+    return (folder / made.out.substr(0, made.out.find('\n'))).string();
+  };
+  const std::string each = sample({}), second = sample({"--condition", "test:1"});
+  EXPECT_NE(each, second);
+  fs::path picture;
+  for (const auto& entry : fs::recursive_directory_iterator(folder / "pics")) {
+    if (entry.is_regular_file()) picture = entry;
+  }
+  const std::string own = sample({"--condition", picture.string()});
+  EXPECT_NE(own.find(picture.stem().string()), std::string::npos);
+  // The same by its name.
+  EXPECT_EQ(slurp(sample({"--condition", "low=" + picture.string(), "--out", "named.png"})),
+            slurp(own));
+  const auto told = [&](const std::string& file) {
+    return json_of({"inspect", file})["text"]["genai"]["request"]["condition"];
+  };
+  EXPECT_EQ(told(each)["test"], -1);
+  EXPECT_EQ(told(second)["test"], 1);
+  EXPECT_EQ(told(own)["sha256"].get<std::string>().size(), 64u);
+  // What was told test items is made again; a user's picture is in no file of ours.
+  const Outcome checked = genai({"check", "last"});
+  EXPECT_EQ(checked.code, 0) << checked.out << checked.err;
+  EXPECT_NE(checked.out.find("it was told a picture that it does not hold"), std::string::npos)
+      << checked.out;
+}
+
+TEST_F(ToldAGrid, WrongConditionsAreNamed) {
+  const auto refuse = [&](int code, const Arguments& condition, const std::string& part) {
+    Arguments arguments{"sample", "last", "--condition"};
+    arguments.insert(arguments.end(), condition.begin(), condition.end());
+    expect_error(code, arguments, {part});
+  };
+  refuse(2, {"test:13"}, "expected a test item from 0 to 12, found 13");
+  refuse(2, {"test:-1"}, "expected test:N");
+  refuse(2, {"test:1", "--condition", "a.png"}, "a test item gives all conditions");
+  refuse(3, {"nothing.png"}, "nothing.png");
+  refuse(2, {"sketch=a.png"}, "this model is told low, not sketch");
+  put(folder / "text.png", "no picture");
+  refuse(3, {"text.png"}, "text.png");
+  expect_error(2, {"sample", "last", "--class", "1"}, {"not trained with classes"});
+  for (const auto& [name, part] :
+       {std::pair("lov", "'lov' is none; expected class, grey, sketch, low (or low-N), masked"),
+        {"grey", "grey is of images in colour"},
+        {"low-5", "expected a factor from 2 on that divides 12x12"}}) {
+    expect_error(2, training({"--condition", name}), {part});
+  }
+  expect_error(2, {"train", "--model", "classifier", "--data", "pics", "--condition", "low"},
+               {"--condition: is an option of vae, diffusion, gan"});
+}
+
 }  // namespace
 }  // namespace genai

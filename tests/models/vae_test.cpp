@@ -11,6 +11,7 @@
 #include "base/temp_folder.h"
 #include "genai/data/batcher.h"
 #include "genai/data/digits.h"
+#include "genai/models/registry.h"
 #include "tensors.h"
 
 namespace genai {
@@ -31,7 +32,7 @@ DataInfo make_info(int64_t channels, int64_t height, int64_t width) {
 struct Vae {
   Vae(const Json& settings, const DataInfo& info) {
     torch::manual_seed(1);
-    model = vae_family().make(settings, info);
+    model = make_model(vae_family(), settings, info);
     likelihood = dynamic_cast<Likelihood*>(model.get());
     latent = dynamic_cast<LatentSpace*>(model.get());
     generator = dynamic_cast<Generator*>(model.get());
@@ -389,11 +390,11 @@ TEST(Vae, Learns) {
 
 TEST(VaeSettings, MustFitTheData) {
   const auto make = [](const Json& settings, const DataInfo& info) {
-    vae_family().make(settings, info);
+    make_model(vae_family(), settings, info);
   };
   const DataInfo plain = make_info(1, 8, 8);
-  expect_error(ErrorKind::usage, "model.conditional: the data set 'test' has no labels", [&] {
-    make({{"conditional", true}}, plain);
+  expect_error(ErrorKind::usage, "model.condition: class: the data set 'test' has no labels", [&] {
+    make({{"condition", "class"}}, plain);
   });
   for (const Binarize binarize : {Binarize::dynamic, Binarize::fixed, Binarize::threshold}) {
     DataInfo binary = plain;
@@ -409,8 +410,8 @@ TEST(VaeSettings, MustFitTheData) {
 TEST(VaeSettings, TooManyLevelsForTheImage) {
   for (const char* network : {"encoder", "decoder"}) {
     const auto make = [&](int64_t levels, int64_t height, int64_t width) {
-      vae_family().make({{network, {{"kind", "conv"}, {"width", 2}, {"levels", levels}}}},
-                        make_info(1, height, width));
+      make_model(vae_family(), {{network, {{"kind", "conv"}, {"width", 2}, {"levels", levels}}}},
+                 make_info(1, height, width));
     };
     EXPECT_NO_THROW(make(3, 8, 8));
     EXPECT_NO_THROW(make(0, 1, 1));
@@ -426,7 +427,7 @@ TEST(VaeSettings, UnknownOrWrong) {
         Json{{"encoder", {{"kind", "resnet"}}}}, Json{{"encoder", {{"hidden", {0}}}}},
         Json{{"pixel_std", -1}}, Json{{"beta", -1}}, Json{{"pixels", "poisson"}}}) {
     expect_error(ErrorKind::usage, wrong.begin().key(),
-                 [&] { vae_family().make(wrong, make_info(1, 8, 8)); });
+                 [&] { make_model(vae_family(), wrong, make_info(1, 8, 8)); });
   }
 }
 
@@ -462,32 +463,51 @@ TEST(VaeShapes, HalvingsRoundUp) {
 TEST(VaeConditional, TellsNetworksTheClass) {
   DataInfo info = make_info(1, 4, 4);
   info.classes = {"a", "b", "c"};
-  Vae vae({{"latent", 2}, {"conditional", true}}, info);
-  ASSERT_TRUE(vae.generator->class_conditional());
+  Vae vae({{"latent", 2}, {"condition", "class"}}, info);
+  ASSERT_EQ(classes_of(vae.model->conditions()), 3);
   const at::NoGradGuard guard;
   const Tensor x = binary_images(1, info).expand({3, 1, 4, 4}),
                labels = at::tensor({0, 1, 2}, at::kLong);
   const auto all_differ = [](const Tensor& rows) {
     return !rows[0].equal(rows[1]) && !rows[1].equal(rows[2]) && !rows[0].equal(rows[2]);
   };
-  EXPECT_TRUE(all_differ(vae.latent->encode(x, labels)));
-  EXPECT_TRUE(all_differ(vae.latent->decode(at::ones({3, 2}), labels)));
-  EXPECT_TRUE(all_differ(vae.generator->generate(Draw(0, "g", {7, 7, 7}), labels, kNoOptions)));
+  EXPECT_TRUE(all_differ(vae.latent->encode(x, told_class(labels))));
+  EXPECT_TRUE(all_differ(vae.latent->decode(at::ones({3, 2}), told_class(labels))));
+  EXPECT_TRUE(
+      all_differ(vae.generator->generate(Draw(0, "g", {7, 7, 7}), told_class(labels), kNoOptions)));
   Batch batch = make_batch(x);
-  batch.target = labels;
+  batch.conditions = told_class(labels);
   const Draw draw(1, "test", {7, 7, 7});
   EXPECT_TRUE(all_differ(vae.likelihood->log_likelihood(batch, draw, 10)));
 
   Vae plain({{"latent", 2}}, info);
-  EXPECT_FALSE(plain.generator->class_conditional());
+  EXPECT_TRUE(plain.model->conditions().empty());
   EXPECT_TRUE(plain.likelihood->log_likelihood(batch, draw, 2)[0].equal(
       plain.likelihood->log_likelihood(batch, draw, 2)[1]));
+}
+
+TEST(VaeConditional, TellsNetworksAGrid) {
+  const DataInfo info = make_info(1, 8, 8);
+  const at::NoGradGuard guard;
+  for (const char* kind : {"mlp", "conv"}) {
+    const Json network = {{"kind", kind}, {"hidden", {16}}, {"width", 4}, {"levels", 2}};
+    Vae vae({{"latent", 2}, {"condition", "low-4"}, {"encoder", network}, {"decoder", network}},
+            info);
+    const Tensor x = binary_images(2, info), points = at::ones({2, 2});
+    const auto told = [&](double value) {
+      return Tensors{{"low-4", at::full({2, 1, 8, 8}, value)}};
+    };
+    EXPECT_FALSE(vae.latent->encode(x, told(0)).equal(vae.latent->encode(x, told(1)))) << kind;
+    EXPECT_FALSE(vae.latent->decode(points, told(0)).equal(vae.latent->decode(points, told(1))))
+        << kind;
+    EXPECT_THROW(vae.latent->decode(points, {}), std::logic_error);
+  }
 }
 
 TEST(VaeConditional, WithoutALabelMeasuresAllClasses) {
   DataInfo info = make_info(1, 4, 4);
   info.classes = {"a", "b", "c"};
-  Vae vae({{"latent", 2}, {"conditional", true}}, info);
+  Vae vae({{"latent", 2}, {"condition", "class"}}, info);
   const at::NoGradGuard guard;
   Batch batch = make_batch(binary_images(5, info));
   Draw draw(1, "test", ids(5));
@@ -495,7 +515,7 @@ TEST(VaeConditional, WithoutALabelMeasuresAllClasses) {
   const Tensors bound = vae.model->validate(batch, draw);
   std::vector<Tensor> likelihoods, bounds;
   for (int64_t label = 0; label < 3; ++label) {
-    batch.target = at::full({5}, label, at::kLong);
+    batch.conditions = told_class(at::full({5}, label, at::kLong));
     likelihoods.push_back(vae.likelihood->log_likelihood(batch, draw, 20));
     bounds.push_back(-vae.model->validate(batch, draw).at("nelbo"));
   }
