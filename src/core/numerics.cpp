@@ -33,8 +33,22 @@ bool is_brought_along(const std::string& name) {
   return name == "hpu:0" && c10::impl::hasDeviceGuardImpl(at::kHPU);
 }
 
+/// Functions of MKL's vector library choose their code at their first call. Where that is one of
+/// two threads at once, they may choose differently and round differently ever after: so one thread
+/// calls each of them first.
+void choose_vector_functions() {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const at::Tensor x = at::full({16}, 0.5, type);
+    for (const auto function : {at::exp, at::expm1, at::log, at::log1p, at::tanh, at::sin, at::cos,
+                                at::tan, at::atan, at::erf}) {
+      function(x);
+    }
+  }
+}
+
 /// From now on LibTorch computes as the numerics say.
 void apply(const Numerics& numerics) {
+  choose_vector_functions();
   at::set_num_threads(static_cast<int>(numerics.threads));
   if (!numerics.torch_device().is_cuda()) return;
   // Equal bits from run to run: cuBLAS has to be told before its first use, by this variable alone.

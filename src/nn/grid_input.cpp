@@ -11,7 +11,7 @@ GridInputImpl::GridInputImpl(int64_t channels, const std::vector<int64_t>& width
 }
 
 at::Tensor GridInputImpl::forward(const at::Tensor& x, const at::Tensor& grid, size_t place) {
-  // In the order of the maps: in another one products may round differently from call to call.
+  // In the memory order of the maps that it is added to.
   const at::Tensor small =
       at::adaptive_avg_pool2d(grid, {x.size(2), x.size(3)}).contiguous(x.suggest_memory_format());
   return x + convolutions_[place]->as<nn::Conv2d>()->forward(small);
