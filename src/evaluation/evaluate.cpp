@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "genai/base/text.h"
 #include "genai/data/image_folder.h"
 #include "genai/evaluation/classification.h"
 #include "genai/evaluation/editing.h"
@@ -30,10 +31,9 @@ bool applies(MetricGroup group, const Modality& modality) {
 
 void check_applies(MetricGroup group, const Modality& modality) {
   if (applies(group, modality)) return;
-  std::string names;
-  for (const std::string& name : modality.metrics()) names += (names.empty() ? "" : ", ") + name;
   fail(ErrorKind::usage, "'evaluate --only ", enum_name(kMetricGroupNames, group),
-       "' does not apply to models of ", modality.name(), "; to these do: ", names);
+       "' does not apply to models of ", modality.name(),
+       "; to these do: ", listed(modality.metrics()));
 }
 
 namespace {

@@ -16,6 +16,17 @@ namespace {
 /// The setting of families that can be told something.
 constexpr const char* kCondition = "condition";
 
+/// "what the model is told, ...: class; ...; low, the image so many times smaller (2; or low-N)"
+std::string condition_doc() {
+  std::string doc = concat("what the model is told, several with commas between: ", kClass);
+  for (const ConditionRule& rule : condition_rules()) {
+    const std::string other =
+        rule.parameter > 0 ? concat(" (", rule.parameter, "; or ", rule.name, "-N)") : "";
+    doc += concat("; ", rule.name, ", ", rule.about, other);
+  }
+  return doc;
+}
+
 ConditionSpecs checked_conditions(const Family& family, const std::string& names,
                                   const DataInfo& info) {
   if (family.conditions.empty()) return {};
@@ -61,10 +72,7 @@ FieldTable model_fields(const Family& family) {
   name.choices = {family.name};
   table.insert(table.begin(), name);
   if (!family.conditions.empty()) {
-    Field condition{
-        .name = kCondition,
-        .doc = "what the model is told: " + condition_names() + "; several with commas between",
-        .type = FieldType::text};
+    Field condition{.name = kCondition, .doc = condition_doc(), .type = FieldType::text};
     condition.default_value = "";
     table.push_back(condition);
   }
