@@ -62,7 +62,9 @@ const FieldTable& ${name}_sampling_fields() {
 /// Maps noise to images; learns the mean image. Replace it by the real thing.
 class $type : public torch::nn::Module, public Model, public Generator {
  public:
-  $type(const ${type}Config& config, const DataInfo& info) : info_(info) {
+  $type(const ${type}Config& config, const ModelContext& context)
+      : Model(context.inputs), info_(context.info) {
+    const DataInfo& info = info_;
     hidden_ = register_module("hidden", torch::nn::Linear(info.pixels(), config.hidden));
     pixels_ = register_module("pixels", torch::nn::Linear(config.hidden, info.pixels()));
   }
@@ -124,7 +126,7 @@ Family ${name}_family() {
           .make =
               [](const Json& settings, const ModelContext& context) -> std::unique_ptr<Model> {
                 return std::make_unique<$type>(
-                    from_json<${type}Config>(${name}_fields(), settings, "model"), context.info);
+                    from_json<${type}Config>(${name}_fields(), settings, "model"), context);
               },
           .tiny = {{"hidden", 16}}};
 }

@@ -123,6 +123,7 @@ std::string check_value(const Field& field, const Json& value) {
       good = is_number_in(field, value, false);
       break;
     case FieldType::text:
+    case FieldType::run:
       good = value.is_string();
       break;
     case FieldType::choice:
@@ -184,6 +185,7 @@ Json value_from_text(const Field& field, const std::string& text) {
       return list;
     }
     case FieldType::text:
+    case FieldType::run:
     case FieldType::choice:
       return Json(text);
   }
@@ -203,6 +205,7 @@ std::string describe_type(const Field& field) {
     case FieldType::number:
       return with_range("number");
     case FieldType::text:
+    case FieldType::run:
       return "text";
     case FieldType::choice:
       return "one of: " + list_text(field.choices);
@@ -293,6 +296,7 @@ Json json_schema(const FieldTable& table) {
         entry["type"] = "number";
         break;
       case FieldType::text:
+      case FieldType::run:
         entry["type"] = "string";
         break;
       case FieldType::choice:

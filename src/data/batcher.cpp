@@ -1,6 +1,7 @@
 #include "genai/data/batcher.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <numeric>
 
@@ -49,7 +50,7 @@ void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, Wo
 }
 
 Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t accumulate,
-                 int64_t repeats, at::Device device, World world, ConditionSpecs conditions)
+                 int64_t repeats, at::Device device, World world, ModelInputs inputs)
     : data_(data),
       seed_(seed),
       batch_size_(batch_size),
@@ -57,10 +58,11 @@ Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t
       repeats_(repeats),
       device_(device),
       world_(world),
-      conditions_(std::move(conditions)) {
+      inputs_(std::move(inputs)) {
   check_batch(data, batch_size, accumulate, world);
   if (data.info.kind() == ItemKind::sequence) return;
   grids_ = data.train.grids.to(device);
+  if (inputs_.codec) encoded_ = encode_items(*inputs_.codec, grids_, data.info, device);
   if (data.train.labels.defined()) labels_ = data.train.labels.to(device);
 }
 
@@ -119,16 +121,17 @@ Batch Batcher::grids_at(const std::vector<int64_t>& positions) const {
                           : Draw(seed_, "binarize", positions, device_);
   Batch batch;
   const Tensor grids = grids_.index_select(0, index);
-  batch.input = to_input(grids, data_.info, draw);
+  batch.input =
+      encoded_.defined() ? encoded_.index_select(0, index) : to_input(grids, data_.info, draw);
   if (labels_.defined()) batch.target = labels_.index_select(0, index);
-  batch.conditions = conditions_of(conditions_, in_range(grids, data_.info), batch.target,
+  batch.conditions = conditions_of(inputs_.conditions, in_range(grids, data_.info), batch.target,
                                    Draw(seed_, "conditions", positions, device_));
   batch.weight = static_cast<double>(positions.size());
   return batch;
 }
 
 Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
-                  at::Device device, const ConditionSpecs& conditions) {
+                  at::Device device, const ModelInputs& inputs) {
   std::vector<int64_t> items(static_cast<size_t>(count));
   std::iota(items.begin(), items.end(), first);
   if (info.kind() == ItemKind::sequence) {
@@ -141,12 +144,25 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
   }
   Batch batch;
   batch.sample_ids = std::move(items);
-  batch.input = to_input(split.grids.narrow(0, first, count).to(device), info,
-                         Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
+  const Tensor grids = split.grids.narrow(0, first, count).to(device);
+  batch.input =
+      inputs.codec
+          ? inputs.codec->encode(in_range(grids, info))
+          : to_input(grids, info, Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
   if (split.labels.defined()) batch.target = split.labels.narrow(0, first, count).to(device);
-  batch.conditions = test_conditions(conditions, split, info, batch.sample_ids, device);
+  batch.conditions = test_conditions(inputs.conditions, split, info, batch.sample_ids, device);
   batch.weight = static_cast<double>(count);
   return batch;
+}
+
+Tensor encode_items(Codec& codec, const Tensor& items, const DataInfo& info, at::Device device) {
+  constexpr int64_t kAtOnce = 500;
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> parts;
+  for (const Tensor& part : items.split(kAtOnce)) {
+    parts.push_back(codec.encode(in_range(part.to(device), info)));
+  }
+  return at::cat(parts);
 }
 
 Tensors test_conditions(const ConditionSpecs& conditions, const Split& split, const DataInfo& info,

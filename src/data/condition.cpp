@@ -97,7 +97,21 @@ std::vector<ConditionRule> make_rules() {
        .derive = masked}};
 }
 
-ConditionSpec find_grid(const std::string& name, const DataInfo& info) {
+/// Pixels of a side that stand in one place of what the model sees.
+int64_t fold_of(const std::string& name, const DataInfo& info, const DataInfo& seen) {
+  const int64_t fold = info.height / seen.height;
+  if (fold < 1 || seen.height * fold != info.height || seen.width * fold != info.width) {
+    fail(ErrorKind::usage, "model.condition: ", name, ": expected a codec whose grids divide ",
+         info.width, "x", info.height, "; they are ", seen.width, "x", seen.height);
+  }
+  return fold;
+}
+
+Tensor folded(const Tensor& grid, int64_t fold) {
+  return fold == 1 ? grid : at::pixel_unshuffle(grid, fold);
+}
+
+ConditionSpec find_grid(const std::string& name, const DataInfo& info, const DataInfo& seen) {
   const size_t dash = name.find('-');
   for (const ConditionRule& rule : condition_rules()) {
     if (rule.name != name.substr(0, dash)) continue;
@@ -111,10 +125,12 @@ ConditionSpec find_grid(const std::string& name, const DataInfo& info) {
       fail(ErrorKind::usage, "model.condition: ", name, " is derived from images; '", info.source,
            "' is ", info.modality->name());
     }
+    const int64_t fold = fold_of(name, info, seen);
     return {.name = name,
             .kind = ConditionKind::grid,
-            .channels = rule.channels(info, parameter),
+            .channels = rule.channels(info, parameter) * fold * fold,
             .parameter = parameter,
+            .fold = fold,
             .rule = &rule};
   }
   fail(ErrorKind::usage, "model.condition: '", name, "' is none; expected ", condition_names());
@@ -135,7 +151,8 @@ std::string condition_names() {
   return names;
 }
 
-ConditionSpecs find_conditions(const std::string& names, const DataInfo& info) {
+ConditionSpecs find_conditions(const std::string& names, const DataInfo& info,
+                               const DataInfo& seen) {
   ConditionSpecs specs;
   for (size_t at = 0; at < names.size();) {
     const size_t end = std::min(names.find(',', at), names.size());
@@ -145,7 +162,7 @@ ConditionSpecs find_conditions(const std::string& names, const DataInfo& info) {
       fail(ErrorKind::usage, "model.condition: '", name, "' is there twice");
     }
     if (name != kClass) {
-      specs.push_back(find_grid(name, info));
+      specs.push_back(find_grid(name, info, seen));
       continue;
     }
     if (info.classes.empty()) {
@@ -162,7 +179,7 @@ Tensors conditions_of(const ConditionSpecs& specs, const Tensor& items, const Te
   Tensors found;
   for (const ConditionSpec& spec : specs) {
     if (spec.kind == ConditionKind::grid) {
-      found[spec.name] = spec.rule->derive(items, spec.parameter, draw);
+      found[spec.name] = folded(spec.rule->derive(items, spec.parameter, draw), spec.fold);
     } else if (labels.defined()) {
       found[spec.name] = labels;
     }
@@ -178,18 +195,19 @@ Tensor condition_of_picture(const ConditionSpec& spec, const Image& picture, con
         .to(at::kFloat)
         .div(255);
   };
-  const bool grey = spec.channels == 1;
-  const Image coloured = grey ? to_grey(picture) : to_rgb(picture);
-  if (spec.channels != 1 && spec.channels != 3) {
+  const int64_t channels = spec.channels / (spec.fold * spec.fold);
+  const Image coloured = channels == 1 ? to_grey(picture) : to_rgb(picture);
+  if (channels != 1 && channels != 3) {
     fail(ErrorKind::usage, "--condition: ", spec.name, " is taken from test images alone");
   }
   const int64_t factor = spec.parameter;
   if (factor > 1 && coloured.width * factor == info.width &&
       coloured.height * factor == info.height) {
-    return at::upsample_nearest2d(tensor_of(coloured), {info.height, info.width});
+    return folded(at::upsample_nearest2d(tensor_of(coloured), {info.height, info.width}),
+                  spec.fold);
   }
   const Tensor fitted = tensor_of(resize_to_fit(coloured, info.width, info.height));
-  return spec.rule->accept ? spec.rule->accept(fitted, spec.parameter) : fitted;
+  return folded(spec.rule->accept ? spec.rule->accept(fitted, spec.parameter) : fitted, spec.fold);
 }
 
 const ConditionSpec* find_condition(const ConditionSpecs& specs, const std::string& name) {

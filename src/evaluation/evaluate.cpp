@@ -123,7 +123,8 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
   const auto* generator = dynamic_cast<Generator*>(model);
   const bool classes = data.whole.info.class_count() >= 2;
   std::set<MetricGroup> parts;
-  if (dynamic_cast<Likelihood*>(model)) parts.insert(MetricGroup::likelihood);
+  const bool pixels = !model->inputs().codec;  // computes on the items themselves
+  if (dynamic_cast<Likelihood*>(model) && pixels) parts.insert(MetricGroup::likelihood);
   if (generator) {
     parts.insert({MetricGroup::distances, MetricGroup::memorization});
     if (classes) parts.insert(MetricGroup::classes);
@@ -131,7 +132,7 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
       parts.insert(MetricGroup::classification_score);
   }
   if (dynamic_cast<Classifier*>(model)) parts.insert(MetricGroup::classification);
-  if (dynamic_cast<Denoiser*>(model) && classes) parts.insert(MetricGroup::editing);
+  if (dynamic_cast<Denoiser*>(model) && classes && pixels) parts.insert(MetricGroup::editing);
   const Modality& modality = *data.own.info.modality;
   std::erase_if(parts, [&](MetricGroup part) { return !applies(part, modality); });
   if (request.parts.empty()) {
@@ -148,6 +149,8 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
     if (parts.count(part)) continue;
     check_applies(part, modality);
     const std::string what = "evaluate --only " + enum_name(kMetricGroupNames, part);
+    if (part == MetricGroup::likelihood || part == MetricGroup::editing)
+      check_sees_items(loaded, what);
     if (part == MetricGroup::likelihood) loaded.as<Likelihood>(what);
     if (part == MetricGroup::classification) loaded.as<Classifier>(what);
     if (part == MetricGroup::editing) loaded.as<Denoiser>(what);

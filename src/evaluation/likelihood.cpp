@@ -81,6 +81,13 @@ std::string given(const LoadedModel& loaded) {
 
 }  // namespace
 
+void check_sees_items(const LoadedModel& loaded, const std::string& what) {
+  if (!loaded.model->inputs().codec) return;
+  fail(ErrorKind::usage, "'", what,
+       "' does not apply to this run: it computes on the latents of its ",
+       "codec, whose densities say nothing of pixels");
+}
+
 KnownItems known_items(const LoadedModel& loaded, const Split& items, const DataInfo& info) {
   KnownItems known{.items = items};
   if (info.classes != loaded.manifest.data.classes) known.items.labels = Tensor();
@@ -91,6 +98,7 @@ KnownItems known_items(const LoadedModel& loaded, const Split& items, const Data
 void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
                         const LikelihoodRequest& request, Evaluation& into) {
   auto& likelihood = loaded.as<Likelihood>("evaluate");
+  check_sees_items(loaded, "evaluate --only likelihood");
   const DataInfo& info = loaded.manifest.data;
   const DataInfo& found = data.info;
   if (request.samples < 1) {
@@ -120,7 +128,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   for (int64_t first = 0; first < images; first += kImagesAtOnce) {
     const int64_t count = std::min(kImagesAtOnce, images - first);
     const Batch batch =
-        items_batch(test, found, first, count, loaded.device, loaded.model->conditions());
+        items_batch(test, found, first, count, loaded.device, loaded.model->inputs());
     Draw draw(kProtocolSeed, "validate", batch.sample_ids, loaded.device);
     Tensors values;
     if (denoiser) {

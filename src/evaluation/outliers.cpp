@@ -30,7 +30,7 @@ void for_batches(const LoadedModel& loaded, const ScoredSet& set, const StagePro
   const int64_t all = items.size();
   for (int64_t first = 0; first < all; first += kScoredAtOnce) {
     const int64_t count = std::min(kScoredAtOnce, all - first);
-    f(items_batch(items, set.info, first, count, loaded.device, loaded.model->conditions()));
+    f(items_batch(items, set.info, first, count, loaded.device, loaded.model->inputs()));
     if (progress) {
       progress("scoring", static_cast<double>(first + count) / static_cast<double>(all));
     }
@@ -80,6 +80,7 @@ std::vector<Score> score_images(const LoadedModel& loaded, const ScoredSet& set,
   check_set(loaded, set);
   Model* model = loaded.model.get();
   if (auto* likelihood = dynamic_cast<Likelihood*>(model)) {
+    check_sees_items(loaded, "score");
     return likelihood_scores(loaded, *likelihood, set, draws, progress);
   }
   if (dynamic_cast<Classifier*>(model)) {

@@ -7,7 +7,7 @@
 
 #include "genai/base/error.h"
 #include "genai/data/batcher.h"
-#include "genai/data/value_range.h"
+#include "genai/generation/model_space.h"
 #include "genai/sampling/editing.h"
 
 namespace genai {
@@ -48,6 +48,12 @@ void check(const EditRequest& request, const Model& model, const DataInfo& info,
     fail(ErrorKind::usage, "--strength: expected more than 0 and at most 1, found ",
          request.strength);
   }
+  const bool restores = request.edit == Edit::inpaint || request.edit == Edit::upscale;
+  if (restores && model.inputs().codec) {
+    fail(ErrorKind::usage, enum_name(kEditNames, request.edit),
+         ": measures pixels, and this model ",
+         "computes on the latents of its codec; vary and blend apply to it");
+  }
   if (request.edit == Edit::upscale) {
     upscaling_factor(pictures, info);
   } else if (pictures.size(2) != info.height || pictures.size(3) != info.width) {
@@ -75,7 +81,7 @@ class Editor {
         denoiser_(loaded.as<Denoiser>("edit")),
         conditions_(loaded.model->conditions()),
         info_(loaded.manifest.data),
-        range_(info_),
+        space_(*loaded.model, info_),
         device_(loaded.device) {
     if (mask.defined()) keep_ = mask.lt(128).to(at::kFloat).to(device_);
   }
@@ -85,7 +91,7 @@ class Editor {
   Tensor edit(const Tensor& pictures, const Tensor& others, const Tensor& share,
               const std::vector<int64_t>& numbers) {
     const Draw draw(kGenerationSeed, "edit", numbers, device_);
-    const std::vector<int64_t> shape{info_.channels, info_.height, info_.width};
+    const std::vector<int64_t> shape = space_.shape();
     const Tensor noise = draw.normal("noise", shape);
     const auto fresh = [&](int64_t step) { return draw.normal(concat("step ", step), shape); };
     const Tensor images = centred(pictures);
@@ -117,10 +123,8 @@ class Editor {
   }
 
  private:
-  Tensor centred(const Tensor& pictures) const {
-    return range_.centred(pictures.to(device_).to(at::kFloat) / 255);
-  }
-  Tensor pixels(const Tensor& centred) const { return quantized(range_.items(centred)); }
+  Tensor centred(const Tensor& pictures) const { return space_.centred(pictures.to(device_)); }
+  Tensor pixels(const Tensor& centred) const { return space_.pictures(centred); }
 
   /// What is derived from the pictures, where they are as large as the model's. Without a class the
   /// model's unconditional half is asked.
@@ -145,7 +149,7 @@ class Editor {
   Denoiser& denoiser_;
   const ConditionSpecs& conditions_;
   const DataInfo& info_;
-  ValueRange range_;
+  ModelSpace space_;
   at::Device device_;
   Tensor keep_;  // [H, W], 1 where the picture stays
 };

@@ -136,8 +136,9 @@ Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo&
     const Draw draw(kGenerationSeed, "generate", numbers, device);
     const int64_t from = std::max(chunk, request.first) - chunk;
     const int64_t count = std::min(rows, last - chunk) - from;
-    const Tensor images =
+    const Tensor made =
         make ? make(draw, told, from, count) : generator->generate(draw, told, request.options);
+    const Tensor images = model.inputs().decoded(made);
     if (!images.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model makes ", info.levels > 0 ? "pixels" : "values",
            " that are not numbers (NaN or infinite), among samples ", chunk, " to ",
@@ -316,6 +317,8 @@ Json made_by(const LoadedModel& loaded, const Json& request) {
                 {"step", manifest.step},
                 {"weights_sha256", manifest.weights_sha256()},
                 {"numerics", numerics_provenance(loaded)}};
+  for (const auto& [name, part] : manifest.parts.items())
+    maker["parts"][name] = {{"sha256", part.at("sha256")}};
   const int64_t label = request.value("class", int64_t{-1});
   if (label >= 0 && label < manifest.data.class_count()) {
     maker["class"] = manifest.data.classes[static_cast<size_t>(label)];

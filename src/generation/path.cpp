@@ -11,7 +11,7 @@
 #include "genai/base/figure.h"
 #include "genai/base/text.h"
 #include "genai/data/batcher.h"
-#include "genai/data/value_range.h"
+#include "genai/generation/model_space.h"
 #include "genai/sampling/from_noise.h"
 
 namespace genai {
@@ -38,11 +38,6 @@ std::vector<int64_t> chosen(int64_t total, int64_t most) {
   return places;
 }
 
-/// x, at equal variance of signal and noise whatever the level, as a picture.
-Tensor picture_of(const ValueRange& range, const Tensor& x, const NoiseLevel& level) {
-  return quantized(range.items(x / std::hypot(level.alpha, level.sigma)));
-}
-
 /// The frames of all chunks as if they were one.
 std::vector<PathFrame> joined(const std::vector<std::vector<PathFrame>>& chunks) {
   std::vector<PathFrame> all;
@@ -60,9 +55,7 @@ std::vector<PathFrame> joined(const std::vector<std::vector<PathFrame>>& chunks)
 std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequest& request,
                                        const FrameWatch& watch) {
   auto& denoiser = loaded.as<Denoiser>("show path");
-  const DataInfo& info = loaded.manifest.data;
-  const std::vector<int64_t> shape{info.channels, info.height, info.width};
-  const ValueRange range(info);
+  const ModelSpace space(*loaded.model, loaded.manifest.data);
   std::vector<std::vector<PathFrame>> chunks;
   const auto make = [&](const Draw& draw, const Tensors& told, int64_t first, int64_t count) {
     const Denoiser::SamplingPlan plan = denoiser.sampling_plan(told, request.images.options);
@@ -71,16 +64,16 @@ std::vector<PathFrame> path_of_samples(const LoadedModel& loaded, const PathRequ
     std::vector<PathFrame>& frames = chunks.emplace_back();
     const auto add = [&](const NoiseLevel& level, const Tensor& x, const Tensor& clean) {
       frames.push_back({.level = level,
-                        .noisy = picture_of(range, x, level).narrow(0, first, count),
-                        .clean = quantized(range.items(clean)).narrow(0, first, count)});
+                        .noisy = space.pictures(x, level).narrow(0, first, count),
+                        .clean = space.pictures(clean).narrow(0, first, count)});
       if (watch && chunks.size() == 1) watch(frames.back());
     };
-    const Tensor x = solve_from_noise(draw, shape, plan.levels, plan.denoise, plan.solver,
+    const Tensor x = solve_from_noise(draw, space.shape(), plan.levels, plan.denoise, plan.solver,
                                       [&](int64_t step, const Estimate& at) {
                                         if (shown.count(step)) add(at.level, at.x, at.clean);
                                       });
     add(plan.levels.back(), x, x);
-    return range.items(x);
+    return space.items(x);
   };
   generate_items(loaded, request.images, make);
   return joined(chunks);
@@ -106,9 +99,10 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
   const c10::InferenceMode no_autograd;
   auto& denoiser = loaded.as<Denoiser>("show path");
   const DataInfo& info = loaded.manifest.data;
-  const std::vector<int64_t> shape{info.channels, info.height, info.width};
+  const ModelSpace space(*loaded.model, info);
   const int64_t count = request.pictures.size(0);
-  if (request.pictures.sizes().slice(1) != shape || count != request.images.count) {
+  const std::vector<int64_t> size{info.channels, info.height, info.width};
+  if (request.pictures.sizes().slice(1) != size || count != request.images.count) {
     throw std::logic_error("pictures that do not fit the model or the request");
   }
   const Tensors told = told_of(loaded, request);
@@ -116,9 +110,9 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
   std::reverse(levels.begin(), levels.end());
   std::vector<int64_t> numbers(static_cast<size_t>(count));
   std::iota(numbers.begin(), numbers.end(), request.images.first);
-  const Tensor noise = Draw(/*seed=*/0, "forward", numbers, loaded.device).normal("noise", shape);
-  const ValueRange range(info);
-  const Tensor x0 = range.centred(request.pictures.to(loaded.device).to(at::kFloat) / 255);
+  const Tensor noise =
+      Draw(/*seed=*/0, "forward", numbers, loaded.device).normal("noise", space.shape());
+  const Tensor x0 = space.centred(request.pictures.to(loaded.device));
   std::vector<PathFrame> frames;
   for (const int64_t place : chosen(static_cast<int64_t>(levels.size()), request.frames)) {
     const NoiseLevel& level = levels[static_cast<size_t>(place)];
@@ -131,9 +125,8 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
     if (!clean.isfinite().all().item<bool>()) {
       fail(ErrorKind::failure, "the model predicts pixels that are not numbers (NaN or infinite)");
     }
-    frames.push_back({.level = level,
-                      .noisy = picture_of(range, x, level),
-                      .clean = quantized(range.items(clean))});
+    frames.push_back(
+        {.level = level, .noisy = space.pictures(x, level), .clean = space.pictures(clean)});
     if (watch) watch(frames.back());
   }
   return frames;

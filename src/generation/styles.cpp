@@ -29,8 +29,9 @@ std::vector<Tensor> all_layers(const StyleSpace& space, const Tensor& styles) {
   return std::vector<Tensor>(static_cast<size_t>(space.style_layers()), styles);
 }
 
-/// Images to bytes.
-Tensor pixels_of(const Tensor& images) {
+/// What the model makes to bytes.
+Tensor pixels_of(const LoadedModel& loaded, const Tensor& made) {
+  const Tensor images = loaded.model->inputs().decoded(made);
   if (!images.isfinite().all().item<bool>()) {
     fail(ErrorKind::failure,
          "the model makes pixels that are not numbers (NaN or infinite) of changed styles");
@@ -168,7 +169,7 @@ Mix find_mix(const LoadedModel& loaded, const MixRequest& asked) {
         for (const Tensor& other : others.unbind(0)) {
           std::fill(layers.begin() + request.from, layers.end(), other.expand_as(styles));
           columns.push_back(
-              pixels_of(space.render(stacked(layers), draw, told)).narrow(0, first, count));
+              pixels_of(loaded, space.render(stacked(layers), draw, told)).narrow(0, first, count));
         }
         cells.push_back(at::stack(columns, 1));  // [count, N, C, H, W]
         return space.render(stacked(all_layers(space, styles)), draw, told);
@@ -271,7 +272,7 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
                  std::fill(layers.begin() + request.first_layer,
                            layers.begin() + request.last_layer + 1, styles + t * units[i]);
                  const Tensor moved = t == 0 ? sample : space.render(stacked(layers), draw, told);
-                 columns.push_back(pixels_of(moved).narrow(0, first, count));
+                 columns.push_back(pixels_of(loaded, moved).narrow(0, first, count));
                }
                rows.push_back(at::cat(columns));  // [moments, C, H, W]
              }

@@ -56,8 +56,9 @@ TORCH_MODULE(Stage);
 
 class ClassifierModel : public torch::nn::Module, public Model, public Classifier {
  public:
-  ClassifierModel(const ClassifierConfig& config, const DataInfo& info)
-      : config_(config), info_(info) {
+  ClassifierModel(const ClassifierConfig& config, const ModelContext& context)
+      : Model(context.inputs), config_(config), info_(context.info) {
+    const DataInfo& info = info_;
     int64_t channels = info.channels, width = config.width, height = info.height,
             breadth = info.width;
     stages_ = register_module("stages", torch::nn::ModuleList());
@@ -184,7 +185,7 @@ std::unique_ptr<Model> make_classifier(const Json& settings, const ModelContext&
     fail(ErrorKind::usage, "model.shift: expected less than the image's side of ", side,
          " pixels, found ", config.shift);
   }
-  return std::make_unique<ClassifierModel>(config, info);
+  return std::make_unique<ClassifierModel>(config, context);
 }
 
 }  // namespace

@@ -148,7 +148,7 @@ class Diffusion : public torch::nn::Module,
                   public Likelihood {
  public:
   Diffusion(const DiffusionConfig& config, const ModelContext& context)
-      : Model(context.conditions),
+      : Model(context.inputs),
         config_(config),
         info_(context.info),
         range_(info_),
@@ -305,7 +305,7 @@ class Diffusion : public torch::nn::Module,
   Known known(const Tensors& told, const Tensor& x) const {
     if (told.size() == conditions().size()) {
       const Tensor grid = grids_among(conditions(), told);
-      return {labels_among(told), grid.defined() ? range_.centred(grid) : grid};
+      return {labels_among(told), grid.defined() ? told_range_.centred(grid) : grid};
     }
     Known none;
     const int64_t count = x.size(0), channels = grid_channels(conditions());
@@ -394,7 +394,7 @@ class Diffusion : public torch::nn::Module,
 
   DiffusionConfig config_;
   DataInfo info_;
-  ValueRange range_;
+  ValueRange range_, told_range_{DataInfo()};  // conditions are derived from pixels
   int64_t classes_;
   NoiseProcess process_;
   UNet network_{nullptr};

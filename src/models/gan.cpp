@@ -45,7 +45,7 @@ constexpr double kFlat = 1e-3;
 class Gan : public torch::nn::Module, public Model, public Generator {
  public:
   Gan(const GanConfig& config, const ModelContext& context)
-      : Model(context.conditions),
+      : Model(context.inputs),
         config_(config),
         info_(context.info),
         range_(info_),

@@ -15,6 +15,8 @@ namespace {
 
 /// The setting of families that can be told something.
 constexpr const char* kCondition = "condition";
+/// The setting of families that read grids: what makes them of items.
+constexpr const char* kCodecSetting = "codec";
 
 /// "what the model is told, ...: class; ...; low, the image so many times smaller (2; or low-N)"
 std::string condition_doc() {
@@ -28,9 +30,9 @@ std::string condition_doc() {
 }
 
 ConditionSpecs checked_conditions(const Family& family, const std::string& names,
-                                  const DataInfo& info) {
+                                  const DataInfo& info, const DataInfo& seen) {
   if (family.conditions.empty()) return {};
-  ConditionSpecs specs = find_conditions(names, info);
+  ConditionSpecs specs = find_conditions(names, info, seen);
   for (const ConditionSpec& spec : specs) {
     if (std::ranges::find(family.conditions, spec.kind) == family.conditions.end()) {
       fail(ErrorKind::usage, "model.condition: models of the family ", family.name,
@@ -76,6 +78,15 @@ FieldTable model_fields(const Family& family) {
     condition.default_value = "";
     table.push_back(condition);
   }
+  if (family.reads == ItemKind::grid) {
+    Field codec{.name = kCodecSetting,
+                .doc =
+                    "a trained run with a latent space (vae), whose latents are learned in the "
+                    "place of pixels",
+                .type = FieldType::run};
+    codec.default_value = "";
+    table.push_back(codec);
+  }
   return table;
 }
 
@@ -94,17 +105,29 @@ void decide_settings(const Family& family, Json& settings, const DataInfo& info)
   Json own = settings;
   own.erase("family");
   own.erase(kCondition);
+  own.erase(kCodecSetting);
   family.decide(own, info);
   settings.update(own);
 }
 
-std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info) {
+std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info,
+                                  std::shared_ptr<Codec> codec) {
   settings.erase("family");
   check_reads(family, *info.modality, info.source);
   const std::string names = settings.value(kCondition, "");
   if (!family.conditions.empty()) settings.erase(kCondition);
-  return family.make(settings,
-                     {.info = info, .conditions = checked_conditions(family, names, info)});
+  if (family.reads == ItemKind::grid) {
+    if (!codec && !settings.value(kCodecSetting, "").empty())
+      throw std::logic_error("a model without the codec that its settings name");
+    settings.erase(kCodecSetting);
+  }
+  const DataInfo seen = codec ? codec->encoded(info) : info;
+  ConditionSpecs conditions = checked_conditions(family, names, info, seen);
+  auto model = family.make(
+      settings, {.info = seen, .inputs = {.codec = codec, .conditions = std::move(conditions)}});
+  if (model->inputs().codec != codec)
+    throw std::logic_error("a model that was not told its inputs: Model(context.inputs)");
+  return model;
 }
 
 bool offers(const Family& family, Capability capability) {

@@ -30,6 +30,9 @@ const FieldTable& vae_fields() {
   static const FieldTable table =
       describe<VaeConfig>()
           .field("latent", &VaeConfig::latent, "dimensions of the latent space", between(1, 4096))
+          .field("latent_grid", &VaeConfig::latent_grid,
+                 "conv: the latent space is a grid of the lowest resolution, --latent numbers at "
+                 "each place; what other models learn as a codec's")
           .nest("encoder", &VaeConfig::encoder, network_fields())
           .nest("decoder", &VaeConfig::decoder, network_fields())
           .field("pixels", &VaeConfig::pixels, "distribution of a pixel given the latent point",
@@ -75,18 +78,24 @@ class Vae : public torch::nn::Module,
             public Likelihood {
  public:
   Vae(const VaeConfig& config, const ModelContext& context)
-      : Model(context.conditions),
+      : Model(context.inputs),
         config_(config),
         info_(context.info),
         classes_(classes_of(conditions())) {
     const DataInfo& info = info_;
     const int64_t grids = grid_channels(conditions());
-    encoder_ = register_module("encoder", ImageEncoder(config.encoder, info.channels + grids,
-                                                       info.height, info.width, classes_));
-    posterior_ = register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
-    decoder_ =
-        register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
-                                                info.channels, info.height, info.width, grids));
+    if (config.latent_grid) {
+      make_convolutional(grids);
+    } else {
+      latent_shape_ = {config.latent, 1, 1};
+      encoder_ = register_module("encoder", ImageEncoder(config.encoder, info.channels + grids,
+                                                         info.height, info.width, classes_));
+      posterior_ =
+          register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
+      decoder_ =
+          register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
+                                                  info.channels, info.height, info.width, grids));
+    }
     if (config.pixels == PixelModel::gaussian) {
       // 0.1 of the grey range: where a first, blurry reconstruction stands.
       const double start = config.pixel_std > 0 ? config.pixel_std : 0.1;
@@ -142,8 +151,8 @@ class Vae : public torch::nn::Module,
   std::string health(const Batch& batch) override {
     const Tensor variance = posterior(observe(batch.input, {}), batch.conditions).mean.var(0);
     const int64_t active = variance.gt(0.01).sum().item<int64_t>();
-    std::string text = concat(active, " of ", config_.latent, " latent dimensions are in use");
-    if (2 * active < config_.latent) {
+    std::string text = concat(active, " of ", latent_size(), " latent dimensions are in use");
+    if (2 * active < latent_size()) {
       text += "; the others ignore the image (a smaller --latent or --beta, or a --kl-warmup)";
     }
     return text;
@@ -151,13 +160,17 @@ class Vae : public torch::nn::Module,
 
   Tensor generate(const Draw& draw, const Tensors& told, const Json& options) override {
     const auto sampling = from_json<VaeSampling>(vae_sampling_fields(), options, "sampling");
-    const Tensor z = draw.normal("z", {config_.latent}) * sampling.temperature;
+    const Tensor z = draw.normal("z", {latent_size()}) * sampling.temperature;
     const Tensor images = decode(z, told);
     if (!sampling.binary) return images;
     return draw.uniform("pixels", images.sizes().slice(1)).lt(images).to(at::kFloat);
   }
 
-  int64_t latent_size() const override { return config_.latent; }
+  int64_t latent_size() const override {
+    return latent_shape_[0] * latent_shape_[1] * latent_shape_[2];
+  }
+
+  std::vector<int64_t> latent_shape() const override { return latent_shape_; }
 
   Tensor encode(const Tensor& images, const Tensors& told) override {
     return posterior(images, told).mean;
@@ -191,7 +204,7 @@ class Vae : public torch::nn::Module,
       }
       return at::stack(each).logsumexp(0) - std::log(static_cast<double>(classes_));
     }
-    const int64_t images = batch.input.size(0), latent = config_.latent;
+    const int64_t images = batch.input.size(0), latent = latent_size();
     const int64_t chunk = std::clamp<int64_t>(kRowsAtOnce / images, 1, samples);
     const Tensor x = observe(batch.input, make_draws(draw));
     const Posterior q = posterior(x, batch.conditions);
@@ -217,6 +230,24 @@ class Vae : public torch::nn::Module,
   }
 
  private:
+  /// Convolutions alone: what is told is told each place.
+  void make_convolutional(int64_t grids) {
+    const DataInfo& info = info_;
+    NetworkConfig down = config_.encoder, up = config_.decoder;
+    down.hidden = up.hidden = {};
+    encoder_ = register_module("encoder", ImageEncoder(down, info.channels + grids + classes_,
+                                                       info.height, info.width, 0));
+    const int64_t h = halvings(info.height, down.levels).back(),
+                  w = halvings(info.width, down.levels).back();
+    latent_shape_ = {config_.latent, h, w};
+    posterior_grid_ =
+        register_module("posterior", torch::nn::Conv2d(torch::nn::Conv2dOptions(
+                                         encoder_->out / (h * w), 2 * config_.latent, 1)));
+    decoder_ = register_module(
+        "decoder", ImageDecoder(up, config_.latent + classes_, info.channels, info.height,
+                                info.width, grids, /*from_grid=*/true));
+  }
+
   /// Decoded images at once: bounds the memory of the importance-weighted estimate.
   static constexpr int64_t kRowsAtOnce = 2048;
 
@@ -231,7 +262,7 @@ class Vae : public torch::nn::Module,
   }
 
   Tensors make_draws(const Draw& draw) const {
-    Tensors draws{{"z", draw.normal("z", {config_.latent})}};
+    Tensors draws{{"z", draw.normal("z", {latent_size()})}};
     if (config_.pixels == PixelModel::gaussian && info_.levels > 0) {
       draws["dequantize"] = draw.uniform("dequantize", {info_.channels, info_.height, info_.width});
     }
@@ -254,8 +285,21 @@ class Vae : public torch::nn::Module,
     return more.defined() ? at::cat({x, more}, 1) : x;
   }
 
+  /// Numbers [B, n] as channels of grids like x [B, C, H, W]; undefined stays so.
+  static Tensor everywhere(const Tensor& numbers, const Tensor& x) {
+    if (!numbers.defined()) return numbers;
+    return numbers.view({x.size(0), -1, 1, 1}).expand({-1, -1, x.size(2), x.size(3)});
+  }
+
   Posterior posterior(const Tensor& x, const Tensors& told) {
     const Tensor images = joined(x, grids_among(conditions(), told));
+    if (posterior_grid_) {
+      const Tensor features =
+          encoder_->forward(joined(images, everywhere(class_numbers(told, x), x)), {})
+              .view({x.size(0), -1, latent_shape_[1], latent_shape_[2]});
+      const auto grids = posterior_grid_->forward(features).to(at::kFloat).chunk(2, 1);
+      return {.mean = grids[0].flatten(1), .log_variance = grids[1].flatten(1)};
+    }
     const auto halves = posterior_->forward(encoder_->forward(images, class_numbers(told, x)))
                             .to(at::kFloat)
                             .chunk(2, 1);
@@ -263,7 +307,10 @@ class Vae : public torch::nn::Module,
   }
 
   Tensor decoded(const Tensor& z, const Tensors& told) {
-    return decoder_->forward(joined(z, class_numbers(told, z)), grids_among(conditions(), told));
+    const Tensor numbers = class_numbers(told, z), grids = grids_among(conditions(), told);
+    if (!posterior_grid_) return decoder_->forward(joined(z, numbers), grids);
+    const Tensor grid = z.view({-1, latent_shape_[0], latent_shape_[1], latent_shape_[2]});
+    return decoder_->forward(joined(grid, everywhere(numbers, grid)), grids);
   }
 
   /// log p(x|z), [B]
@@ -296,8 +343,10 @@ class Vae : public torch::nn::Module,
   VaeConfig config_;
   DataInfo info_;
   int64_t classes_;
+  std::vector<int64_t> latent_shape_;  // [c, h, w]
   ImageEncoder encoder_{nullptr};
   torch::nn::Linear posterior_{nullptr};
+  torch::nn::Conv2d posterior_grid_{nullptr};  // in its place, where the latent space is a grid
   ImageDecoder decoder_{nullptr};
   Tensor pixel_log_std_;
 };
@@ -312,6 +361,13 @@ std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& contex
   if (config.pixels == PixelModel::bernoulli && info.levels == 0) {
     fail(ErrorKind::usage, "model.pixels: bernoulli is of numbers from 0 to 1, which ",
          info.modality->name(), " are not; expected gaussian");
+  }
+  if (config.latent_grid &&
+      (config.encoder.kind != Architecture::conv || config.decoder.kind != Architecture::conv ||
+       config.encoder.levels != config.decoder.levels)) {
+    fail(ErrorKind::usage,
+         "model.latent_grid: expected an encoder and a decoder of kind conv with ",
+         "equally many levels");
   }
   for (const auto& [name, network] :
        {std::pair("encoder", config.encoder), std::pair("decoder", config.decoder)}) {

@@ -88,11 +88,11 @@ at::Tensor ImageEncoderImpl::forward(const at::Tensor& images, const at::Tensor&
 }
 
 ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int64_t channels,
-                                   int64_t height, int64_t width, int64_t grids)
+                                   int64_t height, int64_t width, int64_t grids, bool from_grid)
     : activation_(config.activation) {
   const std::vector<int64_t> mirrored(config.hidden.rbegin(), config.hidden.rend());
   if (config.kind == Architecture::mlp) in += grids * height * width;
-  dense_ = register_module("dense", Dense(in, mirrored, config.activation));
+  if (!from_grid) dense_ = register_module("dense", Dense(in, mirrored, config.activation));
   shape_ = {channels, height, width};
   if (config.kind == Architecture::conv) {
     const auto heights = halvings(height, config.levels), widths = halvings(width, config.levels);
@@ -114,14 +114,22 @@ ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int6
                               nn::Conv2d(nn::Conv2dOptions(config.width, channels, 3).padding(1)));
     if (grids > 0) grids_ = register_module("grids", GridInput(grids, told));
   }
-  spread_ = register_module("spread", nn::Linear(dense_->out, shape_[0] * shape_[1] * shape_[2]));
+  if (from_grid) {
+    lift_ = register_module("lift", nn::Conv2d(nn::Conv2dOptions(in, shape_[0], 3).padding(1)));
+  } else {
+    spread_ = register_module("spread", nn::Linear(dense_->out, shape_[0] * shape_[1] * shape_[2]));
+  }
 }
 
 at::Tensor ImageDecoderImpl::forward(const at::Tensor& points, const at::Tensor& grid) {
   const bool flat = grid.defined() && !pixels_;
-  at::Tensor x =
-      spread_->forward(dense_->forward(flat ? at::cat({points, grid.flatten(1)}, 1) : points));
-  x = x.view({points.size(0), shape_[0], shape_[1], shape_[2]});
+  at::Tensor x;
+  if (lift_) {
+    x = lift_->forward(points);
+  } else {
+    x = spread_->forward(dense_->forward(flat ? at::cat({points, grid.flatten(1)}, 1) : points));
+    x = x.view({points.size(0), shape_[0], shape_[1], shape_[2]});
+  }
   if (!pixels_) return x;
   x = activate(x, activation_);
   size_t place = 0;

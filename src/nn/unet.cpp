@@ -79,20 +79,20 @@ const FieldTable& unet_fields() {
 
 void check_unet(const UNetConfig& config, int64_t height, int64_t width) {
   const auto levels = static_cast<int64_t>(config.multipliers.size());
-  if (levels < 1) fail(ErrorKind::usage, "network.multipliers: expected at least one level");
+  if (levels < 1) fail(ErrorKind::usage, "model.network.multipliers: expected at least one level");
   if (config.width % 4) {
-    fail(ErrorKind::usage, "network.width: expected a multiple of 4, found ", config.width);
+    fail(ErrorKind::usage, "model.network.width: expected a multiple of 4, found ", config.width);
   }
   for (const int64_t level : config.attention) {
     if (level >= levels) {
-      fail(ErrorKind::usage, "network.attention: level ", level,
+      fail(ErrorKind::usage, "model.network.attention: level ", level,
            " does not exist; multipliers has ", levels, ", counted from 0");
     }
   }
   const int64_t side = (std::min(height, width) + config.patch - 1) / config.patch;
   if (side >> (levels - 1) < 1) {
-    fail(ErrorKind::usage, "network.multipliers: ", levels - 1, " halvings leave nothing of ", side,
-         " positions (an image ", width, "x", height, " in patches of ", config.patch, ")");
+    fail(ErrorKind::usage, "model.network.multipliers: ", levels - 1, " halvings leave nothing of ",
+         side, " positions (an image ", width, "x", height, " in patches of ", config.patch, ")");
   }
 }
 

@@ -20,8 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// 2: a tokenizer is in a file of its own; 1: in the manifest, or there is none.
-constexpr int kFormat = 2;
+/// 3: there are parts; 2: a tokenizer is in a file of its own; 1: in the manifest, or there is
+/// none.
+constexpr int kFormat = 3;
 constexpr uint64_t kMaxManifest = 4 << 20, kMaxTokenizer = uint64_t{256} << 20;
 constexpr uint64_t kMaxTensors = uint64_t{64} << 30;
 const std::string kModelFile = "model.safetensors", kTrainingFile = "training.safetensors";
@@ -41,21 +42,25 @@ int64_t step_of(const fs::path& checkpoint) {
 Json manifest_json(const Manifest& m) {
   Json data = to_json(m.data);
   if (m.data.tokenizer) data["tokenizer"] = kTokenizerFile;
-  return {{"format", m.data.tokenizer ? kFormat : 1},
-          {"genai", GENAI_VERSION},
-          {"step", m.step},
-          {"steps", m.steps},
-          {"preset", m.preset},
-          {"config", m.config},
-          {"data", data},
-          {"numerics", to_json(m.numerics)},
-          {"objective", m.objective},
-          {"validation", m.validation},
-          {"best_step", m.best_step},
-          {"best_value", m.best_value},
-          {"kept_sha256", m.kept_sha256},
-          {"folder", m.folder},
-          {"files", m.files}};
+  Json json{{"format", m.data.tokenizer ? 2 : 1},
+            {"genai", GENAI_VERSION},
+            {"step", m.step},
+            {"steps", m.steps},
+            {"preset", m.preset},
+            {"config", m.config},
+            {"data", data},
+            {"numerics", to_json(m.numerics)},
+            {"objective", m.objective},
+            {"validation", m.validation},
+            {"best_step", m.best_step},
+            {"best_value", m.best_value},
+            {"kept_sha256", m.kept_sha256},
+            {"folder", m.folder},
+            {"files", m.files}};
+  if (m.parts.empty()) return json;
+  json["format"] = kFormat;
+  json["parts"] = m.parts;
+  return json;
 }
 
 Json file_entry(std::string_view bytes) {
@@ -152,6 +157,9 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
   m.best_value = json.at("best_value");
   m.kept_sha256 = json.at("kept_sha256");
   m.folder = json.value("folder", "");
+  m.parts = json.value("parts", Json::object());
+  for (const auto& [name, part] : m.parts.get_ref<const Json::object_t&>())
+    part.at("sha256").get_ref<const std::string&>();
   if (m.step < 0 || m.steps < 0 || m.best_step < -1) {
     fail(ErrorKind::data, "steps below 0; it is damaged or was not written by genai");
   }
@@ -160,23 +168,24 @@ Manifest manifest_from_json(const Json& json, const fs::path& checkpoint) {
 
 }  // namespace
 
-void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& weights,
-                     const Tensors& training, size_t keep) {
-  const fs::path folder = run / "checkpoints";
-  const fs::path target = folder / step_name(manifest.step);
-  const fs::path temporary = folder / concat(kTemporary, step_name(manifest.step), "-", ::getpid());
+void write_checkpoint(const fs::path& target, Manifest& manifest, const Tensors& weights,
+                      const Tensors* training) {
+  const fs::path folder = target.parent_path();
+  const fs::path temporary =
+      folder / concat(kTemporary, target.filename().string(), "-", ::getpid());
   std::error_code error;
   fs::remove_all(temporary, error);
   fs::create_directories(temporary, error);
-  if (error) {
-    fail(ErrorKind::failure, "cannot save the checkpoint of step ", manifest.step, ": ",
-         temporary.string(), ": ", error.message(), "; earlier checkpoints are intact");
-  }
+  if (error) fail(ErrorKind::failure, temporary.string(), ": ", error.message());
   try {
     const std::string model_bytes = write_safetensors(weights);
-    const std::string training_bytes = write_safetensors(training);
-    manifest.files = {{kModelFile, file_entry(model_bytes)},
-                      {kTrainingFile, file_entry(training_bytes)}};
+    manifest.files = {{kModelFile, file_entry(model_bytes)}};
+    write_new_file_synced(temporary / kModelFile, model_bytes);
+    if (training) {
+      const std::string training_bytes = write_safetensors(*training);
+      manifest.files[kTrainingFile] = file_entry(training_bytes);
+      write_new_file_synced(temporary / kTrainingFile, training_bytes);
+    }
     if (manifest.data.tokenizer) {
       const std::string tokenizer =
           within(kMaxTokenizer, manifest.data.tokenizer->to_json().dump() + "\n",
@@ -184,16 +193,23 @@ void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& wei
       manifest.files[kTokenizerFile] = file_entry(tokenizer);
       write_new_file_synced(temporary / kTokenizerFile, tokenizer);
     }
-    write_new_file_synced(temporary / kModelFile, model_bytes);
-    write_new_file_synced(temporary / kTrainingFile, training_bytes);
     write_new_file_synced(temporary / kManifestFile,
                           within(kMaxManifest, seal_json(manifest_json(manifest)), "the manifest"));
     sync_folder(temporary);
     if (fs::exists(target)) remove_checkpoint(target);
     fs::rename(temporary, target);
     sync_folder(folder);
-  } catch (const std::exception& failure) {
+  } catch (...) {
     fs::remove_all(temporary, error);
+    throw;
+  }
+}
+
+void save_checkpoint(const fs::path& run, Manifest& manifest, const Tensors& weights,
+                     const Tensors& training, size_t keep) {
+  try {
+    write_checkpoint(run / "checkpoints" / step_name(manifest.step), manifest, weights, &training);
+  } catch (const std::exception& failure) {
     fail(ErrorKind::failure, "the checkpoint of step ", manifest.step,
          " could not be saved: ", failure.what(), "; earlier checkpoints are intact");
   }

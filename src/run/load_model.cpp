@@ -4,6 +4,7 @@
 
 #include "genai/base/error.h"
 #include "genai/models/registry.h"
+#include "genai/run/latent_codec.h"
 
 namespace genai {
 
@@ -32,7 +33,10 @@ LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at:
                      .device = device};
   const Json& settings = loaded.manifest.config.at("model");
   loaded.family = &find_family(settings.at("family").get<std::string>());
-  loaded.model = make_model(*loaded.family, settings, loaded.manifest.data);
+  const Json& stored = loaded.manifest.parts;
+  loaded.model =
+      make_model(*loaded.family, settings, loaded.manifest.data,
+                 make_codec(loaded.run, load_parts(loaded.run, loaded.manifest), stored, device));
   torch::nn::Module& module = loaded.model->module();
   load_weights(module, checkpoint.weights, checkpoint.folder.string());
   module.to(device);

@@ -32,7 +32,7 @@ TrainingStep::TrainingStep(Model& model, const Dataset& data, const TrainingConf
       world_(world),
       phases_(model.phases()),
       batcher_(data, static_cast<uint64_t>(config.seed), config.batch, config.accumulate,
-               count_repeats(phases_), device_, world, model.conditions()),
+               count_repeats(phases_), device_, world, model.inputs()),
       carry_(static_cast<size_t>(config.accumulate)),
       skipped_(at::zeros({2}, at::device(device_).dtype(at::kFloat))),
       one_(at::ones({}, at::device(device_).dtype(at::kDouble))) {

@@ -10,6 +10,7 @@
 #include "genai/core/device.h"
 #include "genai/data/sequences.h"
 #include "genai/models/registry.h"
+#include "genai/run/latent_codec.h"
 #include "genai/training/averages.h"
 #include "genai/training/budget.h"
 #include "genai/training/metrics_log.h"
@@ -37,6 +38,8 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
+  /// Of its parts: copies those of a new run, and measures what a codec makes of the data.
+  void take_parts();
   void build_model();
   void load(const Checkpoint& checkpoint, bool resume);
   void begin();
@@ -79,6 +82,7 @@ class Trainer {
   at::Device device_ = at::kCPU;
   std::optional<OwnStream> stream_;
 
+  std::shared_ptr<Codec> codec_;
   std::unique_ptr<Model> model_, average_;  // average_: a twin that views the averaged weights
   std::optional<TrainingStep> step_;
   std::unique_ptr<MetricsLog> log_;
@@ -128,16 +132,34 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
   manifest_.numerics = numerics_;
   device_ = numerics_.torch_device();
   stream_.emplace(device_);
+  take_parts();
   build_model();
   if (request.resume) load(*request.resume, true);
   if (request.init) load(*request.init, false);
+}
+
+void Trainer::take_parts() {
+  if (request_.resume) {
+    manifest_.parts = request_.resume->manifest.parts;
+    codec_ = make_codec(request_.run, load_parts(request_.run, request_.resume->manifest),
+                        manifest_.parts, device_);
+    return;
+  }
+  save_parts(request_.run, request_.parts);
+  manifest_.parts = to_json(request_.parts);
+  if (auto codec = make_codec(request_.run, request_.parts, manifest_.parts, device_)) {
+    codec->measure(*request_.data);
+    manifest_.parts[kCodec].update(codec->scale());
+    codec_ = std::move(codec);
+  }
 }
 
 void Trainer::build_model() {
   // LibTorch's own generator makes the initial weights, on the CPU: the same as in Python.
   torch::manual_seed(static_cast<uint64_t>(config_.seed));
   const auto make = [&] {
-    auto model = make_model(request_.family, request_.config.at("model"), request_.data->info);
+    auto model =
+        make_model(request_.family, request_.config.at("model"), request_.data->info, codec_);
     model->module().to(device_);
     return model;
   };
@@ -266,8 +288,8 @@ std::string Trainer::health() {
   if (items <= 1) return "";
   const at::NoGradGuard no_grad;
   sampling_model().module().eval();
-  return sampling_model().health(items_batch(request_.data->test, request_.data->info, 0, items,
-                                             device_, model_->conditions()));
+  return sampling_model().health(
+      items_batch(request_.data->test, request_.data->info, 0, items, device_, model_->inputs()));
 }
 
 void Trainer::guard_against_divergence(int64_t step) {
@@ -297,8 +319,7 @@ Json Trainer::validate() {
   const int64_t most = validation_batch();
   for (int64_t first = 0; first < data.test.size(); first += most) {
     const int64_t count = std::min(most, data.test.size() - first);
-    const Batch batch =
-        items_batch(data.test, data.info, first, count, device_, model.conditions());
+    const Batch batch = items_batch(data.test, data.info, first, count, device_, model.inputs());
     Draw draw(0, "validate", batch.sample_ids, device_);
     averages.add(model.validate(batch, draw), at::full({}, batch.weight, at::kDouble),
                  batch.counts);
@@ -411,7 +432,12 @@ void check_request(const TrainRequest& request) {
          "' is not the one this run was trained on (its fingerprint differs)");
   }
   // A family checks its settings where it builds the model.
-  const auto model = make_model(request.family, request.config.at("model"), request.data->info);
+  const Json stored = request.resume ? request.resume->manifest.parts : Json::object();
+  const auto model = make_model(
+      request.family, request.config.at("model"), request.data->info,
+      make_codec(request.run,
+                 request.resume ? load_parts(request.run, request.resume->manifest) : request.parts,
+                 stored, at::kCPU));
   if (request.init) {
     load_initial_weights(model->module(), request.init->weights, request.init->folder.string());
   } else if (!request.resume && has_frozen_parameters(model->module())) {

@@ -258,10 +258,8 @@ TEST_P(SecondDevice, ModelsAnswerAsOnTheCpu) {
     ASSERT_EQ(a.sizes(), expected.sizes()) << what;
     EXPECT_LE(distance(a, expected), 2e-3 * largest(expected.to(at::kDouble)) + 1e-4) << what;
   };
-  const Batch cpu =
-                  items_batch(data().test, data().info, 0, 16, at::kCPU, here.model->conditions()),
-              other =
-                  items_batch(data().test, data().info, 0, 16, device(), here.model->conditions());
+  const Batch cpu = items_batch(data().test, data().info, 0, 16, at::kCPU, here.model->inputs()),
+              other = items_batch(data().test, data().info, 0, 16, device(), here.model->inputs());
   const auto draw = [&](at::Device where) { return Draw(0, "test", cpu.sample_ids, where); };
   Draw draw_here = draw(at::kCPU), draw_there = draw(device());
   const Tensors validation = here.model->validate(cpu, draw_here);

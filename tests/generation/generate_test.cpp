@@ -326,7 +326,8 @@ TEST_F(Sheets, OfAConditionalModelShowTheClass) {
 class Echo : public torch::nn::Module, public Model, public Generator {
  public:
   explicit Echo(bool conditional)
-      : Model(conditional ? ConditionSpecs{{.name = kClass, .classes = 10}} : ConditionSpecs()),
+      : Model({.conditions = conditional ? ConditionSpecs{{.name = kClass, .classes = 10}}
+                                         : ConditionSpecs()}),
         conditional_(conditional) {}
   torch::nn::Module& module() override { return *this; }
   std::vector<ParameterSet> parameter_sets() override { return {}; }

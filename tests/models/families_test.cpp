@@ -204,7 +204,7 @@ TEST_P(Families, ValidateWithOneFiniteNumberForEachItem) {
   const LoadedModel loaded = load("run");
   const at::NoGradGuard no_grad;
   const Batch batch =
-      items_batch(data().test, data().info, 0, 64, at::kCPU, loaded.model->conditions());
+      items_batch(data().test, data().info, 0, 64, at::kCPU, loaded.model->inputs());
   Draw draw(0, "validate", batch.sample_ids);
   const Tensors values = loaded.model->validate(batch, draw);
   ASSERT_TRUE(values.count(loaded.model->objective()));
@@ -284,7 +284,7 @@ TEST_P(Families, LikelihoodIsFiniteForEachImage) {
   if (!likelihood) GTEST_SKIP() << "has no likelihood";
   const at::NoGradGuard no_grad;
   const Batch batch =
-      items_batch(digits().test, digits().info, 0, 8, at::kCPU, loaded.model->conditions());
+      items_batch(digits().test, digits().info, 0, 8, at::kCPU, loaded.model->inputs());
   const Tensor found = likelihood->log_likelihood(batch, Draw(0, "evaluate", batch.sample_ids), 3);
   EXPECT_EQ(found.sizes(), (at::IntArrayRef{8}));
   EXPECT_TRUE(found.isfinite().all().item<bool>());

@@ -366,7 +366,7 @@ TEST_F(DamagedCheckpoint, FilesOfAnotherCheckpointOrNoneAreDetected) {
 
 TEST_F(DamagedCheckpoint, ANewerFormatSaysSo) {
   Json content = open_sealed_json(bytes_["manifest.json"], "manifest");
-  content["format"] = 3;
+  content["format"] = 4;
   put(checkpoint_ / "manifest.json", seal_json(content));
   expect_error(ErrorKind::data, "newer genai", [&] { read_manifest(checkpoint_); });
   content["format"] = 0;

@@ -37,6 +37,8 @@ std::string value_hint(const Field& field) {
       return " X";
     case FieldType::text:
       return " TEXT";
+    case FieldType::run:
+      return " RUN";
     case FieldType::integers:
       return " N,N,...";
     case FieldType::extent:

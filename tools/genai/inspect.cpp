@@ -8,7 +8,7 @@
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
 #include "genai/generation/provenance.h"
-#include "genai/run/checkpoint.h"
+#include "genai/run/parts.h"
 
 namespace genai::tool {
 namespace {
@@ -89,6 +89,7 @@ int inspect_run(const RunReference& reference, bool json) {
   const Checkpoint checkpoint = load_checkpoint(folder, true);  // verifies every hash
   const Manifest& m = checkpoint.manifest;
   if (!m.kept_sha256.empty()) load_kept(reference.folder, m);
+  const Parts parts = load_parts(reference.folder, m);
   int64_t parameters = 0;
   Json tensors = Json::object();
   for (const auto& [name, tensor] : checkpoint.weights) {
@@ -113,6 +114,7 @@ int inspect_run(const RunReference& reference, bool json) {
                 {"best_step", m.best_step},
                 {"best_value", m.best_value},
                 {"config", m.config},
+                {"parts", m.parts},
                 {"tensors", tensors}});
     return 0;
   }
@@ -126,6 +128,12 @@ int inspect_run(const RunReference& reference, bool json) {
               m.numerics.threads, " threads, ", m.numerics.cpu, ", LibTorch ",
               m.numerics.libtorch)},
       {"test", m.validation.is_null() ? "-" : m.validation.dump()}};
+  for (const auto& [name, part] : parts) {
+    rows.push_back(
+        {"part " + name, concat(part.manifest.config.at("model").at("family").get<std::string>(),
+                                " of step ", part.manifest.step, ", ", describe(part.manifest.data),
+                                ", SHA-256 ", part.manifest.weights_sha256())});
+  }
   if (m.best_step >= 0) {
     rows.push_back({"best", concat(m.objective, " ", m.best_value, " at step ", m.best_step)});
   }

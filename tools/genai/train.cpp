@@ -198,13 +198,15 @@ void print_summary(const fs::path& run, const TrainResult& result, const Setting
   const bool by_epochs = training.at("steps") == 0 && training.at("budget") == "";
   const DataInfo& data = manifest.data;
   const Family& family = family_of(manifest.config);
-  const auto model = make_model(family, manifest.config.at("model"), data);
+  const auto offered = [&](Capability capability) {
+    return offers(family, manifest.config.at("model"), capability);
+  };
   const std::string look = data.modality == &series_modality()
                                ? concat("sample ", name, " --prompt @",
                                         manifest.config["data"]["source"].get<std::string>())
-                           : dynamic_cast<NextToken*>(model.get())
+                           : offered(Capability::next_token)
                                ? concat("sample ", name, data.lines ? " -n 20" : " --length 500")
-                           : dynamic_cast<Generator*>(model.get())
+                           : offered(Capability::generator)
                                ? concat("sample ", name, " -n 64")
                                : concat("score ", name, " picture.png");
   text += concat(
@@ -320,6 +322,9 @@ int train_verb(const Command& command, const TrainOptions& options) {
   say("data: " + describe(data.info));
   for (const std::string& note : data.notes) say("note: " + note);
   request.data = &data;
+  if (!resume)
+    request.parts =
+        find_parts(model_fields(*plan.family), config["model"], runs_folder(options.runs));
   decide_settings(*plan.family, config.at("model"), data.info);
   if (!resume) fit_batch(plan.settings, data, config.at("training"));
   const auto training =

@@ -26,6 +26,7 @@ enum class FieldType {
   integers,
   extent,   ///< a side, 64, or "64x48"
   classes,  ///< a list of classes by name, "cat", or by label, 3
+  run,      ///< a run that becomes a part of this one (run/parts.h); empty: none
 };
 
 /// A class of a data set as a user names it.

@@ -2,7 +2,7 @@
 #pragma once
 #include "genai/core/draw.h"
 #include "genai/data/batch.h"
-#include "genai/data/condition.h"
+#include "genai/data/codec.h"
 #include "genai/data/dataset.h"
 
 namespace genai {
@@ -27,10 +27,10 @@ class Batcher {
   /// @param batch_size  images of one update, over all micro-batches and ranks
   /// @param accumulate  micro-batches of one update and rank; must divide batch_size / world.size
   /// @param repeats     batches of one step (n_critic)
-  /// @param conditions  that batches hold
+  /// @param inputs      what a model is given: batches hold that
   /// Throws what check_batch throws.
   Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t accumulate,
-          int64_t repeats, at::Device device, World world = {}, ConditionSpecs conditions = {});
+          int64_t repeats, at::Device device, World world = {}, ModelInputs inputs = {});
 
   Batch at(int64_t step, int64_t repeat, int64_t micro) const;
 
@@ -44,15 +44,19 @@ class Batcher {
   int64_t batch_size_, accumulate_, repeats_;
   at::Device device_;
   World world_;
-  ConditionSpecs conditions_;
+  ModelInputs inputs_;
   Tensor grids_, labels_;                                                 // on the device
+  Tensor encoded_;                                                        // grids_ by the codec
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
 
 /// Items first .. first + count - 1 of a split in their order; sample_ids are their indices. The
 /// binarization of images is one fixed draw.
 Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64_t count,
-                  at::Device device, const ConditionSpecs& conditions = {});
+                  at::Device device, const ModelInputs& inputs = {});
+
+/// Items [N, C, H, W] as a model takes them that sees them through its codec, a part at a time.
+Tensor encode_items(Codec& codec, const Tensor& items, const DataInfo& info, at::Device device);
 
 /// Conditions of test items [B, C, H, W] as families see them, before any binarization; of theirs,
 /// what is random is one fixed draw.

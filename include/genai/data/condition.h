@@ -39,15 +39,22 @@ struct ConditionSpec {
   std::string name;  ///< "class", "low-4"
   ConditionKind kind = ConditionKind::label;
   int64_t classes = 0;   ///< of labels
-  int64_t channels = 0;  ///< of grids
+  int64_t channels = 0;  ///< of grids, as the model sees them
   int64_t parameter = 0;
+  int64_t fold = 1;  ///< of grids: a model that computes on smaller ones sees the fold x fold
+                     ///< pixels of each place as channels
   const ConditionRule* rule = nullptr;  ///< of grids
 };
 using ConditionSpecs = std::vector<ConditionSpec>;
 
 /// "class,low": the conditions of these names. Throws Error{usage} naming the conditions there are,
 /// for one that comes twice and for what items of `info` cannot give.
-ConditionSpecs find_conditions(const std::string& names, const DataInfo& info);
+/// @param seen  what the model computes on: grids of it divide the items' height and width
+ConditionSpecs find_conditions(const std::string& names, const DataInfo& info,
+                               const DataInfo& seen);
+inline ConditionSpecs find_conditions(const std::string& names, const DataInfo& info) {
+  return find_conditions(names, info, info);
+}
 
 /// "class, grey, low (or low-N), ...".
 std::string condition_names();

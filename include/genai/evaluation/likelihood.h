@@ -10,6 +10,9 @@
 
 namespace genai {
 
+/// Throws Error{usage} where the model sees items through a codec.
+void check_sees_items(const LoadedModel& loaded, const std::string& what);
+
 /// The items as the model knows them: labels of a set whose classes are not the model's say nothing
 /// to it and go. `unlabelled` tells whether a class-conditional model has to do without.
 struct KnownItems {

@@ -17,8 +17,8 @@ struct Offer {
 
 /// What a model is made for.
 struct ModelContext {
-  const DataInfo& info;
-  ConditionSpecs conditions;  ///< of the kinds that the family names
+  const DataInfo& info;  ///< of what it computes on: of items, or of what a codec makes of them
+  ModelInputs inputs;    ///< its conditions are of the kinds that the family names
 };
 
 struct Family {

@@ -9,7 +9,7 @@
 #include "genai/core/draw.h"
 #include "genai/core/tensors.h"
 #include "genai/data/batch.h"
-#include "genai/data/condition.h"
+#include "genai/data/codec.h"
 #include "genai/sampling/solvers.h"
 
 namespace torch::nn {
@@ -67,10 +67,10 @@ struct Progress {
 
 class Model {
  public:
-  /// @param conditions  what the model is told beside its input
-  explicit Model(ConditionSpecs conditions = {}) : conditions_(std::move(conditions)) {}
+  explicit Model(ModelInputs inputs = {}) : inputs_(std::move(inputs)) {}
   virtual ~Model() = default;
-  const ConditionSpecs& conditions() const { return conditions_; }
+  const ModelInputs& inputs() const { return inputs_; }
+  const ConditionSpecs& conditions() const { return inputs_.conditions; }
   virtual torch::nn::Module& module() = 0;
   virtual std::vector<ParameterSet> parameter_sets() = 0;
   virtual std::vector<Phase> phases() = 0;
@@ -91,7 +91,7 @@ class Model {
   virtual Tensors training_state() { return {}; }
 
  private:
-  ConditionSpecs conditions_;
+  ModelInputs inputs_;
 };
 
 // Capabilities: a Model may also be any of these (found by dynamic_cast). Verbs and applications
@@ -122,6 +122,8 @@ struct LatentSpace {
   static constexpr auto kCapability = Capability::latent_space;
   virtual ~LatentSpace() = default;
   virtual int64_t latent_size() const = 0;
+  /// [c, h, w]: points as grids, in that order.
+  virtual std::vector<int64_t> latent_shape() const { return {latent_size(), 1, 1}; }
   /// The most likely point [B, latent] of images [B, C, H, W].
   virtual Tensor encode(const Tensor& images, const Tensors& conditions) = 0;
   /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].

@@ -22,7 +22,10 @@ FieldTable model_fields(const Family& family);
 void decide_settings(const Family& family, Json& settings, const DataInfo& info);
 
 /// @param settings  the "model" object of a resolved configuration
-std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info);
+/// @param info      of the items
+/// @param codec     that settings.codec names
+std::unique_ptr<Model> make_model(const Family& family, Json settings, const DataInfo& info,
+                                  std::shared_ptr<Codec> codec = nullptr);
 
 /// Are some models of the family of this capability?
 bool offers(const Family& family, Capability capability);

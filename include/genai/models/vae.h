@@ -18,6 +18,7 @@ enum class PixelModel {
 
 struct VaeConfig {
   int64_t latent = 20;
+  bool latent_grid = false;
   NetworkConfig encoder, decoder;
   PixelModel pixels = PixelModel::bernoulli;
   double pixel_std = 0;

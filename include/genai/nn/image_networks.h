@@ -53,15 +53,17 @@ struct ImageEncoderImpl : torch::nn::Module {
 TORCH_MODULE(ImageEncoder);
 
 /// The mirror image: points [B, in] -> pixel values [B, C, H, W] without a last activation. It may
-/// be told grids [B, grids, H, W] as well.
+/// be told grids [B, grids, H, W] as well. With `from_grid` (conv), points are grids [B, in, h, w]
+/// of the lowest resolution, and there are no dense layers.
 struct ImageDecoderImpl : torch::nn::Module {
   ImageDecoderImpl(const NetworkConfig& config, int64_t in, int64_t channels, int64_t height,
-                   int64_t width, int64_t grids = 0);
+                   int64_t width, int64_t grids = 0, bool from_grid = false);
   at::Tensor forward(const at::Tensor& points, const at::Tensor& grid = {});
 
  private:
   Dense dense_{nullptr};
   torch::nn::Linear spread_{nullptr};
+  torch::nn::Conv2d lift_{nullptr};  // in their place, from grids
   torch::nn::ModuleList convolutions_;
   GridInput grids_{nullptr};  // of conv, at every resolution
   torch::nn::Conv2d pixels_{nullptr};

@@ -33,7 +33,8 @@ struct Manifest {
   double best_value = 0;
   std::string kept_sha256;  ///< of RUN/kept.safetensors
   std::string folder;  ///< where paths in config.data start, as a path from RUN; empty: not told
-  Json files;          ///< {"model.safetensors": {"sha256": ..., "bytes": ...}, ...}
+  Json parts = Json::object();  ///< runs that are part of it (run/parts.h), by name
+  Json files;                   ///< {"model.safetensors": {"sha256": ..., "bytes": ...}, ...}
 
   std::string weights_sha256() const { return files.at("model.safetensors").at("sha256"); }
 };
@@ -44,6 +45,12 @@ struct Checkpoint {
   Tensors weights;
   Tensors training;  ///< empty when not asked for
 };
+
+/// Writes the folder `target` anew: its files, in a folder beside it that is then renamed. Sets
+/// manifest.files. On an error nothing of it remains.
+/// @param training  null: without what a resume needs
+void write_checkpoint(const std::filesystem::path& target, Manifest& manifest,
+                      const Tensors& weights, const Tensors* training);
 
 /// Writes RUN/checkpoints/step-N: files, manifest and folder are synced, then renamed into place.
 /// On an error (disk full) nothing of it remains and older checkpoints are untouched.

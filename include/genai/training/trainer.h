@@ -5,7 +5,7 @@
 
 #include "genai/data/batcher.h"
 #include "genai/model/family.h"
-#include "genai/run/checkpoint.h"
+#include "genai/run/parts.h"
 #include "genai/training/config.h"
 #include "genai/training/observer.h"
 
@@ -23,6 +23,7 @@ struct TrainRequest {
   std::string preset;                ///< its name, or empty
   std::optional<Checkpoint> resume;  ///< continue this one (its Numerics are taken up)
   std::optional<Checkpoint> init;    ///< a new run that starts from these weights
+  Parts parts = {};                  ///< of a new run: what its settings of type run name
   World world = {};
   ShowSamples show = nullptr;  ///< when samples are due
 };
