@@ -18,6 +18,21 @@ Tensor in_range(const Tensor& items, const DataInfo& info) {
   return info.levels == 0 ? items : items.to(at::kFloat).div_(255.0);
 }
 
+/// Grids and what comes with them.
+Split on_device(const Split& split, at::Device device) {
+  const auto moved = [&](const Tensor& t) { return t.defined() ? t.to(device) : t; };
+  return {.grids = moved(split.grids),
+          .labels = moved(split.labels),
+          .pairs = moved(split.pairs),
+          .captions = moved(split.captions)};
+}
+
+GivenConditions given_of(const Split& items) {
+  return {.labels = items.labels,
+          .pairs = items.pairs.defined() ? items.pairs.to(at::kFloat).div_(255.0) : Tensor(),
+          .captions = items.captions};
+}
+
 /// The same binarized by the rule: as families see them.
 Tensor to_input(const Tensor& items, const DataInfo& info, const Draw& draw) {
   const Tensor grey = in_range(items, info);
@@ -61,9 +76,8 @@ Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t
       inputs_(std::move(inputs)) {
   check_batch(data, batch_size, accumulate, world);
   if (data.info.kind() == ItemKind::sequence) return;
-  grids_ = data.train.grids.to(device);
-  if (inputs_.codec) encoded_ = encode_items(*inputs_.codec, grids_, data.info, device);
-  if (data.train.labels.defined()) labels_ = data.train.labels.to(device);
+  items_ = on_device(data.train, device);
+  if (inputs_.codec) encoded_ = encode_items(*inputs_.codec, items_.grids, data.info, device);
 }
 
 int64_t Batcher::item(int64_t position) const {
@@ -120,12 +134,12 @@ Batch Batcher::grids_at(const std::vector<int64_t>& positions) const {
   const Draw draw = fixed ? Draw(kProtocolSeed, "binarize/train", items, device_)
                           : Draw(seed_, "binarize", positions, device_);
   Batch batch;
-  const Tensor grids = grids_.index_select(0, index);
-  batch.input =
-      encoded_.defined() ? encoded_.index_select(0, index) : to_input(grids, data_.info, draw);
-  if (labels_.defined()) batch.target = labels_.index_select(0, index);
-  batch.conditions = conditions_of(inputs_.conditions, in_range(grids, data_.info), batch.target,
-                                   Draw(seed_, "conditions", positions, device_));
+  const Split chosen = items_.at(index);
+  batch.input = encoded_.defined() ? encoded_.index_select(0, index)
+                                   : to_input(chosen.grids, data_.info, draw);
+  batch.target = chosen.labels;
+  batch.conditions = conditions_of(inputs_.conditions, in_range(chosen.grids, data_.info),
+                                   given_of(chosen), Draw(seed_, "conditions", positions, device_));
   batch.weight = static_cast<double>(positions.size());
   return batch;
 }
@@ -168,11 +182,8 @@ Tensor encode_items(Codec& codec, const Tensor& items, const DataInfo& info, at:
 Tensors test_conditions(const ConditionSpecs& conditions, const Split& split, const DataInfo& info,
                         const std::vector<int64_t>& numbers, at::Device device) {
   if (conditions.empty()) return {};
-  const Tensor index = at::tensor(numbers, at::kLong);
-  const Tensor items = split.grids.index_select(0, index).to(device);
-  const Tensor labels =
-      split.labels.defined() ? split.labels.index_select(0, index).to(device) : Tensor();
-  return conditions_of(conditions, in_range(items, info), labels,
+  const Split items = on_device(split.at(at::tensor(numbers, at::kLong)), device);
+  return conditions_of(conditions, in_range(items.grids, info), given_of(items),
                        Draw(kProtocolSeed, "conditions/test", numbers, device));
 }
 

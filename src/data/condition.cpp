@@ -136,6 +136,38 @@ ConditionSpec find_grid(const std::string& name, const DataInfo& info, const Dat
   fail(ErrorKind::usage, "model.condition: '", name, "' is none; expected ", condition_names());
 }
 
+ConditionSpec find_pair(const DataInfo& info, const DataInfo& seen) {
+  if (info.pair_channels == 0) {
+    fail(ErrorKind::usage, "model.condition: pair: the pictures of '", info.source,
+         "' have none; expected --pairs FOLDER");
+  }
+  const int64_t fold = fold_of(kPair, info, seen);
+  return {.name = kPair,
+          .kind = ConditionKind::grid,
+          .channels = info.pair_channels * fold * fold,
+          .fold = fold};
+}
+
+ConditionSpec find_caption(const DataInfo& info) {
+  if (!info.captions) {
+    fail(ErrorKind::usage, "model.condition: caption: the images of '", info.source,
+         "' have none; expected captions.csv or captions.txt beside the pictures, lines of ",
+         "\"name, caption\"");
+  }
+  return {.name = kCaption,
+          .kind = ConditionKind::sequence,
+          .vocabulary = info.captions->vocabulary(),
+          .length = info.captions->length()};
+}
+
+ConditionSpec find_class(const DataInfo& info) {
+  if (info.classes.empty()) {
+    fail(ErrorKind::usage, "model.condition: class: the data set '", info.source,
+         "' has no labels");
+  }
+  return {.name = kClass, .kind = ConditionKind::label, .classes = info.class_count()};
+}
+
 }  // namespace
 
 const std::vector<ConditionRule>& condition_rules() {
@@ -144,7 +176,7 @@ const std::vector<ConditionRule>& condition_rules() {
 }
 
 std::string condition_names() {
-  std::string names = kClass;
+  std::string names = concat(kClass, ", ", kPair, ", ", kCaption);
   for (const ConditionRule& rule : condition_rules()) {
     names += ", " + rule.name + (rule.parameter > 0 ? " (or " + rule.name + "-N)" : "");
   }
@@ -161,28 +193,23 @@ ConditionSpecs find_conditions(const std::string& names, const DataInfo& info,
     if (find_condition(specs, name)) {
       fail(ErrorKind::usage, "model.condition: '", name, "' is there twice");
     }
-    if (name != kClass) {
-      specs.push_back(find_grid(name, info, seen));
-      continue;
-    }
-    if (info.classes.empty()) {
-      fail(ErrorKind::usage, "model.condition: class: the data set '", info.source,
-           "' has no labels");
-    }
-    specs.push_back({.name = name, .kind = ConditionKind::label, .classes = info.class_count()});
+    specs.push_back(name == kClass     ? find_class(info)
+                    : name == kPair    ? find_pair(info, seen)
+                    : name == kCaption ? find_caption(info)
+                                       : find_grid(name, info, seen));
   }
   return specs;
 }
 
-Tensors conditions_of(const ConditionSpecs& specs, const Tensor& items, const Tensor& labels,
-                      const Draw& draw) {
+Tensors conditions_of(const ConditionSpecs& specs, const Tensor& items,
+                      const GivenConditions& given, const Draw& draw) {
   Tensors found;
   for (const ConditionSpec& spec : specs) {
-    if (spec.kind == ConditionKind::grid) {
-      found[spec.name] = folded(spec.rule->derive(items, spec.parameter, draw), spec.fold);
-    } else if (labels.defined()) {
-      found[spec.name] = labels;
-    }
+    const Tensor value = spec.rule               ? spec.rule->derive(items, spec.parameter, draw)
+                         : spec.name == kPair    ? given.pairs
+                         : spec.name == kCaption ? given.captions
+                                                 : given.labels;
+    if (value.defined()) found[spec.name] = folded(value, spec.fold);
   }
   return found;
 }
@@ -207,7 +234,8 @@ Tensor condition_of_picture(const ConditionSpec& spec, const Image& picture, con
                   spec.fold);
   }
   const Tensor fitted = tensor_of(resize_to_fit(coloured, info.width, info.height));
-  return folded(spec.rule->accept ? spec.rule->accept(fitted, spec.parameter) : fitted, spec.fold);
+  return folded(spec.rule && spec.rule->accept ? spec.rule->accept(fitted, spec.parameter) : fitted,
+                spec.fold);
 }
 
 const ConditionSpec* find_condition(const ConditionSpecs& specs, const std::string& name) {
@@ -220,6 +248,22 @@ const ConditionSpec* find_condition(const ConditionSpecs& specs, const std::stri
 int64_t classes_of(const ConditionSpecs& specs) {
   const ConditionSpec* spec = find_condition(specs, kClass);
   return spec ? spec->classes : 0;
+}
+
+bool told_of_items(const ConditionSpecs& specs) {
+  for (const ConditionSpec& spec : specs) {
+    if (spec.kind != ConditionKind::label) return true;
+  }
+  return false;
+}
+
+const ConditionSpec* sequence_of(const ConditionSpecs& specs) {
+  return find_condition(specs, kCaption);
+}
+
+Tensor sequence_among(const Tensors& conditions) {
+  const auto found = conditions.find(kCaption);
+  return found == conditions.end() ? Tensor() : found->second;
 }
 
 int64_t grid_channels(const ConditionSpecs& specs) {

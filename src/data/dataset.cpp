@@ -259,14 +259,23 @@ Split Split::first(int64_t count) const {
             .values = values.defined() ? values.narrow(0, 0, lead + end).clone() : Tensor(),
             .context = context};
   }
-  return {.grids = grids.narrow(0, 0, count).clone(),
-          .labels = labels.defined() ? labels.narrow(0, 0, count).clone() : Tensor()};
+  return at(at::arange(count));
+}
+
+Split Split::at(const Tensor& index) const {
+  const auto chosen = [&](const Tensor& all) {
+    return all.defined() ? all.index_select(0, index) : Tensor();
+  };
+  return {.grids = chosen(grids),
+          .labels = chosen(labels),
+          .pairs = chosen(pairs),
+          .captions = chosen(captions)};
 }
 
 Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const {
   const Tensor index =
       at::isin(labels, at::tensor(wanted, at::kLong), false, !inside).nonzero().squeeze(1);
-  return {.grids = grids.index_select(0, index), .labels = labels.index_select(0, index)};
+  return at(index);
 }
 
 Dataset load_dataset(const DataConfig& config, const LoadOptions& options) {

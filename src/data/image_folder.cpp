@@ -29,12 +29,15 @@ struct ReadPicture {
   Image image;  // of the set's size
   bool test;
   int64_t label;  // -1 without labels
+  Image pair{};   // of the set's size too
+  std::string caption{};
 };
 
 /// What was seen while reading, for the notes.
 struct Findings {
   std::map<std::pair<int64_t, int64_t>, std::vector<std::string>> sizes;  // upright, with pictures
   std::vector<std::string> failures, transparent, blank, dark, sheets;    // blank: nothing is seen
+  std::vector<std::string> unpaired;
 };
 
 /// 64-bit FNV-1a, then a finishing mix: near-equal names give unrelated values.
@@ -66,8 +69,9 @@ void append_planes(const Image& image, int64_t channels, std::vector<uint8_t>& o
 }
 
 LabelledImages pack(std::vector<ReadPicture>& pictures, bool test, const Extent& size,
-                    int64_t channels) {
+                    int64_t channels, int64_t pair_channels) {
   LabelledImages split;
+  split.pair_channels = pair_channels;
   split.channels = channels;
   split.height = size.height;
   split.width = size.width;
@@ -76,6 +80,9 @@ LabelledImages pack(std::vector<ReadPicture>& pictures, bool test, const Extent&
   for (ReadPicture& picture : pictures) {
     if (picture.test != test) continue;
     if (picture.label >= 0) split.labels.push_back(picture.label);
+    if (!picture.caption.empty()) split.captions.push_back(picture.caption);
+    if (pair_channels > 0)
+      append_planes(std::exchange(picture.pair, {}), pair_channels, split.pairs);
     append_planes(std::exchange(picture.image, {}), channels, split.pixels);
   }
   return split;
@@ -89,6 +96,16 @@ std::string bytes_hash(const LabelledImages& split) {
                 split.width == split.height ? height : concat(split.width, "x", height), " ",
                 sha256({pixels, split.pixels.size()}), " ",
                 sha256({labels, split.labels.size() * sizeof(int64_t)}), "\n");
+}
+
+/// Of what comes with the pictures; empty where nothing does.
+std::string given_hash(const LabelledImages& split) {
+  if (split.pair_channels == 0 && split.captions.empty()) return "";
+  std::string captions;
+  for (const std::string& caption : split.captions) captions += caption + '\0';
+  const auto* pairs = reinterpret_cast<const char*>(split.pairs.data());
+  return concat(split.pair_channels, " ", sha256({pairs, split.pairs.size()}), " ",
+                sha256(captions), "\n");
 }
 
 void check(const FolderOptions& options) {
@@ -248,9 +265,37 @@ struct Reading {
   std::vector<ReadPicture> pictures{};
   std::vector<uint64_t> hashes{};  ///< of their paths
   Findings findings{};
-  bool all_grey = true;
+  bool all_grey = true, all_pairs_grey = true;
 
   int64_t channels() const { return options.channels != 0 ? options.channels : all_grey ? 1 : 3; }
+  int64_t pair_channels() const { return options.pairs.empty() ? 0 : all_pairs_grey ? 1 : 3; }
+};
+
+/// The pictures of another folder, by their paths without the endings.
+class Pairs {
+ public:
+  explicit Pairs(const fs::path& folder) {
+    if (folder.empty()) return;
+    files_ = open_picture_files(folder);
+    for (const std::string& path : files_->pictures) paths_.emplace(key(path), path);
+  }
+  bool wanted() const { return files_ != nullptr; }
+  /// Without pixels where there is none. Throws what decode_picture throws.
+  Image find(const std::string& path, Ground ground) const {
+    const auto found = paths_.find(key(path));
+    if (found == paths_.end()) return {};
+    return without_false_colour(decode_picture(files_->read(found->second),
+                                               files_->where(found->second), kMaxPicturePixels,
+                                               ground)
+                                    .image);
+  }
+
+ private:
+  static std::string key(const std::string& path) {
+    return fs::path(path).replace_extension().generic_string();
+  }
+  std::unique_ptr<PictureFiles> files_;
+  std::map<std::string, std::string> paths_;
 };
 
 void note_picture(const Picture& found, const std::string& path, Findings& findings) {
@@ -270,20 +315,29 @@ void read_pictures(Reading& reading, const PictureFiles& files,
   const Extent& size = reading.size;
   std::map<std::string, int64_t> label_of;
   for (size_t i = 0; i < classes.size(); ++i) label_of[classes[i]] = static_cast<int64_t>(i);
+  const Pairs pairs(options.pairs);
   for (const PictureEntry& entry : reading.layout.entries) {
     Picture found;
+    Image pair;
     try {
       found = decode_picture(files.read(entry.path), files.where(entry.path), kMaxPicturePixels,
                              options.ground);
+      pair = pairs.find(entry.path, options.ground);
     } catch (const Error& error) {
       reading.findings.failures.push_back(error.what());
       continue;
     }
+    if (pairs.wanted() && pair.pixels.empty()) {
+      reading.findings.unpaired.push_back(entry.path);
+      continue;
+    }
+    reading.all_pairs_grey = reading.all_pairs_grey && pair.channels != 3;
     note_picture(found, entry.path, reading.findings);
     Image image = without_false_colour(std::move(found.image));
     if (options.channels == 1 && image.channels == 3) image = to_grey(image);
     reading.all_grey = reading.all_grey && image.channels == 1;
-    const auto pixels = static_cast<uint64_t>(size.width * size.height * reading.channels());
+    const int64_t channels = reading.channels() + reading.pair_channels();
+    const auto pixels = static_cast<uint64_t>(size.width * size.height * channels);
     if ((reading.pictures.size() + 1) * pixels > kMaxSetBytes)
       fail(ErrorKind::data, reading.name, ": ", reading.layout.entries.size(), " pictures of ",
            size.width, " x ", size.height,
@@ -292,8 +346,12 @@ void read_pictures(Reading& reading, const PictureFiles& files,
     const bool test = reading.layout.splits
                           ? entry.split == "test"
                           : static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share;
-    reading.pictures.push_back({resize_to_fit(image, size.width, size.height), test,
-                                entry.label.empty() ? -1 : label_of[entry.label]});
+    reading.pictures.push_back(
+        {.image = resize_to_fit(image, size.width, size.height),
+         .test = test,
+         .label = entry.label.empty() ? -1 : label_of[entry.label],
+         .pair = pairs.wanted() ? resize_to_fit(pair, size.width, size.height) : Image(),
+         .caption = entry.caption});
     reading.hashes.push_back(hash);
   }
 }
@@ -312,6 +370,11 @@ std::string skipped_text(const PictureLayout& layout) {
 /// Both splits have a picture. Throws where there are too few.
 void check_and_split(Reading& reading, const std::string& unreadable) {
   auto& pictures = reading.pictures;
+  const auto& unpaired = reading.findings.unpaired;
+  if (!unpaired.empty() && pictures.size() < 2)
+    fail(ErrorKind::data, "data.pairs: ", reading.options.pairs.string(),
+         ": expected pictures of the same names as in ", reading.name, ", found none for ",
+         counted(unpaired.size(), "picture"), ": ", first_names(unpaired));
   if (pictures.size() < 2)
     fail(ErrorKind::data, reading.name, ": expected at least 2 readable pictures (", kEndings,
          "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
@@ -385,12 +448,15 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
   set.notes = layout.notes;
   if (!unreadable.empty()) set.notes.push_back(unreadable);
   if (!layout.others.empty()) set.notes.push_back(skipped_text(layout));
+  if (const auto& unpaired = reading.findings.unpaired; !unpaired.empty())
+    set.notes.push_back(concat("left out ", counted(unpaired.size(), "picture"),
+                               " without a pair: ", first_names(unpaired)));
   note_sizes(reading.findings, size, set.notes);
   note_transparency(reading.findings, options.ground, set.notes);
   note_odd_kinds(reading.findings, set.notes);
   const int64_t channels = reading.channels();
-  set.train = pack(reading.pictures, false, size, channels);
-  set.test = pack(reading.pictures, true, size, channels);
+  set.train = pack(reading.pictures, false, size, channels, reading.pair_channels());
+  set.test = pack(reading.pictures, true, size, channels, reading.pair_channels());
   note_unseen_classes(set, set.notes);
   if (reading.pictures.size() < kSmallSet)
     set.notes.push_back(concat("only ", reading.pictures.size(),
@@ -398,7 +464,8 @@ ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options)
                                "heart rather than what they share"));
   std::string identity = "genai image folder 1\n";
   for (const std::string& label : set.classes) identity += label + "\n";
-  set.fingerprint = sha256(identity + bytes_hash(set.train) + bytes_hash(set.test));
+  set.fingerprint = sha256(identity + bytes_hash(set.train) + bytes_hash(set.test) +
+                           given_hash(set.train) + given_hash(set.test));
   return set;
 }
 

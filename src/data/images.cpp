@@ -21,7 +21,28 @@ namespace fs = std::filesystem;
 Split to_split(const LabelledImages& images) {
   Split split{.grids = to_tensor(images), .labels = {}};
   if (!images.labels.empty()) split.labels = at::tensor(images.labels, at::kLong);
+  if (images.pair_channels > 0) {
+    split.pairs = at::tensor(at::ArrayRef<uint8_t>(images.pairs), at::kByte)
+                      .view({images.count, images.pair_channels, images.height, images.width});
+  }
   return split;
+}
+
+/// Captions as ids of the words that training captions have.
+void add_captions(const ImageSet& set, Dataset& data) {
+  if (set.train.captions.empty()) return;
+  const auto words = std::make_shared<const Captions>(Captions::learn(set.train.captions));
+  const auto encode = [&](const std::vector<std::string>& captions) {
+    std::vector<int64_t> ids;
+    for (const std::string& caption : captions) {
+      const auto encoded = words->encode(caption);
+      ids.insert(ids.end(), encoded.begin(), encoded.end());
+    }
+    return at::tensor(ids, at::kLong).view({-1, words->length()});
+  };
+  data.info.captions = words;
+  data.train.captions = encode(set.train.captions);
+  data.test.captions = encode(set.test.captions);
 }
 
 /// "mnist" -> "mnist-without-9"
@@ -91,7 +112,8 @@ ImageSet read_pictures(const DataConfig& config, const ImageSettings& settings,
   FolderOptions options{.size = settings.size,
                         .channels = settings.channels,
                         .test_share = config.test_share,
-                        .ground = settings.ground};
+                        .ground = settings.ground,
+                        .pairs = settings.pairs};
   if (known) {
     options.classes = known->classes;
     if (!options.size.given()) options.size = Extent(known->width, known->height);
@@ -125,6 +147,10 @@ class Images : public Modality {
         .resumable()
         .field("leave_out", &ImageSettings::leave_out,
                "classes left out of training and test, by name or number: 9 or cat,dog")
+        .field("pairs", &ImageSettings::pairs,
+               "image folders: another folder, whose pictures of the same names are what a model "
+               "can be told (--condition pair)")
+        .resumable()
         .field("binarize", &ImageSettings::binarize, "how grey values become 0 or 1",
                kBinarizeNames)
         .table();
@@ -153,10 +179,12 @@ class Images : public Modality {
                           .width = set.train.width,
                           .classes = set.classes,
                           .binarize = settings.binarize,
+                          .pair_channels = set.train.pair_channels,
                           .fingerprint = set.fingerprint},
                  .train = to_split(set.train),
                  .test = to_split(set.test),
                  .notes = set.notes};
+    add_captions(set, data);
     if (!settings.leave_out.empty()) leave_out(settings.leave_out, data);
     return data;
   }
@@ -165,6 +193,9 @@ class Images : public Modality {
     if (!is_ready_set(config.source)) return;
     if (config.test_share != DataConfig().test_share) {
       fail(ErrorKind::usage, "data.test_share: '", config.source, "' has its own test images");
+    }
+    if (!own_settings<ImageSettings>(config, *this).pairs.empty()) {
+      fail(ErrorKind::usage, "data.pairs: '", config.source, "' is no folder of pictures");
     }
     if (own_settings<ImageSettings>(config, *this).ground != ImageSettings().ground) {
       fail(ErrorKind::usage, "data.ground: '", config.source, "' has no transparent images");
@@ -177,6 +208,8 @@ class Images : public Modality {
                  {"width", info.width},
                  {"classes", info.classes},
                  {"binarize", enum_name(kBinarizeNames, info.binarize)}});
+    if (info.pair_channels > 0) json["pair_channels"] = info.pair_channels;
+    if (info.captions) json["captions"] = info.captions->to_json();
   }
 
   void read(const Json& json, DataInfo& info) const override {
@@ -187,6 +220,11 @@ class Images : public Modality {
     for (const auto& [value, name] : kBinarizeNames) {
       if (name == json.at("binarize").get<std::string>()) info.binarize = value;
     }
+    info.pair_channels = json.value("pair_channels", int64_t{0});
+    if (info.pair_channels != 0 && info.pair_channels != 1 && info.pair_channels != 3)
+      fail(ErrorKind::data, "pairs of ", info.pair_channels, " channels are none of ours");
+    if (json.contains("captions"))
+      info.captions = std::make_shared<const Captions>(Captions::from_json(json.at("captions")));
     constexpr int64_t kMostChannels = 16, kMostSide = 65536, kMostPixels = 1 << 26;
     const auto within = [](int64_t value, int64_t most) { return value >= 1 && value <= most; };
     if (!within(info.channels, kMostChannels) || !within(info.height, kMostSide) ||
@@ -203,11 +241,14 @@ class Images : public Modality {
                                 : info.classes.size() == 1
                                     ? "1 class: "
                                     : concat(info.classes.size(), " classes: ");
-    return concat(shape(info),
-                  info.binarize == Binarize::none
-                      ? ""
-                      : ", binarized (" + enum_name(kBinarizeNames, info.binarize) + ")",
-                  ", ", classes, class_list(info));
+    return concat(
+        shape(info),
+        info.binarize == Binarize::none
+            ? ""
+            : ", binarized (" + enum_name(kBinarizeNames, info.binarize) + ")",
+        ", ", classes, class_list(info),
+        info.captions ? concat(", captions of ", info.captions->vocabulary() - 2, " words") : "",
+        info.pair_channels > 0 ? ", pairs" : "");
   }
 
   void check_same_items(const DataInfo& expected, const DataInfo& found) const override {

@@ -140,6 +140,80 @@ LabelTable read_label_table(const std::string& text, const std::string& name,
   return table;
 }
 
+bool is_called_captions(const std::string& path) {
+  const std::string name = lower_case(std::filesystem::path(path).filename().string());
+  return name == "captions.csv" || name == "captions.tsv" || name == "captions.txt";
+}
+
+/// Lines "name, caption" where the caption may hold commas, as captions.txt often has them.
+std::vector<std::vector<std::string>> name_and_rest(const std::string& text) {
+  std::vector<std::vector<std::string>> rows;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    const size_t mark = line.find_first_of(line.find('\t') == line.npos ? "," : "\t");
+    if (mark != line.npos) rows.push_back({line.substr(0, mark), line.substr(mark + 1)});
+  }
+  return rows;
+}
+
+/// The rows of a table of captions, the picture's name first. Throws Error{data}.
+std::vector<std::vector<std::string>> caption_rows(const std::string& text,
+                                                   const std::string& name) {
+  const Csv csv = parse_csv(text);
+  if (!csv.problem.empty() || csv.records.empty() || csv.records[0].fields.size() < 2)
+    return name_and_rest(text);
+  const auto& head = csv.records[0].fields;
+  size_t column = head.size() == 2 ? 1 : 0;
+  for (size_t i = 1; i < head.size(); ++i)
+    if (const std::string title = lower_case(head[i]);
+        title == "caption" || title == "text" || title == "description")
+      column = i;
+  if (column == 0)
+    fail(ErrorKind::data, name,
+         ": expected the pictures' names in the first column and one called ", "caption, found ",
+         head.size(), " columns");
+  std::vector<std::vector<std::string>> rows;
+  for (const CsvRecord& record : csv.records)
+    rows.push_back({record.fields[0], record.fields[column]});
+  return rows;
+}
+
+/// Captions for all pictures that a table beside them names; others are left out.
+void caption_by_table(const PictureFiles& files, PictureLayout& layout) {
+  constexpr uint64_t kMaxTable = 64 << 20;
+  const auto table = std::ranges::find_if(layout.others, is_called_captions);
+  if (table == layout.others.end()) return;
+  const std::string path = *table;
+  const PictureNames pictures(layout.entries, "");
+  size_t more = 0;
+  for (const auto& row : caption_rows(plain_text(files.read(path, kMaxTable), path), path)) {
+    const auto* places = pictures.find(row[0]);
+    if (!places) continue;
+    for (const size_t place : *places) {
+      std::string& caption = layout.entries[place].caption;
+      more += !caption.empty();
+      if (caption.empty()) caption = row[1];
+    }
+  }
+  std::vector<std::string> without;
+  for (const PictureEntry& entry : layout.entries)
+    if (entry.caption.empty()) without.push_back(entry.path);
+  if (without.size() == layout.entries.size()) {
+    layout.notes.push_back(concat("no captions from ", path, ": it names none of the pictures"));
+    return;
+  }
+  layout.captions = true;
+  layout.others.erase(table);
+  layout.notes.push_back(
+      concat("captions from ", path, more > 0 ? "; of several of one picture the first" : ""));
+  if (without.empty()) return;
+  layout.notes.push_back(concat("left out ", counted(without.size(), "picture"),
+                                " without a caption: ", first_names(without)));
+  std::erase_if(layout.entries, [](const PictureEntry& entry) { return entry.caption.empty(); });
+}
+
 bool is_called_labels(const std::string& path) {
   return lower_case(std::filesystem::path(path).stem().string()).find("label") != std::string::npos;
 }
@@ -149,7 +223,8 @@ bool label_by_table(const PictureFiles& files, PictureLayout& layout) {
   constexpr uint64_t kMaxTable = 64 << 20;
   std::vector<std::string> tables, used;
   for (const std::string& other : layout.others)
-    if (lower_case(other).ends_with(".csv") || lower_case(other).ends_with(".tsv"))
+    if ((lower_case(other).ends_with(".csv") || lower_case(other).ends_with(".tsv")) &&
+        !is_called_captions(other))
       tables.push_back(other);
   std::stable_partition(tables.begin(), tables.end(), is_called_labels);  // it is read first
   if (tables.size() > 8) tables.resize(8);
@@ -283,6 +358,7 @@ PictureLayout arrange_pictures(const PictureFiles& files, const std::string& nam
       for (PictureEntry& entry : layout.entries) entry.label = *labels.begin();
   }
   if (has_splits) settle_splits(layout, named, name);
+  caption_by_table(files, layout);
   return layout;
 }
 

@@ -163,7 +163,7 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
 
 /// Models that are told grids are told those of the test items, one after the other.
 ConditionSource condition_of(const LoadedModel& loaded, const Dataset& data) {
-  if (grid_channels(loaded.model->conditions()) == 0) return {};
+  if (!told_of_items(loaded.model->conditions())) return {};
   return {.items = data.test};
 }
 

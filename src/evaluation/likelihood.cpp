@@ -74,7 +74,7 @@ Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensors& t
 std::string given(const LoadedModel& loaded) {
   std::string names;
   for (const ConditionSpec& spec : loaded.model->conditions()) {
-    if (spec.kind == ConditionKind::grid) names += "/given-" + spec.name;
+    if (spec.kind != ConditionKind::label) names += "/given-" + spec.name;
   }
   return names;
 }

@@ -36,9 +36,24 @@ std::string xmp_packet(Origin origin) {
       "\"/></rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>");
 }
 
+/// Does something that the model is told come from test items? A prompt alone does for a model that
+/// is told captions, and perhaps the class.
+bool needs_items(const ConditionSource& source, const ConditionSpecs& specs) {
+  return source.given.empty() &&
+         (source.prompt.empty() ? told_of_items(specs) : grid_channels(specs) > 0);
+}
+
 /// Grids must come from somewhere, and only where the model is told some.
-void check_source(const ConditionSource& source, const ConditionSpecs& specs) {
-  const bool told = grid_channels(specs) > 0;
+void check_source(const ConditionSource& source, const ConditionSpecs& specs,
+                  const DataInfo& info) {
+  if (!source.prompt.empty()) {
+    if (!sequence_of(specs)) {
+      fail(ErrorKind::usage,
+           "--prompt: this model is told no captions; train one with --condition ", kCaption);
+    }
+    info.captions->check(source.prompt, "--prompt");
+  }
+  const bool told = told_of_items(specs);
   if (!told && (source.test >= 0 || !source.given.empty())) {
     fail(ErrorKind::usage, "--condition: this model is told ",
          specs.empty() ? "nothing" : "the class alone (--class)");
@@ -50,7 +65,7 @@ void check_source(const ConditionSource& source, const ConditionSpecs& specs) {
       fail(ErrorKind::usage, "--condition: no ", spec.name, " is given");
     }
   }
-  if (!source.given.empty()) return;
+  if (!source.given.empty() || !needs_items(source, specs)) return;
   const int64_t items = source.items.size();
   if (items == 0) {
     fail(ErrorKind::data, "--condition: there are no test items to take conditions from; give a ",
@@ -84,7 +99,7 @@ void check_request(const ImageRequest& request, const Model& model, const DataIn
     fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
          "'; expected ", class_list(info), " or 0 to ", info.class_count() - 1);
   }
-  check_source(request.condition, model.conditions());
+  check_source(request.condition, model.conditions(), info);
 }
 
 Tensors sample_conditions(const Model& model, const ImageRequest& request, const DataInfo& info,
@@ -96,12 +111,16 @@ Tensors sample_conditions(const Model& model, const ImageRequest& request, const
   for (const auto& [name, grid] : source.given) {
     told[name] = grid.to(device).expand({rows, -1, -1, -1}).contiguous();
   }
-  if (grid_channels(specs) > 0 && told.empty()) {
+  if (needs_items(source, specs)) {
     std::vector<int64_t> items;
     for (const int64_t number : numbers) {
       items.push_back(source.test >= 0 ? source.test : number % source.items.size());
     }
     told = test_conditions(specs, source.items, info, items, device);
+  }
+  if (!source.prompt.empty()) {
+    const auto ids = info.captions->encode(source.prompt);
+    told[kCaption] = at::tensor(ids, at::kLong).repeat({rows, 1}).to(device);
   }
   if (classes_of(specs) == 0) return told;
   if (request.label >= 0) {
@@ -152,8 +171,8 @@ Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo&
 
 ImageRequest with_conditions(const LoadedModel& loaded, ImageRequest request) {
   ConditionSource& source = request.condition;
-  if (grid_channels(loaded.model->conditions()) > 0 && source.given.empty() &&
-      !source.items.grids.defined() && !loaded.manifest.kept_sha256.empty()) {
+  if (needs_items(source, loaded.model->conditions()) && !source.items.grids.defined() &&
+      !loaded.manifest.kept_sha256.empty()) {
     source.items = load_kept(loaded.run, loaded.manifest);
   }
   return request;
@@ -166,14 +185,20 @@ Tensor generate_items(const LoadedModel& loaded, const ImageRequest& request,
 }
 
 Json condition_json(const Model& model, const ConditionSource& source) {
-  if (grid_channels(model.conditions()) == 0) return nullptr;
-  if (!source.sha256.empty()) return {{"sha256", source.sha256}};
-  return {{"test", source.test}};
+  if (!told_of_items(model.conditions())) return nullptr;
+  Json json = Json::object();
+  if (!source.prompt.empty()) json["prompt"] = source.prompt;
+  if (!source.sha256.empty()) json["sha256"] = source.sha256;
+  if (needs_items(source, model.conditions())) json["test"] = source.test;
+  return json;
 }
 
 ConditionSource condition_from_json(const Json& request) {
   ConditionSource source;
-  if (request.contains("condition")) source.test = request.at("condition").at("test");
+  if (!request.contains("condition")) return source;
+  const Json& condition = request.at("condition");
+  source.test = condition.value("test", int64_t{-1});
+  source.prompt = condition.value("prompt", "");
   return source;
 }
 

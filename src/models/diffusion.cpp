@@ -136,6 +136,19 @@ Tensor evenly_spread(const std::vector<int64_t>& items, at::Device device) {
   return numbers.to(device, /*non_blocking=*/true);
 }
 
+/// The option of `sample` that says it.
+std::string option_of(const ConditionSpec& spec) {
+  switch (spec.kind) {
+    case ConditionKind::label:
+      return "--class";
+    case ConditionKind::grid:
+      return "--condition";
+    case ConditionKind::sequence:
+      return "--prompt";
+  }
+  return "";
+}
+
 /// [B] along the images of x.
 Tensor rows(const Tensor& values, const Tensor& x) {
   return values.to(x.dtype()).view({-1, 1, 1, 1});
@@ -156,7 +169,10 @@ class Diffusion : public torch::nn::Module,
         process_(config.process) {
     const int64_t channels = info_.channels;
     const int64_t in = channels * (config.self_conditioning ? 2 : 1) + grid_channels(conditions());
-    network_ = register_module("network", UNet(config.network, in, channels, classes_));
+    const ConditionSpec* words = sequence_of(conditions());
+    network_ =
+        register_module("network", UNet(config.network, in, channels, classes_,
+                                        words ? words->vocabulary : 0, words ? words->length : 0));
   }
 
   torch::nn::Module& module() override { return *this; }
@@ -206,13 +222,11 @@ class Diffusion : public torch::nn::Module,
     const bool informed = told.size() == conditions().size();
     if (!informed && config_.condition_dropout == 0) {
       fail(ErrorKind::usage, "this model always knew the ", conditions()[0].name,
-           " (condition_dropout 0); expected --",
-           conditions()[0].kind == ConditionKind::label ? "class" : "condition");
+           " (condition_dropout 0); expected ", option_of(conditions()[0]));
     }
     if (guidance != 0 && guidance != -1 && !informed) {
       fail(ErrorKind::usage, "sampling.guidance: towards which ", conditions()[0].name,
-           "? expected --", conditions()[0].kind == ConditionKind::label ? "class" : "condition",
-           " beside it");
+           "? expected ", option_of(conditions()[0]), " beside it");
     }
     const auto earlier = std::make_shared<Tensor>();  // for self-conditioning
     return {.levels = levels,
@@ -296,20 +310,25 @@ class Diffusion : public torch::nn::Module,
     return draws;
   }
 
-  /// What the network is told: the class `classes_` and a grid of zeros mean "unknown".
+  /// What the network is told: the class `classes_`, a grid of zeros and no words mean "unknown".
   struct Known {
-    Tensor labels, grid;
+    Tensor labels, grid, words;
   };
 
   /// Of x [B, C, H, W]; without some of the conditions nothing is known.
   Known known(const Tensors& told, const Tensor& x) const {
     if (told.size() == conditions().size()) {
       const Tensor grid = grids_among(conditions(), told);
-      return {labels_among(told), grid.defined() ? told_range_.centred(grid) : grid};
+      return {labels_among(told), grid.defined() ? told_range_.centred(grid) : grid,
+              sequence_among(told)};
     }
     Known none;
     const int64_t count = x.size(0), channels = grid_channels(conditions());
     if (classes_ > 0) none.labels = at::full({count}, classes_, x.options().dtype(at::kLong));
+    if (const ConditionSpec* words = sequence_of(conditions())) {
+      none.words =
+          at::full({count, words->length}, words->vocabulary - 1, x.options().dtype(at::kLong));
+    }
     if (channels > 0) none.grid = at::zeros({count, channels, x.size(2), x.size(3)}, x.options());
     return none;
   }
@@ -325,7 +344,7 @@ class Diffusion : public torch::nn::Module,
     // The angle between signal and noise: 0 without noise, 1000 without signal. For the cosine
     // schedule it is the time.
     const Tensor time = at::atan2(level.sigma, level.alpha) * (2000 / std::numbers::pi);
-    return network_->forward(input, time, known.labels);
+    return network_->forward(input, time, known.labels, known.words);
   }
 
   /// D
@@ -345,11 +364,12 @@ class Diffusion : public torch::nn::Module,
     };
     const auto predict = [this](const Tensor& at, const NoiseLevels& level, const Known& known,
                                 const Tensor& before) {
-      return recorded_({at, level.alpha, level.sigma, known.labels, known.grid, before},
-                       [this](const auto& in) {
-                         return prediction(in[0], {.alpha = in[1], .sigma = in[2]},
-                                           {.labels = in[3], .grid = in[4]}, in[5]);
-                       });
+      return recorded_(
+          {at, level.alpha, level.sigma, known.labels, known.grid, known.words, before},
+          [this](const auto& in) {
+            return prediction(in[0], {.alpha = in[1], .sigma = in[2]},
+                              {.labels = in[3], .grid = in[4], .words = in[5]}, in[6]);
+          });
     };
     if (guidance == 0) return predict(x, level(count), known(told, x), earlier);
     // One that is told nothing at all knows nothing.
@@ -359,7 +379,8 @@ class Diffusion : public torch::nn::Module,
     const auto both_of = [](const Tensor& a, const Tensor& b) {
       return a.defined() ? at::cat({a, b}) : a;
     };
-    const Known pair{both_of(all.labels, none.labels), both_of(all.grid, none.grid)};
+    const Known pair{both_of(all.labels, none.labels), both_of(all.grid, none.grid),
+                     both_of(all.words, none.words)};
     const auto both =
         predict(both_of(x, x), level(2 * count), pair, both_of(earlier, earlier)).chunk(2);
     return both[0] + guidance * (both[0] - both[1]);
@@ -378,6 +399,7 @@ class Diffusion : public torch::nn::Module,
       if (classes_ > 0) told.labels = at::where(drop, none.labels, told.labels);
       if (told.grid.defined())
         told.grid = at::where(drop.view({-1, 1, 1, 1}), none.grid, told.grid);
+      if (told.words.defined()) told.words = at::where(drop.unsqueeze(1), none.words, told.words);
     }
     Tensor earlier;
     if (config_.self_conditioning) {
@@ -424,7 +446,7 @@ Family diffusion_family() {
       .name = "diffusion",
       .summary = "diffusion and rectified flow: removes noise step by step until an image is left",
       .offers = {{Capability::generator}, {Capability::denoiser}, {Capability::likelihood}},
-      .conditions = {ConditionKind::label, ConditionKind::grid},
+      .conditions = {ConditionKind::label, ConditionKind::grid, ConditionKind::sequence},
       .settings = diffusion_fields(),
       .sampling = diffusion_sampling_fields(),
       .make = make_diffusion,

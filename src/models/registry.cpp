@@ -20,7 +20,9 @@ constexpr const char* kCodecSetting = "codec";
 
 /// "what the model is told, ...: class; ...; low, the image so many times smaller (2; or low-N)"
 std::string condition_doc() {
-  std::string doc = concat("what the model is told, several with commas between: ", kClass);
+  std::string doc = concat("what the model is told, several with commas between: ", kClass, "; ",
+                           kCaption, ", words (of captions.csv beside the pictures); ", kPair,
+                           ", the picture of the same name in --pairs");
   for (const ConditionRule& rule : condition_rules()) {
     const std::string other =
         rule.parameter > 0 ? concat(" (", rule.parameter, "; or ", rule.name, "-N)") : "";

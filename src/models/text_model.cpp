@@ -1,5 +1,6 @@
 #include "genai/models/text_model.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "genai/base/error.h"
@@ -8,6 +9,89 @@
 #include "genai/nn/transformer_network.h"
 
 namespace genai {
+
+namespace {
+
+class RereadingDecoder : public Decoder {
+ public:
+  RereadingDecoder(NextToken& model, int64_t streams, int64_t vocabulary, int64_t context)
+      : model_(model),
+        streams_(static_cast<size_t>(streams)),
+        vocabulary_(vocabulary),
+        context_(context) {}
+
+  int64_t vocabulary() const override { return vocabulary_; }
+  int64_t context() const override { return context_; }
+  int64_t length(int64_t stream) const override { return static_cast<int64_t>(at(stream).size()); }
+
+  void read(std::span<const Row> rows, std::span<float> logits) override {
+    append(rows, [&](size_t row) { write(rows[row].stream, row, logits); });
+  }
+
+  void read_last(std::span<const Row> rows, std::span<float> logits) override {
+    append(rows, [](size_t) {});
+    std::vector<int64_t> seen;
+    for (const Row& row : rows) {
+      if (std::ranges::find(seen, row.stream) != seen.end()) continue;
+      write(row.stream, seen.size(), logits);
+      seen.push_back(row.stream);
+    }
+  }
+
+  void clear(int64_t stream) override { at(stream).clear(); }
+  void copy(int64_t from, int64_t to) override { at(to) = at(from); }
+
+ private:
+  std::vector<int64_t>& at(int64_t stream) {
+    if (stream < 0 || stream >= static_cast<int64_t>(streams_.size()))
+      fail(ErrorKind::usage, "a stream out of range: ", stream);
+    return streams_[static_cast<size_t>(stream)];
+  }
+  const std::vector<int64_t>& at(int64_t stream) const {
+    return const_cast<RereadingDecoder*>(this)->at(stream);
+  }
+
+  /// Judges all rows before any of them is added.
+  void append(std::span<const Row> rows, const std::function<void(size_t)>& added) {
+    std::vector<int64_t> lengths;
+    for (size_t i = 0; i < streams_.size(); ++i)
+      lengths.push_back(static_cast<int64_t>(streams_[i].size()));
+    for (const Row& row : rows) {
+      at(row.stream);
+      if (row.token < 0 || row.token >= vocabulary_)
+        fail(ErrorKind::data, "a token out of range: ", row.token);
+      if (++lengths[static_cast<size_t>(row.stream)] > context_)
+        fail(ErrorKind::usage, "more tokens than the ", context_, " of the context");
+    }
+    for (size_t i = 0; i < rows.size(); ++i) {
+      at(rows[i].stream).push_back(rows[i].token);
+      added(i);
+    }
+  }
+
+  /// The logits after the last token of a stream as row `place`.
+  void write(int64_t stream, size_t place, std::span<float> logits) {
+    const at::NoGradGuard no_grad;
+    const Tensor tokens = at::tensor(at(stream)).unsqueeze(0);
+    const Tensor last =
+        model_.next_logits(tokens).select(1, -1).to(at::kCPU, at::kFloat).contiguous();
+    std::copy_n(last.const_data_ptr<float>(), vocabulary_,
+                logits.begin() + static_cast<int64_t>(place) * vocabulary_);
+  }
+
+  NextToken& model_;
+  std::vector<std::vector<int64_t>> streams_;
+  int64_t vocabulary_, context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> TextModel::decoder(int64_t streams, WeightFormat format, int) {
+  if (format != WeightFormat::float32) {
+    fail(ErrorKind::usage, "--weights: this family writes with float32 alone");
+  }
+  return std::make_unique<RereadingDecoder>(*this, streams, info_.vocabulary(), info_.context);
+}
 
 Tensor TextModel::mean_loss(const Tensor& logits, const Batch& batch) {
   return token_losses(logits, batch.target).sum() / batch.counts.sum();

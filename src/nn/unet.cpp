@@ -153,12 +153,15 @@ at::Tensor sinusoidal_embedding(const at::Tensor& t, int64_t width) {
   return at::cat({angles.cos(), angles.sin()}, 1);
 }
 
-UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t classes)
+UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t classes,
+                   int64_t words, int64_t length)
     : config_(config) {
   const int64_t width = config.width, condition = 4 * width, area = config.patch * config.patch;
   time1_ = register_module("time1", nn::Linear(width, condition));
   time2_ = register_module("time2", nn::Linear(condition, condition));
   if (classes > 0) classes_ = register_module("classes", nn::Embedding(classes + 1, condition));
+  if (words > 0)
+    words_ = register_module("words", CaptionEncoder(words, length, condition, condition));
   in_ = register_module("in", convolution(in * area, width, 3));
   down_ = register_module("down", nn::ModuleList());
   up_ = register_module("up", nn::ModuleList());
@@ -219,11 +222,12 @@ UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t cl
 }
 
 at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
-                             const at::Tensor& labels) {
+                             const at::Tensor& labels, const at::Tensor& words) {
   const int64_t h = images.size(2), w = images.size(3), patch = config_.patch;
   at::Tensor condition = time1_->forward(sinusoidal_embedding(time, config_.width));
   condition = time2_->forward(at::silu(condition));
   if (classes_) condition = condition + classes_->forward(labels);
+  if (words_) condition = condition + words_->forward(words);
   condition = at::silu(condition);  // [B, 4 width]
 
   at::Tensor x = images;

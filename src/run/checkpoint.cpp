@@ -311,10 +311,12 @@ DataConfig data_config_of(const fs::path& run, const Manifest& manifest) {
     if (fs::exists(start / written, error)) path = fs::proximate(start / written).string();
   };
   if (!find_known_set(config.source)) find(config.source, "");
-  if (const Json* written = find_path(config.own, "validation"); written && written->is_string()) {
+  for (const char* setting : {"validation", "pairs"}) {
+    const Json* written = find_path(config.own, setting);
+    if (!written || !written->is_string()) continue;
     std::string path = written->get<std::string>();
     find(path, "");
-    config.own["validation"] = path;
+    config.own[setting] = path;
   }
   config.raw = !told;
   find(config.dir, config.dir.empty() ? data_folder("").string() : "");
@@ -391,6 +393,8 @@ bool has_frozen_parameters(const torch::nn::Module& module) {
 std::string save_kept(const fs::path& run, const Split& items) {
   Tensors tensors{{"images", items.grids}};
   if (items.labels.defined()) tensors["labels"] = items.labels;
+  if (items.pairs.defined()) tensors["pairs"] = items.pairs;
+  if (items.captions.defined()) tensors["captions"] = items.captions;
   const std::string bytes = write_safetensors(tensors);
   write_file(run / "kept.safetensors", bytes);
   return sha256(bytes);
@@ -403,9 +407,14 @@ Split load_kept(const fs::path& run, const Manifest& manifest) {
     fail(ErrorKind::data, path.string(), ": its SHA-256 does not match; the file is damaged");
   }
   const Tensors tensors = read_safetensors(bytes, path.string());
-  const auto labels = tensors.find("labels");
+  const auto found = [&](const char* name) {
+    const auto entry = tensors.find(name);
+    return entry == tensors.end() ? Tensor() : entry->second;
+  };
   return {.grids = tensors.at("images"),
-          .labels = labels == tensors.end() ? Tensor() : labels->second};
+          .labels = found("labels"),
+          .pairs = found("pairs"),
+          .captions = found("captions")};
 }
 
 }  // namespace genai

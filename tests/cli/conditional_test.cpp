@@ -134,7 +134,9 @@ TEST_F(ToldAGrid, WrongConditionsAreNamed) {
   refuse(3, {"text.png"}, "text.png");
   expect_error(2, {"sample", "last", "--class", "1"}, {"not trained with classes"});
   for (const auto& [name, part] :
-       {std::pair("lov", "'lov' is none; expected class, grey, sketch, low (or low-N), masked"),
+       {std::pair(
+            "lov",
+            "'lov' is none; expected class, pair, caption, grey, sketch, low (or low-N), masked"),
         {"grey", "grey is of images in colour"},
         {"low-5", "expected a factor from 2 on that divides 12x12"}}) {
     expect_error(2, training({"--condition", name}), {part});

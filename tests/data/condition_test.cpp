@@ -14,7 +14,7 @@ const DataInfo kColour{.source = "pets", .channels = 3, .height = 8, .width = 6}
 
 Tensors derived(const std::string& names, const DataInfo& info, const Tensor& items,
                 const Tensor& labels = {}) {
-  return conditions_of(find_conditions(names, info), items, labels,
+  return conditions_of(find_conditions(names, info), items, {.labels = labels},
                        Draw(0, "test", ids(items.size(0))));
 }
 
@@ -32,7 +32,8 @@ TEST(Conditions, ThatCannotBeAreNamed) {
   const auto refuse = [](const std::string& names, const DataInfo& info, const char* part) {
     expect_error(ErrorKind::usage, part, [&] { find_conditions(names, info); });
   };
-  refuse("lov", kGrey, "'lov' is none; expected class, grey, sketch, low (or low-N), masked");
+  refuse("lov", kGrey,
+         "'lov' is none; expected class, pair, caption, grey, sketch, low (or low-N), masked");
   refuse("low,low", kGrey, "'low' is there twice");
   refuse("low-x", kGrey, "'low-x' is none");
   refuse("sketch-2", kGrey, "'sketch-2' is none");

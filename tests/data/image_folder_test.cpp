@@ -342,6 +342,77 @@ TEST_F(ImageFolder, ClassesFromATableBeside) {
   expect_error("none is called label or class");
 }
 
+TEST_F(ImageFolder, CaptionsFromATableBeside) {
+  for (int i = 0; i < 20; ++i) picture("p" + std::to_string(i) + ".png", {static_cast<uint8_t>(i)});
+  const auto expect_captions = [&](const std::string& name, const std::string& text) {
+    write(name, text);
+    const ImageSet set = read();
+    EXPECT_TRUE(has_note(set, "captions from " + name)) << name;
+    EXPECT_TRUE(set.classes.empty()) << name;
+    EXPECT_EQ(set.train.count + set.test.count, 19);  // p0 has none
+    EXPECT_TRUE(has_note(set, "left out 1 picture without a caption: p0.png"));
+    ASSERT_EQ(set.train.captions.size(), static_cast<size_t>(set.train.count));
+    for (int64_t i = 0; i < set.train.count; ++i) {
+      const int shade = set.train.pixels[static_cast<size_t>(i * 64)];
+      EXPECT_EQ(set.train.captions[static_cast<size_t>(i)],
+                "a grey, number " + std::to_string(shade));
+    }
+    const std::string fingerprint = set.fingerprint;
+    fs::remove(dir_ / name);
+    EXPECT_NE(read().fingerprint, fingerprint);
+  };
+  std::string quoted = "file,caption,by\n", plain = "image,caption\n", tabs;
+  for (int i = 1; i < 20; ++i) {
+    const std::string caption = "a grey, number " + std::to_string(i);
+    quoted += "p" + std::to_string(i) + ".png,\"" + caption + "\",me\n";
+    plain += "p" + std::to_string(i) + ".png," + caption + "\n";
+    tabs += "p" + std::to_string(i) + "\t" + caption + "\n";
+  }
+  expect_captions("captions.csv", quoted);
+  expect_captions("captions.txt", plain + "p1.png,another one\n");
+  expect_captions("captions.txt", tabs);
+
+  write("captions.csv", "a,b,c\np1.png,2,3\n");
+  expect_error("captions.csv: expected the pictures' names in the first column");
+  write("captions.csv", "nothing,of these\n");
+  EXPECT_TRUE(has_note(read(), "no captions from captions.csv: it names none of the pictures"));
+}
+
+TEST_F(ImageFolder, PairsFromAnotherFolder) {
+  for (int i = 0; i < 20; ++i) {
+    picture("a/p" + std::to_string(i) + ".png", {static_cast<uint8_t>(i)});
+    if (i > 0) picture("b/p" + std::to_string(i) + ".PNG", {static_cast<uint8_t>(i), 0, 9}, 16, 16);
+  }
+  picture("b/more.png", {1});
+  const auto read_a = [&](const fs::path& pairs) {
+    return read_image_folder(dir_ / "a", {.pairs = pairs});
+  };
+  const ImageSet set = read_a(dir_ / "b");
+  EXPECT_EQ(set.train.count + set.test.count, 19);
+  EXPECT_TRUE(has_note(set, "left out 1 picture without a pair: p0.png"));
+  EXPECT_EQ(set.train.channels, 1);
+  EXPECT_EQ(set.train.pair_channels, 3);
+  ASSERT_EQ(set.train.pairs.size(), static_cast<size_t>(set.train.count * 3 * 64));
+  for (int64_t i = 0; i < set.train.count; ++i) {
+    EXPECT_EQ(set.train.pairs[static_cast<size_t>(i * 192)],
+              set.train.pixels[static_cast<size_t>(i * 64)]);
+    EXPECT_EQ(set.train.pairs[static_cast<size_t>(i * 192 + 128)], 9);
+  }
+  EXPECT_NE(set.fingerprint, read_image_folder(dir_ / "a").fingerprint);
+  picture("c/none.png", {1});
+  for (const auto& [folder, text] :
+       {std::pair(dir_ / "c", "expected pictures of the same names as"),
+        std::pair(dir_ / "d", "d")}) {
+    try {
+      read_a(folder);
+      ADD_FAILURE() << folder;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::data);
+      EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST_F(ImageFolder, SheetsAndKindsThatAreNotReadAreNamed) {
   const Image one{.width = 8, .height = 8, .channels = 1, .pixels = std::vector<uint8_t>(64)};
   write("a.png", encode_png(one));

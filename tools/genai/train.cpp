@@ -259,7 +259,9 @@ DataConfig resumed_data(const fs::path& run, const Manifest& stored, Json& confi
   };
   if (const auto source = renew("source")) data.source = *source;
   if (const auto dir = renew("dir")) data.dir = *dir;
-  if (const auto validation = renew("validation")) data.own["validation"] = *validation;
+  for (const char* setting : {"validation", "pairs"}) {
+    if (const auto renewed = renew(setting)) data.own[setting] = *renewed;
+  }
   return data;
 }
 

@@ -45,8 +45,8 @@ class Batcher {
   at::Device device_;
   World world_;
   ModelInputs inputs_;
-  Tensor grids_, labels_;                                                 // on the device
-  Tensor encoded_;                                                        // grids_ by the codec
+  Split items_;                                                           // on the device
+  Tensor encoded_;                                                        // its grids by the codec
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
 

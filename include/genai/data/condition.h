@@ -12,8 +12,9 @@
 namespace genai {
 
 enum class ConditionKind {
-  label,  ///< int64 [B]
-  grid,   ///< [B, channels, H, W], as high and wide as the items and in their range
+  label,     ///< int64 [B]
+  grid,      ///< [B, channels, H, W], as high and wide as the items and in their range
+  sequence,  ///< int64 [B, length]
 };
 
 /// A grid derived from items: an entry of a table.
@@ -34,6 +35,9 @@ const std::vector<ConditionRule>& condition_rules();
 
 /// Of class labels.
 inline constexpr const char* kClass = "class";
+/// What comes with pictures: the one of the same name in another folder, and words.
+inline constexpr const char* kPair = "pair";
+inline constexpr const char* kCaption = "caption";
 
 struct ConditionSpec {
   std::string name;  ///< "class", "low-4"
@@ -43,7 +47,9 @@ struct ConditionSpec {
   int64_t parameter = 0;
   int64_t fold = 1;  ///< of grids: a model that computes on smaller ones sees the fold x fold
                      ///< pixels of each place as channels
-  const ConditionRule* rule = nullptr;  ///< of grids
+  const ConditionRule* rule = nullptr;  ///< of grids that are derived; null: they are given
+  int64_t vocabulary = 0;               ///< of sequences, the last id is "nothing"
+  int64_t length = 0;
 };
 using ConditionSpecs = std::vector<ConditionSpec>;
 
@@ -56,14 +62,20 @@ inline ConditionSpecs find_conditions(const std::string& names, const DataInfo& 
   return find_conditions(names, info, info);
 }
 
-/// "class, grey, low (or low-N), ...".
+/// "class, pair, caption, grey, low (or low-N), ...".
 std::string condition_names();
+
+/// What comes with B items.
+struct GivenConditions {
+  Tensor labels{};    ///< int64 [B], or undefined
+  Tensor pairs{};     ///< [B, C', H, W] in [0, 1], or undefined
+  Tensor captions{};  ///< int64 [B, length], or undefined
+};
 
 /// Of items [B, C, H, W] in their range, by name. What cannot be known (the class of items without
 /// labels) is left out.
-/// @param labels  int64 [B] or undefined
-Tensors conditions_of(const ConditionSpecs& specs, const Tensor& items, const Tensor& labels,
-                      const Draw& draw);
+Tensors conditions_of(const ConditionSpecs& specs, const Tensor& items,
+                      const GivenConditions& given, const Draw& draw);
 
 /// The grid [1, channels, H, W] that a picture of the user's stands for, which is fitted to the
 /// items' size; of a lower resolution it may come in its own.
@@ -72,6 +84,11 @@ Tensor condition_of_picture(const ConditionSpec& spec, const Image& picture, con
 const ConditionSpec* find_condition(const ConditionSpecs& specs, const std::string& name);
 /// 0: the model is not told the class.
 int64_t classes_of(const ConditionSpecs& specs);
+/// Is the model told what an item must be there for: anything but the class?
+bool told_of_items(const ConditionSpecs& specs);
+/// The sequence among conditions, or undefined; and its spec, or null.
+Tensor sequence_among(const Tensors& conditions);
+const ConditionSpec* sequence_of(const ConditionSpecs& specs);
 /// Channels of all grids together.
 int64_t grid_channels(const ConditionSpecs& specs);
 /// The labels among conditions, or undefined.

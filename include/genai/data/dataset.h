@@ -7,6 +7,7 @@
 
 #include "genai/base/fields.h"
 #include "genai/core/tensors.h"
+#include "genai/data/captions.h"
 #include "genai/data/modality.h"
 #include "genai/data/tokenizer.h"
 
@@ -69,6 +70,8 @@ struct DataInfo {
   int64_t levels = 256;  ///< values are 0 to 1 in so many steps; 0: real numbers, about -1 to 1
   std::vector<std::string> classes;  ///< names by label; empty: no labels
   Binarize binarize = Binarize::none;
+  int64_t pair_channels = 0;                 ///< of the picture that comes with each; 0: none does
+  std::shared_ptr<const Captions> captions;  ///< of each; null: they have none
 
   int64_t train_count = 0, test_count = 0;
   std::string fingerprint;  ///< SHA-256 of what defines the images or the text
@@ -101,9 +104,11 @@ DataInfo data_info_from_json(const Json& json,
                              std::shared_ptr<const Tokenizer> tokenizer = nullptr);
 
 struct Split {
-  Tensor grids{};   ///< [N, C, H, W]: uint8 pixels, or float32 where DataInfo::levels is 0
-  Tensor labels{};  ///< int64 [N], or undefined
-  Tensor tokens{};  ///< int32 [N], one text or lines each with its end
+  Tensor grids{};     ///< [N, C, H, W]: uint8 pixels, or float32 where DataInfo::levels is 0
+  Tensor labels{};    ///< int64 [N], or undefined
+  Tensor pairs{};     ///< uint8 [N, DataInfo::pair_channels, H, W], or undefined
+  Tensor captions{};  ///< int64 [N, Captions::length()], or undefined
+  Tensor tokens{};    ///< int32 [N], one text or lines each with its end
   Tensor
       starts{};  ///< int64 [lines + 1]: line i is tokens starts[i] to starts[i + 1]; else undefined
   Tensor values{};  ///< float64 [lead + N]: of a series (data/series.h), those before the first
@@ -112,6 +117,8 @@ struct Split {
   /// Grids, lines or windows: window i has the tokens i T to (i + 1) T and their next ones.
   int64_t size() const;
   Split first(int64_t count) const;
+  /// Of grids: the items `index` int64 [n], in that order.
+  Split at(const Tensor& index) const;
   /// The items whose label is in `labels` (or, with `inside` false, is not).
   Split with_labels(const std::vector<int64_t>& labels, bool inside = true) const;
 };

@@ -17,6 +17,7 @@ struct FolderOptions {
   double test_share = 0.1;             ///< about this share goes to the test split, 0 < share < 1
   Ground ground = Ground::white;       ///< behind what is transparent
   std::vector<std::string> classes{};  ///< an order that the same classes are to have
+  std::filesystem::path pairs{};       ///< another folder or ZIP; empty: none
 };
 
 /// Reads the pictures of a folder or ZIP (data/picture_files.h); splits and classes are those of
@@ -27,6 +28,9 @@ struct FolderOptions {
 /// Size: resize_to_fit, that is, the middle is cropped to the shape, then scaled, up or down; by
 /// itself a square of the shorter side of the most frequent size, at most 64. A picture with
 /// r = g = b everywhere counts as grey.
+///
+/// With pairs, each picture has the one there of the same relative path (whatever its ending),
+/// brought to the same size; pictures without one are left out.
 ///
 /// Pictures that cannot be read are left out. The notes say what was decided and what was left out,
 /// and why: splits, other sizes, transparency, 12-bit values in 16 bits, classes without training

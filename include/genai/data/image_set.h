@@ -9,8 +9,11 @@ namespace genai {
 /// The pictures of one split, all of one size.
 struct LabelledImages {
   int64_t count = 0, channels = 1, height = 0, width = 0;
-  std::vector<uint8_t> pixels;  ///< [count, channels, height, width]: colour in planes, not RGBRGB
-  std::vector<int64_t> labels;  ///< [count], or empty when the set has no labels
+  std::vector<uint8_t> pixels;   ///< [count, channels, height, width]: colour in planes, not RGBRGB
+  std::vector<int64_t> labels;   ///< [count], or empty when the set has no labels
+  int64_t pair_channels = 0;     ///< 1 or 3; 0: pictures have no pairs
+  std::vector<uint8_t> pairs{};  ///< [count, pair_channels, height, width]
+  std::vector<std::string> captions{};  ///< [count], or empty when the set has none
 };
 
 struct ImageSet {

@@ -21,7 +21,8 @@ struct ConditionSource {
       -1;           ///< of this test item of the run's for all samples; -1: of one after the other
   Split items{};    ///< the test items, where they are not those that the run keeps
   Tensors given{};  ///< the grids themselves, [1, ...] for all samples, by name
-  std::string sha256;  ///< of the files that they come from
+  std::string sha256;       ///< of the files that they come from
+  std::string prompt = {};  ///< words, in the place of a caption; empty: none
 };
 
 /// Every sample has one number; its noise depends on that number alone.

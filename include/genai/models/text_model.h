@@ -11,6 +11,9 @@ class TextModel : public Model, public NextToken {
   Tensors validate(const Batch& batch, Draw&) override;
   std::string objective() const override { return "loss"; }
   std::string health(const Batch& batch) override;
+  /// One that reads a stream's tokens by next_logits again for each that is added: right for every
+  /// network, quick for none. Families with an engine of their own bring it instead.
+  std::unique_ptr<Decoder> decoder(int64_t streams, WeightFormat format, int threads) override;
 
  protected:
   explicit TextModel(const DataInfo& info) : info_(info) {}

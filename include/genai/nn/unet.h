@@ -4,7 +4,7 @@
 #pragma once
 
 #include "genai/base/fields.h"
-#include "genai/nn/modules.h"
+#include "genai/nn/caption_encoder.h"
 
 namespace genai {
 
@@ -67,14 +67,19 @@ at::Tensor sinusoidal_embedding(const at::Tensor& t, int64_t width);
 
 struct UNetImpl : torch::nn::Module {
   /// @param classes  0: unconditional; else labels 0 .. classes, the last of them "no class"
-  UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t classes);
-  /// x [B, in, H, W], time [B] in 0..1000, labels int64 [B] -> [B, out, H, W]
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& time, const at::Tensor& labels);
+  /// @param words    0: it is told none; else ids, the last of them "no word", `length` at a time
+  UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t classes, int64_t words = 0,
+           int64_t length = 0);
+  /// x [B, in, H, W], time [B] in 0..1000, labels int64 [B], words int64 [B, length]
+  /// -> [B, out, H, W]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& time, const at::Tensor& labels,
+                     const at::Tensor& words = {});
 
  private:
   UNetConfig config_;
   torch::nn::Linear time1_{nullptr}, time2_{nullptr};
   torch::nn::Embedding classes_{nullptr};
+  CaptionEncoder words_{nullptr};
   torch::nn::Conv2d in_{nullptr}, out_{nullptr};
   torch::nn::ModuleList down_{nullptr}, up_{nullptr};  // [level][block], the last one resizes
   ResidualBlock middle1_{nullptr}, middle2_{nullptr};
