@@ -6,26 +6,38 @@
 #include "genai/generation/forecast.h"
 #include "genai/generation/generate.h"
 #include "genai/generation/text_samples.h"
+#include "items-inl.h"
 
 namespace genai {
-namespace {
 
-constexpr int64_t kPictures = 16;
-/// Lines, or one running text of so many tokens.
-constexpr int64_t kLines = 8, kTokens = 240;
-/// Ways that a series may go on, so many values at most.
-constexpr int64_t kPaths = 64, kValues = 60;
+void show_pictures(Model& model, const Dataset& data, at::Device device, int64_t step,
+                   TrainObserver& observer) {
+  constexpr int64_t kPictures = 16;
+  if (!dynamic_cast<Generator*>(&model)) return;
+  model.module().eval();
+  observer.sampled(
+      step,
+      data.info.modality->pictures(generate_items(
+          model, {.count = kPictures, .condition = {.items = data.test}}, data.info, device)),
+      {{"first", 0}, {"count", kPictures}, {"class", -1}, {"options", Json::object()}});
+}
 
-void show_texts(Model& model, const DataInfo& info, int64_t step, TrainObserver& observer) {
+void show_texts(Model& model, const Dataset& data, at::Device, int64_t step,
+                TrainObserver& observer) {
+  constexpr int64_t kLines = 8, kTokens = 240;  // lines, or one running text of so many tokens
+  if (!dynamic_cast<NextToken*>(&model)) return;
   std::vector<std::string> texts;
-  for (TextSample& sample :
-       generate_texts(model, {.count = info.lines ? kLines : 1, .length = kTokens}, info)) {
+  for (TextSample& sample : generate_texts(
+           model, {.count = data.info.lines ? kLines : 1, .length = kTokens}, data.info)) {
     texts.push_back(std::move(sample.text));
   }
   observer.wrote(step, texts);
 }
 
-void show_forecast(Model& model, const Dataset& data, int64_t step, TrainObserver& observer) {
+void show_forecast(Model& model, const Dataset& data, at::Device, int64_t step,
+                   TrainObserver& observer) {
+  constexpr int64_t kPaths = 64, kValues = 60;  // ways that it may go on, so many values at most
+  if (!dynamic_cast<NextToken*>(&model)) return;
   const int64_t length = std::min(kValues, data.test.tokens.numel());
   std::vector<double> truth = values_of(data.test);
   truth.resize(static_cast<size_t>(length));
@@ -37,22 +49,9 @@ void show_forecast(Model& model, const Dataset& data, int64_t step, TrainObserve
       {{"forecast", length}, {"first", 0}, {"count", kPaths}, {"options", {{"temperature", 1}}}});
 }
 
-}  // namespace
-
 void show_samples(Model& model, const Dataset& data, at::Device device, int64_t step,
                   TrainObserver& observer) {
-  if (dynamic_cast<NextToken*>(&model) && data.info.modality == &series_modality()) {
-    show_forecast(model, data, step, observer);
-  } else if (dynamic_cast<NextToken*>(&model)) {
-    show_texts(model, data.info, step, observer);
-  }
-  if (!dynamic_cast<Generator*>(&model)) return;
-  model.module().eval();
-  observer.sampled(
-      step,
-      data.info.modality->pictures(generate_items(
-          model, {.count = kPictures, .condition = {.items = data.test}}, data.info, device)),
-      {{"first", 0}, {"count", kPictures}, {"class", -1}, {"options", Json::object()}});
+  work_on(*data.info.modality).show(model, data, device, step, observer);
 }
 
 }  // namespace genai

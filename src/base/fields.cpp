@@ -126,6 +126,10 @@ std::string check_value(const Field& field, const Json& value) {
     case FieldType::run:
       good = value.is_string();
       break;
+    case FieldType::texts:
+      good = value.is_array() &&
+             std::ranges::all_of(value, [](const Json& text) { return text.is_string(); });
+      break;
     case FieldType::choice:
       good = value.is_string() && std::find(field.choices.begin(), field.choices.end(),
                                             value.get<std::string>()) != field.choices.end();
@@ -184,6 +188,8 @@ Json value_from_text(const Field& field, const std::string& text) {
       }
       return list;
     }
+    case FieldType::texts:
+      return Json::array({text});
     case FieldType::text:
     case FieldType::run:
     case FieldType::choice:
@@ -207,6 +213,8 @@ std::string describe_type(const Field& field) {
     case FieldType::text:
     case FieldType::run:
       return "text";
+    case FieldType::texts:
+      return "list of texts";
     case FieldType::choice:
       return "one of: " + list_text(field.choices);
     case FieldType::integers:
@@ -298,6 +306,10 @@ Json json_schema(const FieldTable& table) {
       case FieldType::text:
       case FieldType::run:
         entry["type"] = "string";
+        break;
+      case FieldType::texts:
+        entry["type"] = "array";
+        entry["items"] = {{"type", "string"}};
         break;
       case FieldType::choice:
         entry["enum"] = field.choices;

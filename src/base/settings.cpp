@@ -35,6 +35,7 @@ const std::vector<RenamedSetting>& renamed_settings() {
   static const std::vector<RenamedSetting> all = {
       {"model.pairs", "model.bigrams"},
       {"model.class_dropout", "model.condition_dropout"},
+      {"request.moments", "request.frames"},
       {"model.conditional", "model.condition", "class"}};
   return all;
 }
@@ -65,6 +66,10 @@ void Settings::merge(const Json& object, const std::string& origin) {
   std::map<std::string, Json> leaves;
   collect_leaves(object, "", leaves);
   for (auto& [path, value] : leaves) set(path, std::move(value), origin);
+}
+
+void Settings::merge(const Settings& others) {
+  for (const auto& [path, setting] : others.settings_) settings_[path] = setting;
 }
 
 void Settings::merge_document(const Json& document, const std::string& origin) {
@@ -148,7 +153,8 @@ Json Settings::resolve(const std::vector<Section>& sections) const {
     if (wrong.empty()) {
       set_path(resolved, path, setting.value);
     } else {
-      problems += concat(problems.empty() ? "" : "\n", setting.origin, ": ", path, ": ", wrong);
+      problems += concat(problems.empty() ? "" : "\n", setting.origin,
+                         setting.origin.empty() ? "" : ": ", path, ": ", wrong);
     }
   }
   if (!problems.empty()) throw Error(ErrorKind::usage, problems);

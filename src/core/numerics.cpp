@@ -11,11 +11,17 @@
 #include <cpuid.h>
 #endif
 
+#include <omp.h>
+
 #include <cstdlib>
+#include <mutex>
 #include <thread>
 
 #include "genai/base/error.h"
 #include "genai/core/device.h"
+
+/// MKL's number of threads for the calling thread alone; null in builds without MKL.
+extern "C" __attribute__((weak)) int MKL_Set_Num_Threads_Local(int threads);
 
 namespace genai {
 namespace {
@@ -46,11 +52,8 @@ void choose_vector_functions() {
   }
 }
 
-/// From now on LibTorch computes as the numerics say.
-void apply(const Numerics& numerics) {
-  choose_vector_functions();
-  at::set_num_threads(static_cast<int>(numerics.threads));
-  if (!numerics.torch_device().is_cuda()) return;
+/// The GPU's arithmetic is a choice of the whole process: jobs beside each other must agree.
+void apply_to_gpu(const Numerics& numerics) {
   // Equal bits from run to run: cuBLAS has to be told before its first use, by this variable alone.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*replace=*/0);
   at::Context& context = at::globalContext();
@@ -63,6 +66,14 @@ void apply(const Numerics& numerics) {
   context.setAllowTF32CuDNN(numerics.precision == Precision::tf32);
 }
 
+/// From now on this thread computes as the numerics say.
+void apply(const Numerics& numerics) {
+  static std::once_flag chosen;
+  std::call_once(chosen, choose_vector_functions);
+  set_threads(numerics.threads);
+  if (numerics.torch_device().is_cuda()) apply_to_gpu(numerics);
+}
+
 }  // namespace
 
 const EnumNames<Precision> kPrecisionNames = {{Precision::automatic, "auto"},
@@ -72,6 +83,24 @@ const EnumNames<Precision> kPrecisionNames = {{Precision::automatic, "auto"},
 const EnumNames<Layout> kLayoutNames = {{Layout::automatic, "auto"},
                                         {Layout::contiguous, "contiguous"},
                                         {Layout::channels_last, "channels-last"}};
+
+void set_threads(int64_t threads) {
+  const int count = static_cast<int>(threads);
+  // OpenMP's number is one of each thread, MKL's of the process. LibTorch sets both to the number
+  // that was set first before a thread computes for the first time, once in its own code and once
+  // in what its headers bring into ours: that shall have happened.
+  static std::once_flag first;
+  std::call_once(first, [&] { at::set_num_threads(count); });
+  at::get_num_threads();
+  at::internal::lazy_init_num_threads();
+  omp_set_num_threads(count);
+  if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local(count);
+}
+
+KeepThreads::KeepThreads() : threads_(at::get_num_threads()) {}
+KeepThreads::~KeepThreads() {
+  set_threads(threads_);
+}
 
 std::vector<std::string> list_devices() {
   std::vector<std::string> devices{kCpu};

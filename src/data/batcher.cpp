@@ -55,7 +55,7 @@ void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, Wo
   if (batch_size > data.train.size()) {
     fail(ErrorKind::usage, "training.batch: ", batch_size, " ",
          data.info.modality->items(data.info), ", but '", data.info.source, "' has ",
-         data.train.size(), " for training; use --batch ", data.train.size(), " or less");
+         data.train.size(), " for training; use training.batch ", data.train.size(), " or less");
   }
   if (batch_size % (accumulate * world.size) != 0) {
     fail(ErrorKind::usage, "training.accumulate: ", accumulate, " micro-batches",

@@ -211,7 +211,7 @@ void note_transparency(const Findings& findings, Ground ground, std::vector<std:
                            ", put over ", name, ": ", first_names(findings.transparent)));
   if (!findings.blank.empty())
     notes.push_back(concat("transparent: ", counted(findings.blank.size(), "picture"),
-                           ", of which nothing is seen over ", name, " (--ground ",
+                           ", of which nothing is seen over ", name, " (data.ground ",
                            white ? "black" : "white", "?): ", first_names(findings.blank)));
 }
 

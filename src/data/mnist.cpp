@@ -98,7 +98,7 @@ std::pair<fs::path, std::string> find_verified(const IdxFile& file, const IdxSou
                                                const std::vector<fs::path>& folders) {
   const std::string advice =
       concat("\nDelete it and run `genai data fetch ", source.name, "`; files of another set or a ",
-             "subset go into a folder of their own: --data FOLDER");
+             "subset go into a folder of their own: data.source FOLDER");
   std::string problem;
   for (const fs::path& path : candidates(file, folders)) {
     try {

@@ -24,7 +24,7 @@ int64_t find_context(int64_t wanted, const Dataset& data) {
     if (tokens <= context) {
       fail(ErrorKind::data, "'", data.info.source, "' has ", tokens, " tokens for training, ",
            "too few for windows of ", context, " and the token after them; give a longer text or ",
-           "--context ", std::max<int64_t>(1, tokens / 2));
+           "data.context ", std::max<int64_t>(1, tokens / 2));
     }
     return context;
   }
@@ -32,7 +32,7 @@ int64_t find_context(int64_t wanted, const Dataset& data) {
   if (wanted == 0) return longest;
   if (wanted < longest) {
     fail(ErrorKind::usage, "data.context: the longest line of '", data.info.source, "' has ",
-         longest, " tokens with its end, found ", wanted, "; leave it out or use --context ",
+         longest, " tokens with its end, found ", wanted, "; leave it out or use data.context ",
          longest);
   }
   return wanted;
@@ -83,10 +83,10 @@ void set_windows(const WindowSettings& settings, Dataset& data) {
     fail(ErrorKind::usage, "data.windows: lines have no windows that follow each other");
   }
   if (!data.info.lines && data.test.tokens.numel() < 2) {
-    fail(
-        ErrorKind::data, "'", data.info.source, "' has ", data.test.tokens.numel(),
-        " token for validation, expected 2 at least; give a longer text, a larger --test-share or ",
-        "--validation FILE");
+    fail(ErrorKind::data, "'", data.info.source, "' has ", data.test.tokens.numel(),
+         " token for validation, expected 2 at least; give a longer text, a larger data.test_share "
+         "or ",
+         "data.validation FILE");
   }
   data.info.context = data.train.context = data.test.context = find_context(settings.context, data);
 }

@@ -28,7 +28,7 @@ std::vector<double> changes_of(TokenizerKind kind, int64_t season, std::span<con
   for (const double value : values) {
     if (kind == TokenizerKind::returns && !(value > 0)) {
       fail(ErrorKind::data, "returns: expected values above 0, found ", value,
-           "; use --tokenizer differences");
+           "; use data.tokenizer differences");
     }
   }
   std::vector<double> changes;

@@ -40,7 +40,7 @@ size_t find_column(const Csv& csv, const ColumnRequest& request, const std::stri
       (is_name(column) || (beside && column.size() > 3))) {
     if (std::ranges::count(first, column) > 1) {
       fail(ErrorKind::data, file, ": column '", column, "' is there twice; give its number, as ",
-           "--column ", named - first.begin() + 1);
+           "data.column ", named - first.begin() + 1);
     }
     return static_cast<size_t>(named - first.begin());
   }
@@ -74,7 +74,7 @@ void check_no_halves(const Csv& csv, const ColumnRequest& request, const std::st
   const auto& fields = csv.records.front().fields;
   fail(ErrorKind::data, file, ": '", fields[0], ",", fields[1],
        "' may be two columns or one number ",
-       "with a decimal comma; say --column 2 for the second column, or write ", fields[0], ".",
+       "with a decimal comma; say data.column 2 for the second column, or write ", fields[0], ".",
        fields[1]);
 }
 
@@ -173,7 +173,7 @@ std::vector<double> filled(const std::vector<std::optional<double>>& found, cons
         concat(lines.file, ": line ", row.line, ": no value in column ", lines.name(lines.value),
                ", found '", row.fields[lines.value], "'");
     if (request.missing == Missing::refuse) {
-      fail(ErrorKind::data, where, "; fill it in, leave the line out, or say --missing fill");
+      fail(ErrorKind::data, where, "; fill it in, leave the line out, or say data.missing fill");
     }
     if (missing * kMissingPart > found.size()) {
       fail(ErrorKind::data, where, "; ", missing, " of ", found.size(),
@@ -196,7 +196,7 @@ std::vector<double> filled(const std::vector<std::optional<double>>& found, cons
         lines.file, ": column ", lines.name(lines.value), ": missing values: ",
         filled > 0 ? concat(filled, " put on the line between their neighbours") : "",
         filled > 0 && cut > 0 ? ", " : "", cut > 0 ? concat(cut, " at the ends left out") : "",
-        " (--missing refuse: an error)"));
+        " (data.missing refuse: an error)"));
   }
   return values;
 }
@@ -257,12 +257,13 @@ size_t choose_column(const Lines& lines, const ColumnRequest& request) {
   }
   if (columns.size() > 1 && called_so != 1) {
     fail(ErrorKind::data, lines.file, ": expected one column of values, found ", columns.size(),
-         ": ", list_of(names), "; say which, as --column \"", names.back(), "\"");
+         ": ", list_of(names), "; say which, as data.column \"", names.back(), "\"");
   }
   if (columns.size() > 1 && request.notes) {
     names.erase(names.begin() + (std::ranges::find(columns, chosen) - columns.begin()));
     request.notes->push_back(concat(lines.file, ": read column ", lines.name(chosen),
-                                    "; other columns of numbers: ", list_of(names), " (--column)"));
+                                    "; other columns of numbers: ", list_of(names),
+                                    " (data.column)"));
   }
   if (request.chosen && (columns.size() > 1 || chosen != last)) {
     *request.chosen = lines.option(chosen);

@@ -36,8 +36,8 @@ constexpr size_t kDisorderPart = 20;
 [[noreturn]] void fail_several(const Lines& lines, const std::string& why,
                                const std::string& name) {
   fail(ErrorKind::data, lines.file, ": expected one series, found several: ", why,
-       name.empty() ? "; leave one of them in the file, or choose by --series COLUMN=VALUE"
-                    : concat("; choose one, as --series \"", name, "\""));
+       name.empty() ? "; leave one of them in the file, or choose by data.series COLUMN=VALUE"
+                    : concat("; choose one, as data.series \"", name, "\""));
 }
 
 /// What --series is to say: the name alone, with its column where it is a number or where it comes
@@ -216,8 +216,8 @@ Key find_key(const Lines& lines, const std::string& text) {
   }
   if (found.size() == 1) return {found.front(), text};
   if (found.size() > 1) {
-    fail(ErrorKind::data, lines.file, ": the name '", text, "' of --series stands in columns ",
-         lines.name(found[0]), " and ", lines.name(found[1]), "; say which, as --series \"",
+    fail(ErrorKind::data, lines.file, ": the name '", text, "' of data.series stands in columns ",
+         lines.name(found[0]), " and ", lines.name(found[1]), "; say which, as data.series \"",
          lines.option(found[0]), "=", text, "\"");
   }
   constexpr size_t kListed = 8;
@@ -225,7 +225,7 @@ Key find_key(const Lines& lines, const std::string& text) {
   const bool more = listed.size() > kListed;
   if (more) listed.resize(kListed);
   fail(ErrorKind::data, lines.file, ": no series '", text, "'; ",
-       listed.empty() ? "no column of it holds names (--series COLUMN=VALUE)"
+       listed.empty() ? "no column of it holds names (data.series COLUMN=VALUE)"
                       : concat("expected one of ", list_of(listed), more ? ", ..." : ""));
 }
 

@@ -256,7 +256,7 @@ std::set<MetricGroup> picture_parts(const DataInfo& info, const EvaluationReques
 
 void refuse_weights(const EvaluationRequest& request) {
   if (request.weights == WeightFormat::float32) return;
-  fail(ErrorKind::usage, "--weights is for models of text and series");
+  fail(ErrorKind::usage, "request.weights is for models of text and series");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "genai/evaluation/extractor.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <cmath>
@@ -23,15 +22,6 @@ constexpr int64_t kPcaFeatures = 64;
 /// Images of more numbers than this: principal components through the Gram matrix of fewer images.
 constexpr int64_t kPcaWide = 2048, kPcaWideImages = 2000;
 
-/// Restores the number of threads that a training changes.
-class KeepThreads {
- public:
-  ~KeepThreads() { at::set_num_threads(threads_); }
-
- private:
-  int threads_ = at::get_num_threads();
-};
-
 bool finished(const fs::path& folder) {
   const auto checkpoints = list_checkpoints(folder);
   if (checkpoints.empty()) return false;
@@ -47,7 +37,7 @@ Tensor rows(const Tensor& pixels) {
 
 Extractor train_classifier(const fs::path& folder, const Json& config, const Dataset& data,
                            TrainObserver& observer) {
-  const KeepThreads keep;
+  const KeepThreads keep;  // a training sets its own
   fs::create_directories(folder);
   TrainRequest request{.family = family_of(config),
                        .config = config,
@@ -61,7 +51,7 @@ Extractor train_classifier(const fs::path& folder, const Json& config, const Dat
     request.resume = load_newest_checkpoint(folder, warning);
   }
   const TrainResult result = train(request, observer);
-  if (result.signal) fail(ErrorKind::failure, "interrupted; the next call goes on from here");
+  if (result.signal) throw Cancelled();  // the next call goes on from here
   return Extractor(load_model({.folder = folder, .checkpoint = ""}, at::kCPU), data);
 }
 

@@ -356,7 +356,7 @@ Evaluation evaluate_sequences(const LoadedModel& loaded, const EvaluationData& d
   };
   for (const MetricGroup part : request.parts) check_applies(part, modality);
   if (request.draws > 0 || request.images > 0) {
-    fail(ErrorKind::usage, "--draws and --images are for pictures; the likelihood of ",
+    fail(ErrorKind::usage, "request.draws and request.images are for pictures; the likelihood of ",
          modality.name(), " is measured on all of the test part, without draws");
   }
   if (wanted(MetricGroup::likelihood)) {

@@ -102,7 +102,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   const DataInfo& info = loaded.manifest.data;
   const DataInfo& found = data.info;
   if (request.samples < 1) {
-    fail(ErrorKind::usage, "--draws: expected at least 1, found ", request.samples);
+    fail(ErrorKind::usage, "request.draws: expected at least 1, found ", request.samples);
   }
   if (data.test.size() == 0) {
     fail(ErrorKind::data, "the data set '", found.source, "' has no test images");

@@ -200,7 +200,8 @@ Requirement parse_requirement(const std::string& text) {
   if (shaped) parsed = std::from_chars(text.data() + sign + 2, end, requirement.bound);
   if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(requirement.bound)) {
     fail(ErrorKind::usage,
-         "--require: expected METRIC<=NUMBER or METRIC>=NUMBER (nll<=88), found '", text, "'");
+         "request.require: expected METRIC<=NUMBER or METRIC>=NUMBER (nll<=88), found '", text,
+         "'");
   }
   requirement.at_most = text[sign] == '<';
   return requirement;
@@ -230,7 +231,7 @@ void check_requirement(const Requirement& requirement, const std::vector<std::st
     }
     known += (known.empty() ? "" : ", ") + stem;
   }
-  fail(ErrorKind::usage, "--require: '", requirement.metric,
+  fail(ErrorKind::usage, "request.require: '", requirement.metric,
        "' will not be measured here; expected ", "one of ", known);
 }
 
@@ -249,7 +250,7 @@ const Metric& required_metric(const Requirement& requirement, const std::vector<
     }
   }
   if (matches != 1) {
-    fail(ErrorKind::usage, "--require: '", requirement.metric, "' is ",
+    fail(ErrorKind::usage, "request.require: '", requirement.metric, "' is ",
          matches ? "more than one" : "none", " of the metrics measured: ", names);
   }
   return *found;

@@ -45,7 +45,7 @@ void check(const EditRequest& request, const Model& model, const DataInfo& info,
                  .condition = {.items = {.grids = pictures}}},
                 model, info);
   if (!(request.strength > 0 && request.strength <= 1)) {
-    fail(ErrorKind::usage, "--strength: expected more than 0 and at most 1, found ",
+    fail(ErrorKind::usage, "request.strength: expected more than 0 and at most 1, found ",
          request.strength);
   }
   const bool restores = request.edit == Edit::inpaint || request.edit == Edit::upscale;
@@ -63,11 +63,12 @@ void check(const EditRequest& request, const Model& model, const DataInfo& info,
   }
   if (request.edit == Edit::inpaint) {
     if (mask.size(0) != info.height || mask.size(1) != info.width) {
-      fail(ErrorKind::usage, "--mask: expected the picture's size ",
+      fail(ErrorKind::usage, "request.mask: expected the picture's size ",
            size_text(info.width, info.height), ", found ", size_text(mask.size(1), mask.size(0)));
     }
     if (!mask.any().item<bool>()) {
-      fail(ErrorKind::usage, "--mask: covers nothing; expected pixels that are not black, or ",
+      fail(ErrorKind::usage,
+           "request.mask: covers nothing; expected pixels that are not black, or ",
            "transparent, where to fill");
     }
   }
@@ -167,6 +168,7 @@ Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_
   const int64_t rows = pictures.size(0) * count;
   std::vector<Tensor> parts;
   for (int64_t begin = 0; begin < rows; begin += kChunk) {
+    if (request.check_wanted) request.check_wanted();
     std::vector<int64_t> numbers, picture;
     std::vector<float> share;
     for (int64_t r = begin; r < begin + kChunk; ++r) {

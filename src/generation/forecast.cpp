@@ -130,11 +130,15 @@ std::vector<double> Forecast::quantiles(double q) const {
 }
 
 Forecast forecast(Model& model, TextRequest request, std::span<const double> past,
-                  const DataInfo& info) {
+                  const DataInfo& info, const CheckWanted& check_wanted) {
   const Changes& changes = changes_of(info, "a forecast");
   request.prompt = series_text(past);
   Forecast forecast{.past = {past.begin(), past.end()}, .paths = {}};
-  for (const TextSample& sample : generate_texts(model, request, info)) {
+  const WatchText watch = [&](const TextSample&, std::string_view) {
+    if (check_wanted) check_wanted();
+    return true;
+  };
+  for (const TextSample& sample : generate_texts(model, request, info, watch)) {
     forecast.paths.push_back(changes.follow(past, sample.tokens));
   }
   return forecast;

@@ -49,31 +49,36 @@ void check_source(const ConditionSource& source, const ConditionSpecs& specs,
   if (!source.prompt.empty()) {
     if (!sequence_of(specs)) {
       fail(ErrorKind::usage,
-           "--prompt: this model is told no captions; train one with --condition ", kCaption);
+           "request.prompt: this model is told no captions; train one with model.condition ",
+           kCaption);
     }
-    info.captions->check(source.prompt, "--prompt");
+    info.captions->check(source.prompt, "request.prompt");
   }
   const bool told = told_of_items(specs);
   if (!told && (source.test >= 0 || !source.given.empty())) {
-    fail(ErrorKind::usage, "--condition: this model is told ",
-         specs.empty() ? "nothing" : "the class alone (--class)");
+    fail(ErrorKind::usage, "request.condition: this model is told ",
+         specs.empty() ? "nothing" : "the class alone (request.class)");
   }
   if (!told) return;
   for (const ConditionSpec& spec : specs) {
     if (spec.kind == ConditionKind::grid && !source.given.empty() &&
         !source.given.count(spec.name)) {
-      fail(ErrorKind::usage, "--condition: no ", spec.name, " is given");
+      fail(ErrorKind::usage, "request.condition: no ", spec.name, " is given");
     }
+  }
+  if (!source.given.empty() && source.prompt.empty() && sequence_of(specs)) {
+    fail(ErrorKind::usage, "request.prompt: this model is told captions too; expected one beside ",
+         "request.condition");
   }
   if (!source.given.empty() || !needs_items(source, specs)) return;
   const int64_t items = source.items.size();
   if (items == 0) {
-    fail(ErrorKind::data, "--condition: there are no test items to take conditions from; give a ",
-         "picture");
+    fail(ErrorKind::data,
+         "request.condition: there are no test items to take conditions from; give a ", "picture");
   }
   if (source.test >= items) {
-    fail(ErrorKind::usage, "--condition: expected a test item from 0 to ", items - 1, ", found ",
-         source.test);
+    fail(ErrorKind::usage, "request.condition: expected a test item from 0 to ", items - 1,
+         ", found ", source.test);
   }
 }
 
@@ -82,21 +87,22 @@ void check_source(const ConditionSource& source, const ConditionSpecs& specs,
 void check_request(const ImageRequest& request, const Model& model, const DataInfo& info) {
   constexpr int64_t kMost = 1'000'000;
   if (request.count < 1 || request.count > kMost) {
-    fail(ErrorKind::usage, "-n: expected 1 to ", kMost, " samples, found ", request.count);
+    fail(ErrorKind::usage, "request.count: expected 1 to ", kMost, " samples, found ",
+         request.count);
   }
   if (request.first < 0 || request.first > INT64_MAX - 2 * kMost) {
-    fail(ErrorKind::usage, "--seed: expected a number from 0 on, found ", request.first);
+    fail(ErrorKind::usage, "request.seed: expected a number from 0 on, found ", request.first);
   }
   if (request.label < 0 && request.label != -1) {
-    fail(ErrorKind::usage, "--class: expected a class from 0 on, found ", request.label);
+    fail(ErrorKind::usage, "request.class: expected a class from 0 on, found ", request.label);
   }
   const int64_t classes = classes_of(model.conditions());
   if (request.label >= 0 && classes == 0) {
-    fail(ErrorKind::usage, "--class: this model was not trained with classes",
-         info.classes.empty() ? "" : "; train one with --condition class");
+    fail(ErrorKind::usage, "request.class: this model was not trained with classes",
+         info.classes.empty() ? "" : "; train one with model.condition class");
   }
   if (request.label >= info.class_count() && classes > 0) {
-    fail(ErrorKind::usage, "--class: ", request.label, " is not a class of '", info.source,
+    fail(ErrorKind::usage, "request.class: ", request.label, " is not a class of '", info.source,
          "'; expected ", class_list(info), " or 0 to ", info.class_count() - 1);
   }
   check_source(request.condition, model.conditions(), info);
@@ -149,6 +155,7 @@ Tensor generate_items(Model& model, const ImageRequest& request, const DataInfo&
   std::vector<Tensor> parts;
   const int64_t last = request.first + request.count, rows = chunk_of(device);
   for (int64_t chunk = request.first / rows * rows; chunk < last; chunk += rows) {
+    if (request.check_wanted) request.check_wanted();
     std::vector<int64_t> numbers(static_cast<size_t>(rows));
     std::iota(numbers.begin(), numbers.end(), chunk);
     const Tensors told = sample_conditions(model, request, info, numbers, device);
@@ -214,15 +221,15 @@ Tensor from_images(const std::vector<Image>& images, int64_t channels) {
 }
 
 SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int64_t height) {
-  if (count < 1) fail(ErrorKind::usage, "-n: expected at least 1 sample, found ", count);
+  if (count < 1) fail(ErrorKind::usage, "request.count: expected at least 1 sample, found ", count);
   if (layout.rows <= 0 && layout.columns <= 0) {
     layout.columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
   }
   if (layout.columns <= 0) layout.columns = (count + layout.rows - 1) / layout.rows;
   if (layout.rows <= 0) layout.rows = (count + layout.columns - 1) / layout.columns;
   if (layout.rows * layout.columns < count) {
-    fail(ErrorKind::usage, "--grid: ", layout.rows, "x", layout.columns, " has no room for ", count,
-         " samples");
+    fail(ErrorKind::usage, "request.grid: ", layout.rows, "x", layout.columns, " has no room for ",
+         count, " samples");
   }
   if (layout.scale <= 0) {
     const int64_t side = std::max(layout.columns * width, layout.rows * height);
@@ -239,16 +246,18 @@ void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info)
   const double height = scale * static_cast<double>(r.rows * (info.height + 2));
   if (width * height * static_cast<double>(info.channels) > kMost) {
     fail(ErrorKind::usage, "a sheet of ", count, " samples would be ", width, " x ", height,
-         " pixels, more than a picture holds (1 GiB); use --separate, fewer samples (-n) or a "
+         " pixels, more than a picture holds (1 GiB); use request.separate, fewer samples "
+         "(request.count) or a "
          "smaller ",
-         "--scale");
+         "request.scale");
   }
 }
 
-Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request,
-                 const SheetLayout& layout) {
+Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request, const SheetLayout& layout,
+                 const LookAtSamples& look) {
   const DataInfo& info = loaded.manifest.data;
   const auto images = info.modality->pictures(generate_items(loaded, request));
+  if (look) look(images);
   const bool one = layout.rows * layout.columns == 1 || request.count > 1;  // of all samples
   const Image sheet =
       images.size() == 1 && one ? images[0] : grid(images, layout.rows, layout.columns);
@@ -276,10 +285,11 @@ std::string encode_sheet(const LoadedModel& loaded, const ImageRequest& request,
 }  // namespace
 
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
-                         const SheetLayout& layout, Metadata metadata) {
+                         const SheetLayout& layout, Metadata metadata, const LookAtSamples& look) {
   const DataInfo& info = loaded.manifest.data;
   const SheetLayout resolved = resolve_layout(layout, request.count, info.width, info.height);
-  return encode_sheet(loaded, request, resolved, draw_sheet(loaded, request, resolved), metadata);
+  return encode_sheet(loaded, request, resolved, draw_sheet(loaded, request, resolved, look),
+                      metadata);
 }
 
 void render_separate(const LoadedModel& loaded, const ImageRequest& request, int64_t scale,

@@ -28,7 +28,7 @@ constexpr int64_t kStripWidth = 1600, kFrameWidth = 640, kMostHeight = 2400;
 /// Places 0 .. total - 1, or `most` of them.
 std::vector<int64_t> chosen(int64_t total, int64_t most) {
   if (most < 0 || most == 1) {
-    fail(ErrorKind::usage, "--moments: expected 0 (all) or at least 2, found ", most);
+    fail(ErrorKind::usage, "request.frames: expected 0 (all) or at least 2, found ", most);
   }
   const int64_t count = most == 0 ? total : std::min(total, most);
   std::vector<int64_t> places;
@@ -217,7 +217,7 @@ void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
   const Split kept = load_kept(loaded.run, manifest);
   const int64_t first = request.test, count = request.images.count;
   if (first < 0 || count < 1 || count > kept.size() || first > kept.size() - count) {
-    fail(ErrorKind::usage, "--test: this run keeps ", kept.size(), " test images, 0 to ",
+    fail(ErrorKind::usage, "request.test: this run keeps ", kept.size(), " test images, 0 to ",
          kept.size() - 1, "; found ", first, count == 1 ? "" : concat(" to ", first + count - 1));
   }
   request.pictures = kept.grids.narrow(0, first, count);
@@ -257,7 +257,7 @@ Json path_json(const LoadedModel& loaded, const PathRequest& request, const Path
                {"count", request.images.count},
                {"class", request.images.label},
                {"options", request.images.options},
-               {"moments", request.frames},
+               {"frames", request.frames},
                {"view", enum_name(kPathViewNames, layout.view)},
                {"strip", layout.strip},
                {"scale", layout.scale}};
@@ -267,6 +267,11 @@ Json path_json(const LoadedModel& loaded, const PathRequest& request, const Path
   return json;
 }
 
+int64_t frames_of(const Json& request) {
+  const auto older = request.find("moments");
+  return older != request.end() ? *older : request.at("frames");
+}
+
 std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) {
   PathRequest request{.images = {.first = json.at("first"),
                                  .count = json.at("count"),
@@ -274,7 +279,7 @@ std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) 
                                  .options = json.at("options"),
                                  .condition = condition_from_json(json)},
                       .test = json.value("test", int64_t{-1}),
-                      .frames = json.at("moments")};
+                      .frames = frames_of(json)};
   const PathLayout layout{
       .view = view_of(json.at("view")), .strip = json.at("strip"), .scale = json.at("scale")};
   if (json.at("show") != "path" || layout.scale < 1) fail(ErrorKind::usage, "no request of ours");

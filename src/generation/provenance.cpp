@@ -48,8 +48,8 @@ void check_sidecar(const fs::path& file) {
     // Told below.
   }
   if (!ours)
-    fail(ErrorKind::usage, "--out: how ", file.string(), " was made is written to ", path.string(),
-         ", where another file is; choose another name, or --metadata none");
+    fail(ErrorKind::usage, "request.out: how ", file.string(), " was made is written to ",
+         path.string(), ", where another file is; choose another name, or request.metadata none");
 }
 
 std::string sidecar(const std::string& content, Json made) {

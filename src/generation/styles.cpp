@@ -14,7 +14,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kMostSources = 64, kMostMoments = 999;
+constexpr int64_t kMostSources = 64, kMostFrames = 999;
 constexpr double kMostStrength = 1000;
 /// Styles of which standard deviations are measured.
 constexpr int64_t kMeasured = 1024;
@@ -63,7 +63,7 @@ std::string signed_text(double value) {
 
 /// The way of a moment from the sample, exactly 0 in the middle.
 double way(const DirectionsRequest& request, int64_t moment) {
-  const int64_t middle = request.moments / 2;
+  const int64_t middle = request.frames / 2;
   return request.strength * static_cast<double>(moment - middle) / static_cast<double>(middle);
 }
 
@@ -94,11 +94,11 @@ std::string direction_name(const Directions& directions, int64_t i) {
 
 Image draw_strip(const Directions& directions, const DirectionsRequest& request, int64_t scale) {
   Figure figure{
-      .rows = request.directions, .columns = request.moments, .scale = scale, .title = "s.d."};
+      .rows = request.directions, .columns = request.frames, .scale = scale, .title = "s.d."};
   for (int64_t i = 0; i < request.directions; ++i) {
     figure.row_names.push_back(direction_name(directions, i));
   }
-  for (int64_t i = 0; i < request.moments; ++i) {
+  for (int64_t i = 0; i < request.frames; ++i) {
     figure.column_names.push_back(signed_text(way(request, i)));
   }
   return draw_figure(figure, to_images(directions.pictures.flatten(0, 1)));
@@ -132,14 +132,16 @@ MixRequest resolve_request(const LoadedModel& loaded, MixRequest request) {
   const int64_t layers = loaded.as<StyleSpace>("show mix").style_layers();
   const int64_t count = request.images.count;
   if (count < 1 || count > kMostSources) {
-    fail(ErrorKind::usage, "-n: expected 1 to ", kMostSources, " rows and columns, found ", count);
+    fail(ErrorKind::usage, "request.count: expected 1 to ", kMostSources,
+         " rows and columns, found ", count);
   }
   loaded.as<Generator>("show mix");
   check_request(with_conditions(loaded, request.images), *loaded.model, loaded.manifest.data);
   if (request.from == -1) request.from = std::max<int64_t>(1, layers / 2);
   if (request.from < 0 || request.from > layers) {
-    fail(ErrorKind::usage, "--from: expected a layer from 0 (all styles are the column's) to ",
-         layers, " (none is), found ", request.from);
+    fail(ErrorKind::usage,
+         "request.from: expected a layer from 0 (all styles are the column's) to ", layers,
+         " (none is), found ", request.from);
   }
   return request;
 }
@@ -222,27 +224,28 @@ DirectionsRequest resolve_request(const LoadedModel& loaded, DirectionsRequest r
   loaded.as<Generator>("show directions");
   check_request(with_conditions(loaded, request.images), *loaded.model, loaded.manifest.data);
   if (request.images.count != 1) {
-    fail(ErrorKind::usage, "-n: directions are of one sample, found ", request.images.count);
+    fail(ErrorKind::usage, "request.count: directions are of one sample, found ",
+         request.images.count);
   }
   const int64_t layers = space.style_layers();
   if (request.last_layer == -1) request.last_layer = layers - 1;
   if (request.first_layer < 0 || request.last_layer < request.first_layer ||
       request.last_layer >= layers) {
-    fail(ErrorKind::usage, "--layers: expected layers within 0-", layers - 1, ", found ",
+    fail(ErrorKind::usage, "request.layers: expected layers within 0-", layers - 1, ", found ",
          request.first_layer, "-", request.last_layer);
   }
   const int64_t width = space.style_matrix(0).size(1);
   if (request.directions < 1 || request.directions > width) {
-    fail(ErrorKind::usage, "--directions: expected 1 to ", width, " (the numbers of a style), ",
-         "found ", request.directions);
+    fail(ErrorKind::usage, "request.directions: expected 1 to ", width,
+         " (the numbers of a style), ", "found ", request.directions);
   }
   if (!(request.strength > 0 && request.strength <= kMostStrength)) {
-    fail(ErrorKind::usage, "--strength: expected more than 0 and at most ", kMostStrength,
+    fail(ErrorKind::usage, "request.strength: expected more than 0 and at most ", kMostStrength,
          " standard deviations, found ", request.strength);
   }
-  if (request.moments < 3 || request.moments > kMostMoments || request.moments % 2 == 0) {
-    fail(ErrorKind::usage, "--moments: expected an odd number from 3 to ", kMostMoments,
-         ", so that the sample itself is in the middle; found ", request.moments);
+  if (request.frames < 3 || request.frames > kMostFrames || request.frames % 2 == 0) {
+    fail(ErrorKind::usage, "request.frames: expected an odd number from 3 to ", kMostFrames,
+         ", so that the sample itself is in the middle; found ", request.frames);
   }
   return request;
 }
@@ -267,14 +270,14 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
              const Tensor units = directions * result.deviations.unsqueeze(1);
              for (int64_t i = 0; i < request.directions; ++i) {
                std::vector<Tensor> columns;
-               for (int64_t moment = 0; moment < request.moments; ++moment) {
+               for (int64_t moment = 0; moment < request.frames; ++moment) {
                  const double t = way(request, moment);
                  std::fill(layers.begin() + request.first_layer,
                            layers.begin() + request.last_layer + 1, styles + t * units[i]);
                  const Tensor moved = t == 0 ? sample : space.render(stacked(layers), draw, told);
                  columns.push_back(pixels_of(loaded, moved).narrow(0, first, count));
                }
-               rows.push_back(at::cat(columns));  // [moments, C, H, W]
+               rows.push_back(at::cat(columns));  // [frames, C, H, W]
              }
              result.pictures = at::stack(rows);
              return sample;
@@ -285,7 +288,7 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& a
 DirectionsLayout resolve_layout(DirectionsLayout layout, const DirectionsRequest& request,
                                 const DataInfo& info) {
   layout.scale = layout.strip
-                     ? strip_scale(request.directions, request.moments, layout.scale, info)
+                     ? strip_scale(request.directions, request.frames, layout.scale, info)
                      : sheet_of(request.directions, layout.scale, info.width, info.height).scale;
   return layout;
 }
@@ -294,7 +297,7 @@ std::vector<Image> draw_directions(const Directions& directions, const Direction
                                    const DirectionsLayout& layout) {
   if (layout.strip) return {draw_strip(directions, request, layout.scale)};
   std::vector<Image> pictures;
-  for (int64_t moment = 0; moment < request.moments; ++moment) {
+  for (int64_t moment = 0; moment < request.frames; ++moment) {
     pictures.push_back(draw_moment(directions, request, layout.scale, moment));
   }
   // Back again, without the two ends.
@@ -325,7 +328,7 @@ Json directions_json(const LoadedModel& loaded, const DirectionsRequest& request
                {"options", request.images.options},
                {"directions", request.directions},
                {"strength", request.strength},
-               {"moments", request.moments},
+               {"frames", request.frames},
                {"layers", {request.first_layer, request.last_layer}},
                {"strip", layout.strip},
                {"scale", layout.scale}};
@@ -357,7 +360,7 @@ std::vector<Image> draw_directions_again(const LoadedModel& loaded, const Json& 
                                              .condition = condition_from_json(json)},
                                   .directions = json.at("directions"),
                                   .strength = json.at("strength"),
-                                  .moments = json.at("moments"),
+                                  .frames = frames_of(json),
                                   .first_layer = layers[0],
                                   .last_layer = layers[1]};
   const DirectionsLayout layout{.strip = json.at("strip"), .scale = json.at("scale")};

@@ -203,17 +203,18 @@ NextToken& writing(Model& model) {
 void check_request(const TextRequest& request, const DataInfo& info) {
   constexpr int64_t kMostSamples = 1'000'000, kMostTokens = 10'000'000;
   if (request.count < 1 || request.count > kMostSamples) {
-    fail(ErrorKind::usage, "-n: expected 1 to ", kMostSamples, " samples, found ", request.count);
+    fail(ErrorKind::usage, "request.count: expected 1 to ", kMostSamples, " samples, found ",
+         request.count);
   }
   if (request.first < 0 || request.first > INT64_MAX - 2 * kMostSamples) {
-    fail(ErrorKind::usage, "--seed: expected a number from 0 on, found ", request.first);
+    fail(ErrorKind::usage, "request.seed: expected a number from 0 on, found ", request.first);
   }
   if (request.length < 1 || request.length > kMostTokens) {
-    fail(ErrorKind::usage, "--length: expected 1 to ", kMostTokens, " tokens, found ",
+    fail(ErrorKind::usage, "request.length: expected 1 to ", kMostTokens, " tokens, found ",
          request.length);
   }
   for (const std::string& stop : request.stops) {
-    if (stop.empty()) fail(ErrorKind::usage, "--stop: expected a text, found an empty one");
+    if (stop.empty()) fail(ErrorKind::usage, "request.stop: expected a text, found an empty one");
   }
   check(sampling_of(request.options), info.vocabulary());
   prompt_tokens(request.prompt, info);
@@ -258,7 +259,8 @@ TextRequest text_request_from_json(const Json& json) {
 
 std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& info) {
   if (info.tokenizer->changes() && prompt.empty()) {
-    fail(ErrorKind::usage, "--prompt: a series goes on from values; give a file, as --prompt ",
+    fail(ErrorKind::usage,
+         "request.prompt: a series goes on from values; give a file, as "
          "@series.csv");
   }
   std::vector<int32_t> tokens;
@@ -271,7 +273,7 @@ std::vector<int32_t> prompt_tokens(const std::string& prompt, const DataInfo& in
   const auto said = info.tokenizer->encode(prompt);
   tokens.insert(tokens.end(), said.begin(), said.end());
   if (info.lines && static_cast<int64_t>(tokens.size()) > info.context) {
-    fail(ErrorKind::usage, "--prompt: ", said.size(), " tokens; lines have at most ",
+    fail(ErrorKind::usage, "request.prompt: ", said.size(), " tokens; lines have at most ",
          info.context - 1, " of '", info.source, "'");
   }
   return tokens;

@@ -140,11 +140,11 @@ Tensor evenly_spread(const std::vector<int64_t>& items, at::Device device) {
 std::string option_of(const ConditionSpec& spec) {
   switch (spec.kind) {
     case ConditionKind::label:
-      return "--class";
+      return "request.class";
     case ConditionKind::grid:
-      return "--condition";
+      return "request.condition";
     case ConditionKind::sequence:
-      return "--prompt";
+      return "request.prompt";
   }
   return "";
 }
@@ -276,7 +276,7 @@ class Diffusion : public torch::nn::Module,
         .solver = sampling.sampler, .eta = sampling.eta, .churn = sampling.churn};
     if (sampling.guidance != 0 && conditions().empty()) {
       fail(ErrorKind::usage, "sampling.guidance: this model was trained without a condition; ",
-           "expected 0, found ", sampling.guidance, " (train one with --condition class)");
+           "expected 0, found ", sampling.guidance, " (train one with model.condition class)");
     }
     if (sampling.guidance != 0 && config_.condition_dropout == 0) {
       fail(ErrorKind::usage, "sampling.guidance: this model always knew the ", conditions()[0].name,
@@ -284,8 +284,9 @@ class Diffusion : public torch::nn::Module,
     }
     if (begin.alpha == 0 && needs_signal(solver)) {
       fail(ErrorKind::usage, "sampling.sampler: a flow begins without any signal; expected ",
-           "--levels karras or log-snr, or ipndm, or euler, heun or ddim without --churn and "
-           "--eta, found ",
+           "sampling.levels karras or log-snr, or ipndm, or euler, heun or ddim without "
+           "sampling.churn and "
+           "sampling.eta, found ",
            enum_name(kSolverNames, sampling.sampler),
            sampling.sampler == Solver::ddim ? " with eta"
            : sampling.churn > 0             ? " with churn"

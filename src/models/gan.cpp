@@ -133,22 +133,24 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     if (share < kCollapse) {
       return concat(
           "the generator collapses: its images lie ", number_text(100 * share, 3),
-          " % as far from their nearest neighbours as real ones. Try --penalty r1-r2 with ",
-          "a larger --penalty-weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
-          config_.penalty_weight, "), --loss relativistic, or a lower --learning-rate");
+          " % as far from their nearest neighbours as real ones. Try model.penalty r1-r2 with ",
+          "a larger model.penalty_weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
+          config_.penalty_weight, "), model.loss relativistic, or a lower training.learning_rate");
     }
     if (means.at("score_spread") < kFlat) {
       return concat("the discriminator is dead: its scores of all images are alike. Try a smaller ",
-                    "--penalty-weight (now ", config_.penalty_weight,
-                    "), a higher --discriminator-rate (now ", config_.discriminator_rate,
-                    ") or a wider --discriminator.width (now ", config_.discriminator.width, ")");
+                    "model.penalty_weight (now ", config_.penalty_weight,
+                    "), a higher model.discriminator_rate (now ", config_.discriminator_rate,
+                    ") or a wider model.discriminator.width (now ", config_.discriminator.width,
+                    ")");
     }
     if (config_.loss != AdversarialLoss::wasserstein && means.at("d_loss") < kWon) {
-      return concat("the discriminator has won: its loss is ", number_text(means.at("d_loss"), 2),
-                    " and the generator finds no way to follow. Try --penalty r1-r2 with a larger ",
-                    "--penalty-weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
-                    config_.penalty_weight, "), fewer --critic-steps (now ", config_.critic_steps,
-                    ") or a lower --discriminator-rate (now ", config_.discriminator_rate, ")");
+      return concat(
+          "the discriminator has won: its loss is ", number_text(means.at("d_loss"), 2),
+          " and the generator finds no way to follow. Try model.penalty r1-r2 with a larger ",
+          "model.penalty_weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
+          config_.penalty_weight, "), fewer model.critic_steps (now ", config_.critic_steps,
+          ") or a lower model.discriminator_rate (now ", config_.discriminator_rate, ")");
     }
     return "";
   }

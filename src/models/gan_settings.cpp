@@ -87,8 +87,9 @@ void check_settings(const GanConfig& config, const DataInfo& info) {
   const bool spectral = config.penalty == Penalty::none && config.discriminator.spectral;
   if (wasserstein && !sloped && !spectral) {
     fail(ErrorKind::usage, "model.penalty: the loss wasserstein needs slopes of 1; expected ",
-         "gradient with a penalty_weight above 0 (or none with --spectral), found ", penalty,
-         " with ", config.penalty_weight);
+         "gradient with a penalty_weight above 0 (or none with model.discriminator.spectral), "
+         "found ",
+         penalty, " with ", config.penalty_weight);
   }
   if (!wasserstein && config.penalty == Penalty::gradient) {
     fail(ErrorKind::usage, "model.penalty: gradient is for the loss wasserstein; expected none, ",
@@ -96,7 +97,8 @@ void check_settings(const GanConfig& config, const DataInfo& info) {
   }
   if (config.penalty != Penalty::none && config.discriminator.norm == Normalization::batch) {
     fail(ErrorKind::usage, "model.penalty: ", penalty, " is of one image's slope, which batch ",
-         "normalization mixes with others'; expected --discriminator.norm none, or --penalty none");
+         "normalization mixes with others'; expected model.discriminator.norm none, or "
+         "model.penalty none");
   }
   if (config.label_smoothing > 0 && config.loss != AdversarialLoss::non_saturating) {
     fail(ErrorKind::usage, "model.label_smoothing: only the loss non-saturating has targets; ",

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "genai/base/error.h"
+#include "genai/core/generator.h"
 #include "genai/models/classifier.h"
 #include "genai/models/diffusion.h"
 #include "genai/models/gan.h"
@@ -125,6 +126,7 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
   }
   const DataInfo seen = codec ? codec->encoded(info) : info;
   ConditionSpecs conditions = checked_conditions(family, names, info, seen);
+  const LayerGenerator initial_weights;
   auto model = family.make(
       settings, {.info = seen, .inputs = {.codec = codec, .conditions = std::move(conditions)}});
   if (model->inputs().codec != codec)

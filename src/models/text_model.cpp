@@ -88,7 +88,7 @@ class RereadingDecoder : public Decoder {
 
 std::unique_ptr<Decoder> TextModel::decoder(int64_t streams, WeightFormat format, int) {
   if (format != WeightFormat::float32) {
-    fail(ErrorKind::usage, "--weights: this family writes with float32 alone");
+    fail(ErrorKind::usage, "request.weights: this family writes with float32 alone");
   }
   return std::make_unique<RereadingDecoder>(*this, streams, info_.vocabulary(), info_.context);
 }

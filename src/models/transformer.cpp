@@ -116,7 +116,7 @@ TransformerShape transformer_shape(const TransformerConfig& c, const DataInfo& i
   const bool bigrams = with_bigrams(c, info);
   if (bigrams && info.vocabulary() * info.vocabulary() > kMostBigrams) {
     fail(ErrorKind::usage, "model.bigrams: expected a vocabulary of 1024 tokens or less, '",
-         info.source, "' has ", info.vocabulary(), "; leave it out (--bigrams auto or false)");
+         info.source, "' has ", info.vocabulary(), "; leave it out (model.bigrams auto or false)");
   }
   return {.vocabulary = info.vocabulary(),
           .context = info.context,

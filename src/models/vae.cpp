@@ -153,7 +153,9 @@ class Vae : public torch::nn::Module,
     const int64_t active = variance.gt(0.01).sum().item<int64_t>();
     std::string text = concat(active, " of ", latent_size(), " latent dimensions are in use");
     if (2 * active < latent_size()) {
-      text += "; the others ignore the image (a smaller --latent or --beta, or a --kl-warmup)";
+      text +=
+          "; the others ignore the image (a smaller model.latent or model.beta, or a "
+          "model.kl_warmup)";
     }
     return text;
   }
@@ -356,7 +358,8 @@ std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& contex
   const auto config = from_json<VaeConfig>(vae_fields(), settings, "model");
   if (config.pixels == PixelModel::gaussian && info.binarize != Binarize::none) {
     fail(ErrorKind::usage, "model.pixels: gaussian pixels are grey, but data.binarize is '",
-         enum_name(kBinarizeNames, info.binarize), "'; use --binarize none or --pixels bernoulli");
+         enum_name(kBinarizeNames, info.binarize),
+         "'; use data.binarize none or model.pixels bernoulli");
   }
   if (config.pixels == PixelModel::bernoulli && info.levels == 0) {
     fail(ErrorKind::usage, "model.pixels: bernoulli is of numbers from 0 to 1, which ",

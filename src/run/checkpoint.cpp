@@ -189,7 +189,7 @@ void write_checkpoint(const fs::path& target, Manifest& manifest, const Tensors&
     if (manifest.data.tokenizer) {
       const std::string tokenizer =
           within(kMaxTokenizer, manifest.data.tokenizer->to_json().dump() + "\n",
-                 "the vocabulary (a smaller one: --vocabulary N)");
+                 "the vocabulary (a smaller one: data.vocabulary N)");
       manifest.files[kTokenizerFile] = file_entry(tokenizer);
       write_new_file_synced(temporary / kTokenizerFile, tokenizer);
     }

@@ -38,7 +38,7 @@ std::string names_of(const ConditionSpecs& conditions) {
 }  // namespace
 
 LatentCodec::LatentCodec(LoadedModel part, const Json& scale)
-    : part_(std::move(part)), space_(part_.as<LatentSpace>("--codec")) {
+    : part_(std::move(part)), space_(part_.as<LatentSpace>("model.codec")) {
   shape_ = space_.latent_shape();
   if (const ConditionSpecs& told = part_.model->conditions(); !told.empty()) {
     fail(ErrorKind::usage, "model.codec: expected a run that is told nothing, found one that is ",

@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "genai/base/error.h"
+#include "genai/core/generator.h"
 #include "genai/core/philox.h"
 
 namespace genai {
@@ -54,9 +56,10 @@ void TrainingStep::run(int64_t step, int64_t steps) {
     recorded.updates = std::move(updates);
   } else {
     keep_inputs(std::move(updates), recorded.updates);
-    // A recorded step draws from one stream; on the CPU each micro-batch begins another.
-    seed_layers(concat(step));
   }
+  // A recorded step draws from one stream; on the CPU each micro-batch begins another.
+  std::optional<LayerGenerator> layers;
+  if (!device_.is_cpu()) layers.emplace(layer_seed(concat(step)));
   recorded.repeated([&] { compute(recorded.updates, step); });
   update_averages(step);
 }
@@ -156,10 +159,6 @@ Tensor TrainingStep::update(const Update& update, int64_t step, std::vector<Tens
   parameters.zero_gradients();
   for (size_t micro = 0; micro < update.micros.size(); ++micro) {
     const Micro& of = update.micros[micro];
-    if (device_.is_cpu()) {
-      seed_layers(
-          concat(step, "/", update.phase, "/", update.repeat, "/", micro, "/", world_.rank));
-    }
     LossInput input{.batch = of.batch,
                     .draws = of.draws,
                     .scheduled = scheduled_,
@@ -167,6 +166,11 @@ Tensor TrainingStep::update(const Update& update, int64_t step, std::vector<Tens
                     .shared = shared[micro]};
     Loss loss;
     {
+      std::optional<LayerGenerator> layers;
+      if (device_.is_cpu()) {
+        layers.emplace(layer_seed(
+            concat(step, "/", update.phase, "/", update.repeat, "/", micro, "/", world_.rank)));
+      }
       const MixedPrecision precision(precision_, device_);
       loss = phase.loss(input);
     }
@@ -198,8 +202,8 @@ void TrainingStep::update_averages(int64_t step) {
 }
 
 /// What a layer draws by itself (dropout) starts from the position in training too.
-void TrainingStep::seed_layers(const std::string& place) const {
-  torch::manual_seed(stream_key(static_cast<uint64_t>(config_.seed), "layers/" + place));
+uint64_t TrainingStep::layer_seed(const std::string& place) const {
+  return stream_key(static_cast<uint64_t>(config_.seed), "layers/" + place);
 }
 
 TrainingStep::Skipped TrainingStep::skipped() const {

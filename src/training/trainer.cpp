@@ -8,6 +8,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/core/device.h"
+#include "genai/core/generator.h"
 #include "genai/data/sequences.h"
 #include "genai/models/registry.h"
 #include "genai/run/latent_codec.h"
@@ -156,7 +157,7 @@ void Trainer::take_parts() {
 
 void Trainer::build_model() {
   // LibTorch's own generator makes the initial weights, on the CPU: the same as in Python.
-  torch::manual_seed(static_cast<uint64_t>(config_.seed));
+  const LayerGenerator initial_weights(static_cast<uint64_t>(config_.seed));
   const auto make = [&] {
     auto model =
         make_model(request_.family, request_.config.at("model"), request_.data->info, codec_);
@@ -305,8 +306,8 @@ void Trainer::guard_against_divergence(int64_t step) {
   if (in_a_row < kMaxSkipped) return;
   fail(ErrorKind::diverged, "training diverged: the gradient was not finite in ", in_a_row,
        " updates up to step ", step, "; the checkpoint of step ", manifest_.step,
-       " is kept. Try a lower --learning-rate (now ", config_.learning_rate,
-       "), --warmup or --clip-norm 1");
+       " is kept. Try a lower training.learning_rate (now ", config_.learning_rate,
+       "), training.warmup or training.clip_norm 1");
 }
 
 Json Trainer::validate() {
@@ -336,7 +337,7 @@ void Trainer::take_validation(int64_t step) {
   if (!std::isfinite(value)) {
     fail(ErrorKind::diverged, "training diverged: ", manifest_.objective, " on the test data is ",
          value, " after step ", step, "; the checkpoint of step ", manifest_.step,
-         " is kept. Try a lower --learning-rate (now ", config_.learning_rate, ")");
+         " is kept. Try a lower training.learning_rate (now ", config_.learning_rate, ")");
   }
   check_folder();
   const bool best = manifest_.best_step < 0 || value < manifest_.best_value;
@@ -367,7 +368,7 @@ void Trainer::save(int64_t step) {
     if (tensor.is_floating_point() && !tensor.isfinite().all().item<bool>()) {
       fail(ErrorKind::diverged, "training diverged: the weights '", name,
            "' are not finite after step ", step, "; the checkpoint of step ", last_good,
-           " is kept. Try a lower --learning-rate (now ", config_.learning_rate, ")");
+           " is kept. Try a lower training.learning_rate (now ", config_.learning_rate, ")");
     }
   }
   Tensors training;
@@ -457,8 +458,8 @@ TrainResult train(const TrainRequest& request, TrainObserver& observer) {
     fail(ErrorKind::device, "the memory of the GPU is full: ",
          reason.substr(0, end == std::string::npos ? reason.find('\n') : end + free.size()),
          "; the last checkpoint is kept. Try a "
-         "smaller --batch, --accumulate 2 or more (the same numbers, computed in parts), or "
-         "--precision bfloat16");
+         "smaller training.batch, training.accumulate 2 or more (the same numbers, computed in "
+         "parts), or training.precision bfloat16");
   }
 }
 

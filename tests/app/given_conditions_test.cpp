@@ -123,7 +123,7 @@ TEST_F(Given, PairsAreFollowed) {
   };
   EXPECT_GT(mean(samples(0)), 170);
   EXPECT_LT(mean(samples(255)), 90);
-  expect_error(ErrorKind::usage, "--prompt: this model is told no captions",
+  expect_error(ErrorKind::usage, "request.prompt: this model is told no captions",
                [&] { generate_items(loaded, {.condition = {.prompt = "a dark picture"}}); });
 }
 

@@ -134,7 +134,7 @@ TEST_F(EditVerb, ASampleOfTheToolIsScaledDown) {
 }
 
 TEST_F(EditVerb, RefusesWhatDoesNotFit) {
-  expect_error(2, {"edit", "last", "paint", bars_}, {"'paint'", "inpaint, upscale, vary, blend"});
+  expect_error(2, {"edit", "last", "paint", bars_}, {"\"paint\"", "inpaint, upscale, vary, blend"});
   expect_error(2, {"edit", "last", "inpaint", bars_}, {"--mask"});
   expect_error(2, {"edit", "last", "inpaint", bars_, "--mask", "wide.png"}, {"12x12", "14x12"});
   expect_error(2, {"edit", "last", "inpaint", bars_, "--mask", "empty.png"}, {"covers nothing"});

@@ -107,9 +107,9 @@ TEST_F(ShowStyles, DirectionsAreStripsAndFilms) {
   EXPECT_EQ(genai({"check", name}).out, "ok      " + name + "\n");
   const Json made =
       json_of({"show", "1", "directions", "--seed", "17", "--directions", "2", "--strength", "1.5",
-               "--moments", "3", "--layers", "0-1", "--scale", "1"});
+               "--frames", "3", "--layers", "0-1", "--scale", "1"});
   const std::string file = out_ +
-                           "step-2-directions-seed-17-directions-2-strength-1.5-moments-3-layers-0-"
+                           "step-2-directions-seed-17-directions-2-strength-1.5-frames-3-layers-0-"
                            "1-scale-1.png";
   ASSERT_EQ(made["files"].size(), 1u);
   EXPECT_EQ(made["layers"], Json::array({0, 1}));
@@ -152,13 +152,13 @@ TEST_F(ShowStyles, ImpossibleRequestsAreUsageErrors) {
       {{"mix", "--format", "frames"}, "expected strip"},
       {{"mix", "--out", "x.gif"}, "expected strip"},
       {{"mix", "--out", "x"}, ".png"},
-      {{"mix", "--moments", "5"}, "--moments: is for path, directions, not for mix"},
+      {{"mix", "--frames", "5"}, "--frames: is for path, directions, not for mix"},
       {{"mix", "--layers", "1"}, "--layers: is for directions, not for mix"},
       {{"mix", "--preview"}, "--preview: is for path"},
       {{"directions", "-n", "2"}, "-n: is for path, mix"},
       {{"directions", "--from", "2"}, "--from: is for mix"},
       {{"directions", "--test", "2"}, "--test: is for path"},
-      {{"directions", "--moments", "4"}, "--moments: expected an odd number"},
+      {{"directions", "--moments", "4"}, "--frames: expected an odd number"},
       {{"directions", "--directions", "9"}, "--directions: expected 1 to 8"},
       {{"directions", "--directions", "0"}, "--directions"},
       {{"directions", "--strength", "0"}, "--strength"},

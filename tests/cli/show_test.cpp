@@ -136,7 +136,7 @@ TEST_F(Show, ImpossibleRequestsAreUsageErrors) {
       {{"path", "--seed", "-1"}, "--seed"},
       {{"path", "--class", "1"}, "--class"},
       {{"path", "--steps", "0"}, "steps"},
-      {{"path", "--moments", "1"}, "--moments"},
+      {{"path", "--frames", "1"}, "--frames"},
       {{"path", "--view", "inside"}, "--view"},
       {{"path", "--format", "mp4"}, "strip, apng, gif, frames"},
       {{"path", "--format", "gif", "--out", "x.png"}, ".gif"},

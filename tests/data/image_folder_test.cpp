@@ -274,7 +274,8 @@ TEST_F(ImageFolder, TransparencyOverTheGround) {
   const ImageSet black = read({0, 0, 0.1, Ground::black});
   EXPECT_EQ(std::ranges::count(black.train.pixels, 255), 0);
   EXPECT_NE(white.fingerprint, black.fingerprint);
-  EXPECT_TRUE(has_note(black, "3 pictures, of which nothing is seen over black (--ground white?)"));
+  EXPECT_TRUE(
+      has_note(black, "3 pictures, of which nothing is seen over black (data.ground white?)"));
 }
 
 TEST_F(ImageFolder, TheMostFrequentSizeDecides) {

@@ -230,16 +230,17 @@ TEST(ReadColumn, OneOfSeveralSeriesIsChosenByItsName) {
   EXPECT_EQ(series("d, e"), series("store=2,item=2"));
   EXPECT_EQ(series("unique_id=d, e,store=2"), series("3=2,item=2"));
   expect_refused(text,
-                 "of 'b' in column 'unique_id' where it was 'a'; choose one, as --series \"a\"");
+                 "of 'b' in column 'unique_id' where it was 'a'; choose one, as data.series \"a\"");
   expect_refused(text, "no series 'x'; expected one of ", {.series = "x"});
-  expect_refused(text, "the name '1' of --series stands in columns 'store' and 'item'; say which",
+  expect_refused(text,
+                 "the name '1' of data.series stands in columns 'store' and 'item'; say which",
                  {.series = "1"});
   expect_refused(text, "none has '3' in column 'item'", {.series = "store=1,item=3"});
   // What is advised goes on from what was said, and is taken.
-  expect_refused(text, "choose one, as --series \"store=1,unique_id=a\"", {.series = "store=1"});
+  expect_refused(text, "choose one, as data.series \"store=1,unique_id=a\"", {.series = "store=1"});
   EXPECT_EQ(series("store=1,unique_id=a"), series("a"));
   expect_refused("ds,store,y\n2020-01-01,1,5\n2020-01-01,2,7\n2020-01-02,1,5\n2020-01-02,2,6\n",
-                 "as --series \"store=1\"");
+                 "as data.series \"store=1\"");
   expect_refused("ds,y\n2020-01-01,1\n2020-01-01,3\n", "leave one of them in the file");
   // What a model goes on from may be of the one series alone.
   EXPECT_EQ(read_column("5\n7\n", "x", {.lone = true, .series = "a"}), (Values{5, 7}));
@@ -268,9 +269,9 @@ TEST(ReadColumn, TheColumnIsTheOnlyOneOfValuesOrNamed) {
   EXPECT_EQ(read("0,4.5\n1,2\n2,6\n"), (Values{4.5, 2, 6}));
   EXPECT_TRUE(notes.empty());
   expect_refused("date,temp,wind\n2020-01-01,1,5\n2020-01-02,3,8\n",
-                 "expected one column of values, found 2: temp, wind; say which, as --column "
+                 "expected one column of values, found 2: temp, wind; say which, as data.column "
                  "\"wind\"");
-  expect_refused("4\t3\n2\t7\n", "found 2: 1, 2; say which, as --column \"2\"");
+  expect_refused("4\t3\n2\t7\n", "found 2: 1, 2; say which, as data.column \"2\"");
   expect_refused("value,y\n4,3\n2,7\n", "found 2: value, y");
   // A model of version 0.1 was trained on the last one.
   EXPECT_EQ(read_column("temp,wind\n1,5\n3,8\n", "x", {.settled = true}), (Values{5, 8}));

@@ -89,8 +89,7 @@ TEST(Extractor, AnInterruptedTrainingGoesOn) {
     int stop_requested() override { return ++steps == 7 ? 2 : 0; }
   } stopper;
   const TempFolder cache, whole;
-  expect_error(ErrorKind::failure, "interrupted",
-               [&] { load_extractor(quick_digits(), stopper, short_recipe(), cache.path()); });
+  EXPECT_THROW(load_extractor(quick_digits(), stopper, short_recipe(), cache.path()), Cancelled);
   Watcher watcher;
   EXPECT_EQ(load_extractor(quick_digits(), watcher, short_recipe(), cache.path()).name(),
             load_extractor(quick_digits(), watcher, short_recipe(), whole.path()).name());

@@ -399,16 +399,16 @@ TEST(GeneratePixels, RefuseWhatCannotBeMade) {
     expect_error(ErrorKind::usage, part, [&] { generate_items(echo, request, info, at::kCPU); });
     EXPECT_TRUE(echo.calls.empty());
   };
-  refuse(plain, none, {.count = 0}, "-n");
-  refuse(plain, none, {.count = -1}, "-n");
-  refuse(plain, none, {.count = INT64_MAX}, "-n");
-  refuse(plain, none, {.first = -1}, "--seed");
-  refuse(plain, none, {.first = INT64_MAX - 3}, "--seed");
-  refuse(plain, none, {.label = 0}, "--class");
-  refuse(plain, ten, {.label = 0}, "--condition class");
+  refuse(plain, none, {.count = 0}, "request.count");
+  refuse(plain, none, {.count = -1}, "request.count");
+  refuse(plain, none, {.count = INT64_MAX}, "request.count");
+  refuse(plain, none, {.first = -1}, "request.seed");
+  refuse(plain, none, {.first = INT64_MAX - 3}, "request.seed");
+  refuse(plain, none, {.label = 0}, "request.class");
+  refuse(plain, ten, {.label = 0}, "model.condition class");
   refuse(conditional, ten, {.label = 10}, "0 to 9");
   refuse(conditional, ten, {.label = 11}, "0 to 9");
-  refuse(conditional, ten, {.label = -2}, "--class");
+  refuse(conditional, ten, {.label = -2}, "request.class");
 }
 
 TEST(GeneratePixels, NeedAGenerator) {
@@ -466,7 +466,8 @@ TEST(Layouts, FillThemselvesIn) {
   EXPECT_EQ(resolved({.columns = 2}, 9), (L{5, 2, 3}));
   EXPECT_EQ(resolved({.rows = 3, .columns = 7, .scale = 5}, 9), (L{3, 7, 5}));
   EXPECT_EQ(resolved({}, 4, 256), (L{2, 2, 1}));
-  expect_error(ErrorKind::usage, "--grid: 2x4", [&] { resolved({.rows = 2, .columns = 4}, 9); });
+  expect_error(ErrorKind::usage, "request.grid: 2x4",
+               [&] { resolved({.rows = 2, .columns = 4}, 9); });
 }
 
 }  // namespace

@@ -202,20 +202,20 @@ TEST_F(Paths, ImpossibleRequestsAreUsageErrors) {
   const auto refuse = [&](const PathRequest& request, const char* part) {
     expect_error(ErrorKind::usage, part, [&] { find_path(loaded, request); });
   };
-  refuse({.images = {.count = 0}}, "-n");
-  refuse({.images = {.count = 1}, .frames = 1}, "--moments");
-  refuse({.images = {.count = 1}, .frames = -3}, "--moments");
-  refuse({.images = {.count = 1, .label = 1}}, "--class");
+  refuse({.images = {.count = 0}}, "request.count");
+  refuse({.images = {.count = 1}, .frames = 1}, "request.frames");
+  refuse({.images = {.count = 1}, .frames = -3}, "request.frames");
+  refuse({.images = {.count = 1, .label = 1}}, "request.class");
   refuse({.images = {.count = 1, .options = {{"steps", 0}}}}, "steps");
   refuse({.images = {.count = 1, .options = {{"nonsense", 0}}}}, "nonsense");
   PathRequest forward{.images = {.count = 1}, .test = 5};
   take_test_pictures(loaded, forward);
   PathRequest wrong = forward;
   wrong.images.label = 1;
-  refuse(wrong, "--class");
+  refuse(wrong, "request.class");
   wrong = forward;
   wrong.frames = 1;
-  refuse(wrong, "--moments");
+  refuse(wrong, "request.frames");
   wrong.images.count = 2;
   EXPECT_THROW(find_path(loaded, wrong), std::logic_error);
   for (const auto& [test, count] : {std::pair<int64_t, int64_t>{6, 1},
@@ -296,6 +296,11 @@ TEST_F(Paths, AreMadeAgainFromTheirProvenance) {
     EXPECT_FALSE(recreate(encode_png(single[1], texts(moments, 2)), "x", loaded).same);
 
     const Json told = read_provenance(still, "x").at("request");
+    // Version 0.1 called frames moments.
+    Json older = told;
+    older["moments"] = older.at("frames");
+    older.erase("frames");
+    EXPECT_EQ(draw_path_again(loaded, older), std::vector<Image>{whole});
     EXPECT_EQ(told.at("show"), "path");
     EXPECT_EQ(told.at("direction"), request.test >= 0 ? "forward" : "reverse");
     const std::string source = decode_png(still, "x").text.at(2).text;

@@ -161,7 +161,7 @@ TEST_F(Styles, DirectionsHaveTheSampleInTheMiddle) {
     const Tensor sample = samples(model, request)[0];
     for (const int64_t moments : {3, 7}) {
       const Directions found =
-          find_directions(model, {.images = request, .directions = 2, .moments = moments});
+          find_directions(model, {.images = request, .directions = 2, .frames = moments});
       ASSERT_EQ(found.pictures.size(1), moments);
       for (int64_t i = 0; i < 2; ++i) {
         EXPECT_TRUE(at::equal(found.pictures[i][moments / 2], sample));
@@ -181,7 +181,7 @@ TEST_F(Styles, DirectionsMoveByStandardDeviations) {
   const DirectionsRequest request{.images = {.first = 4, .count = 1},
                                   .directions = 3,
                                   .strength = 2,
-                                  .moments = 5,
+                                  .frames = 5,
                                   .first_layer = 1,
                                   .last_layer = 2};
   const Directions found = find_directions(loaded, request);
@@ -259,11 +259,11 @@ TEST_F(Styles, ImpossibleRequestsAreUsageErrors) {
   const auto refuse_mix = [&](const MixRequest& request, const char* part) {
     expect_error(ErrorKind::usage, part, [&] { find_mix(loaded, request); });
   };
-  refuse_mix({.images = {.count = 0}}, "-n: expected 1 to 64");
-  refuse_mix({.images = {.count = 65}}, "-n: expected 1 to 64");
-  refuse_mix({.images = {.first = -1, .count = 2}}, "--seed");
-  refuse_mix({.images = {.first = INT64_MAX - 3, .count = 2}}, "--seed");
-  refuse_mix({.images = {.count = 2, .label = 1}}, "--class");
+  refuse_mix({.images = {.count = 0}}, "request.count: expected 1 to 64");
+  refuse_mix({.images = {.count = 65}}, "request.count: expected 1 to 64");
+  refuse_mix({.images = {.first = -1, .count = 2}}, "request.seed");
+  refuse_mix({.images = {.first = INT64_MAX - 3, .count = 2}}, "request.seed");
+  refuse_mix({.images = {.count = 2, .label = 1}}, "request.class");
   refuse_mix({.images = {.count = 2, .options = {{"truncation", 9}}}}, "truncation");
   refuse_mix({.images = {.count = 2, .options = {{"nonsense", 9}}}}, "nonsense");
   refuse_mix({.images = {.count = 2}, .from = 4}, "to 3 (none is), found 4");
@@ -274,22 +274,22 @@ TEST_F(Styles, ImpossibleRequestsAreUsageErrors) {
     expect_error(ErrorKind::usage, part, [&] { find_directions(loaded, request); });
   };
   using R = DirectionsRequest;
-  refuse("-n", [](R& r) { r.images.count = 2; });
-  refuse("--seed", [](R& r) { r.images.first = -1; });
-  refuse("--class", [](R& r) { r.images.label = 0; });
+  refuse("request.count", [](R& r) { r.images.count = 2; });
+  refuse("request.seed", [](R& r) { r.images.first = -1; });
+  refuse("request.class", [](R& r) { r.images.label = 0; });
   refuse("truncation", [](R& r) { r.images.options = {{"truncation", 9}}; });
-  refuse("--directions: expected 1 to 8", [](R& r) { r.directions = 0; });
-  refuse("--directions: expected 1 to 8", [](R& r) { r.directions = 9; });
+  refuse("request.directions: expected 1 to 8", [](R& r) { r.directions = 0; });
+  refuse("request.directions: expected 1 to 8", [](R& r) { r.directions = 9; });
   for (const double strength : {0.0, -1.0, 1e4, std::nan("")}) {
-    refuse("--strength", [&](R& r) { r.strength = strength; });
+    refuse("request.strength", [&](R& r) { r.strength = strength; });
   }
   for (const int64_t moments : {-1, 0, 1, 2, 6, 1001}) {
-    refuse("--moments: expected an odd number", [&](R& r) { r.moments = moments; });
+    refuse("request.frames: expected an odd number", [&](R& r) { r.frames = moments; });
   }
-  refuse("--layers: expected layers within 0-2, found 0-3", [](R& r) { r.last_layer = 3; });
-  refuse("--layers", [](R& r) { r.first_layer = -1; });
-  refuse("--layers", [](R& r) { r.first_layer = 2, r.last_layer = 1; });
-  refuse("--layers", [](R& r) { r.last_layer = -2; });
+  refuse("request.layers: expected layers within 0-2, found 0-3", [](R& r) { r.last_layer = 3; });
+  refuse("request.layers", [](R& r) { r.first_layer = -1; });
+  refuse("request.layers", [](R& r) { r.first_layer = 2, r.last_layer = 1; });
+  refuse("request.layers", [](R& r) { r.last_layer = -2; });
 }
 
 TEST_F(Styles, PixelsThatAreNoNumbersAreFailures) {
@@ -313,7 +313,7 @@ TEST_F(Styles, AreDrawnInRowsAndColumns) {
   EXPECT_EQ(mix_scale(mix, 2, info), 2);
 
   const DirectionsRequest request = resolve_request(
-      loaded, DirectionsRequest{.images = {.first = 1, .count = 1}, .directions = 3, .moments = 5});
+      loaded, DirectionsRequest{.images = {.first = 1, .count = 1}, .directions = 3, .frames = 5});
   EXPECT_EQ(request.last_layer, 2);
   const Directions found = find_directions(loaded, request);
   const auto strip = draw_directions(found, request, {.strip = true, .scale = 3});
@@ -392,7 +392,7 @@ TEST_F(Styles, DirectionsAreMadeAgainFromTheirProvenance) {
       resolve_request(loaded, DirectionsRequest{.images = {.first = 18, .count = 1},
                                                 .directions = 3,
                                                 .strength = 1.3,
-                                                .moments = 5,
+                                                .frames = 5,
                                                 .first_layer = 1});
   const Directions found = find_directions(loaded, request);
   const DirectionsLayout strip{.strip = true, .scale = 2}, moves{.strip = false, .scale = 1};

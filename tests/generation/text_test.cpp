@@ -163,7 +163,7 @@ TEST(TextLines, EndWithTheLine) {
     EXPECT_EQ(sample.tokens.size(), sample.text.size() + (sample.end == "line"));
   }
   EXPECT_GT(lines, 0);
-  expect_error(ErrorKind::usage, "--prompt: 12 tokens",
+  expect_error(ErrorKind::usage, "request.prompt: 12 tokens",
                [&] { generate_texts(*model, {.prompt = "aaaaaaaaaaaa"}, info); });
 }
 
@@ -191,10 +191,10 @@ TEST(TextRequests, AreChecked) {
   const auto refuse = [&](ErrorKind kind, const std::string& text, const TextRequest& request) {
     expect_error(kind, text, [&] { check_request(request, info); });
   };
-  refuse(ErrorKind::usage, "-n", {.count = 0});
-  refuse(ErrorKind::usage, "--seed", {.first = -1});
-  refuse(ErrorKind::usage, "--length", {.length = 0});
-  refuse(ErrorKind::usage, "--stop", {.stops = {""}});
+  refuse(ErrorKind::usage, "request.count", {.count = 0});
+  refuse(ErrorKind::usage, "request.seed", {.first = -1});
+  refuse(ErrorKind::usage, "request.length", {.length = 0});
+  refuse(ErrorKind::usage, "request.stop", {.stops = {""}});
   refuse(ErrorKind::data, "'z'", {.prompt = "az"});
   refuse(ErrorKind::usage, "top_k", {.options = {{"top_k", 10}}});
   refuse(ErrorKind::usage, "temperature", {.options = {{"temperature", -1}}});

@@ -470,7 +470,7 @@ TEST(DiffusionGuidance, NeedsAModelThatKnowsClassesAndTheirAbsence) {
     ask({{"condition", "class"}}, {}, 2);
   });
   // A class it was never without.
-  expect_error(ErrorKind::usage, "expected --class", [&] {
+  expect_error(ErrorKind::usage, "expected request.class", [&] {
     ask({{"condition", "class"}, {"condition_dropout", 0}}, {}, 0);
   });
   EXPECT_NO_THROW(ask({{"condition", "class"}}, {}, -1));

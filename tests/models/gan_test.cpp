@@ -425,7 +425,7 @@ TEST_F(GanTraining, WarnsOnceOfACollapse) {
   ASSERT_EQ(watch_.warnings.size(), 1u);
   EXPECT_NE(watch_.warnings[0].find("the generator collapses"), std::string::npos)
       << watch_.warnings[0];
-  EXPECT_NE(watch_.warnings[0].find("--penalty r1-r2"), std::string::npos);
+  EXPECT_NE(watch_.warnings[0].find("model.penalty r1-r2"), std::string::npos);
 }
 
 TEST(GanWarnings, FollowTheirRules) {

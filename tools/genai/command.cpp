@@ -1,19 +1,15 @@
 #include "command.h"
 
-#include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <iostream>
-#include <map>
-#include <set>
 
 #include "genai/base/error.h"
-#include "genai/base/files.h"
 #include "genai/base/log.h"
+#include "genai/base/signals.h"
 #include "genai/data/unicode.h"
 #include "genai/models/registry.h"
-#include "genai/run/checkpoint.h"
 #include "genai/training/config.h"
 #include "grammar.h"
 
@@ -22,12 +18,8 @@ namespace {
 
 bool quiet = false;
 
-std::string kebab(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
 std::string value_hint(const Field& field) {
+  if (!field.hint.empty()) return " " + field.hint;
   switch (field.type) {
     case FieldType::boolean:
       return "";
@@ -36,6 +28,7 @@ std::string value_hint(const Field& field) {
     case FieldType::number:
       return " X";
     case FieldType::text:
+    case FieldType::texts:
       return " TEXT";
     case FieldType::run:
       return " RUN";
@@ -54,39 +47,52 @@ std::string value_hint(const Field& field) {
   return "";
 }
 
-/// As it would be typed: "400,200", "0.001", "10".
-std::string typed(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number_float()) return number_text(value.get<double>(), 6);
-  if (!value.is_array()) return value.dump();
-  std::string text;
-  for (const Json& item : value) text += (text.empty() ? "" : ",") + typed(item);
-  return text;
+/// May the option stand alone, with a value only where one is wanted?
+bool has_optional_value(const Field& field) {
+  return field.hint.starts_with('[');
 }
 
 /// ",--pairs": options of settings that have another name today.
 std::string old_names(const std::string& path) {
   std::string names;
   for (const RenamedSetting& renamed : renamed_settings()) {
-    if (renamed.now == path && renamed.of_true.is_null())
-      names += ",--" + kebab(last_part(renamed.before));
+    if (renamed.now != path || !renamed.of_true.is_null()) continue;
+    std::string name = last_part(renamed.before);
+    std::ranges::replace(name, '_', '-');
+    names += ",--" + name;
   }
   return names;
-}
-
-/// For a shell: in quotes where it would not be one word of its own.
-std::string quoted(const std::string& word) {
-  constexpr const char* kSafe =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
-  if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
 }
 
 std::string entry(const std::string& left, const std::string& right) {
   constexpr size_t kLeft = 30;
   return "  " + padded(left, kLeft - 2) + (left.size() + 2 >= kLeft ? "  " : "") + right + "\n";
+}
+
+std::string cell(std::string value) {
+  for (size_t at = 0; (at = value.find('|', at)) != std::string::npos; at += 2) {
+    value.insert(at, "\\");
+  }
+  return value;
+}
+
+/// "RUN" of the field "run"
+std::string word_name(const Field& field) {
+  if (!field.hint.empty()) return field.hint;
+  std::string name = field.name;
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+  return name;
+}
+
+std::string option_label(const CLI::Option& option) {
+  if (option.get_positional()) return option.get_name(true);
+  std::string name;
+  for (const std::string& part : option.get_snames()) name += "-" + part + ", ";
+  for (const std::string& part : option.get_lnames()) name += "--" + part + ", ";
+  name.resize(name.size() - 2);
+  // CLI11 appends its checks to the type: "N:INT in [0 - 64]".
+  const std::string type = option.get_type_name();
+  return option.get_expected_max() > 0 ? name + " " + type.substr(0, type.find(':')) : name;
 }
 
 }  // namespace
@@ -98,45 +104,103 @@ Command::Command(std::string name, std::string about, std::vector<std::string> e
       "-q,--quiet", [] { set_quiet(); }, "results and errors only");
 }
 
-void Command::add_fields(const std::vector<Section>& sections, const Settings& settings) {
-  std::map<std::string, int> uses;
-  for (const Section& section : sections) {
-    for (const Field& field : section.table) ++uses[last_part(field.name)];
+std::string Command::FieldOption::name() const {
+  return given ? option + value_hint(field) : option;
+}
+
+std::string Command::description_of(const FieldOption& option) const {
+  const std::string& usual = option.shown_default;
+  return with_options(option.field.doc) + (usual.empty() ? "" : " (" + usual + ")");
+}
+
+Json Command::FieldOption::value(const std::string& from) const {
+  if (!is_utf8(from)) {
+    fail(ErrorKind::usage, option, ": expected UTF-8, found '", valid_utf8(from),
+         "'; rename the file, folder or column that is called so");
   }
-  for (const Section& section : sections) {
+  return value_from_text(field, from);
+}
+
+void Command::add_form(const RequestForm& form, const std::vector<std::string>& words) {
+  const auto names = option_names(form.sections);
+  for (const Section& section : form.sections) {
     for (const Field& field : section.table) {
       if (field.name == "family") continue;  // --model says it
-      const std::string last = last_part(field.name);
-      const std::string name =
-          "--" +
-          (!field.option.empty() ? field.option : kebab(uses[last] == 1 ? last : field.name));
       const std::string path = section.name + "." + field.name;
-      const Json* preset = settings.find(path);
+      const Json* usual = form.usual.find(path);
       FieldOption option{.path = path,
                          .section = section.name,
                          .field = field,
-                         .shown_default = typed(preset ? *preset : field.default_value),
-                         .option = name,
-                         .given = nullptr,
-                         .text = std::make_shared<std::string>()};
-      option.given = app.add_option(name + old_names(path), *option.text, field.doc);
-      if (field.type == FieldType::boolean) option.given->expected(0, 1);
+                         .shown_default = section.name == "request"
+                                              ? ""
+                                              : typed_text(usual ? *usual : field.default_value),
+                         .option = names.at(path)};
+      const auto word = std::ranges::find(words, field.name);
+      if (section.name == "request" && word != words.end()) {
+        option.option = word_name(field);
+      } else {
+        add_option(option);
+      }
       fields_.push_back(std::move(option));
     }
   }
+  for (const std::string& word : words) {
+    const auto field = std::ranges::find(fields_, "request." + word, &FieldOption::path);
+    word_fields_.push_back(static_cast<size_t>(field - fields_.begin()));
+  }
+  if (!words.empty()) app.add_option("words", words_);
 }
 
-void Command::apply_fields(Settings& settings) const {
-  for (const FieldOption& option : fields_) {
-    if (option.given->count() == 0) continue;
-    const std::string text =
-        option.field.type == FieldType::boolean && option.text->empty() ? "true" : *option.text;
-    if (!is_utf8(text)) {
-      fail(ErrorKind::usage, option.option, ": expected UTF-8, found '", valid_utf8(text),
-           "'; rename the file, folder or column that is called so");
-    }
-    settings.set(option.path, value_from_text(option.field, text), option.option);
+void Command::add_option(FieldOption& option) {
+  const std::string names = option.option + old_names(option.path);
+  if (option.field.type == FieldType::texts) {
+    option.given = app.add_option(names, *option.texts, option.field.doc);
+  } else if (option.field.type == FieldType::boolean && option.section == "request") {
+    option.given = app.add_flag(names, *option.text, option.field.doc);
+  } else {
+    option.given = app.add_option(names, *option.text, option.field.doc);
+    if (option.field.type == FieldType::boolean || has_optional_value(option.field))
+      option.given->expected(0, 1);
   }
+}
+
+Settings Command::given(size_t skipped) const {
+  Settings settings;
+  for (const FieldOption& option : fields_) {
+    if (!option.given || option.given->count() == 0) continue;
+    const std::string origin = option.section == "request" ? "" : option.option;
+    if (option.field.type == FieldType::texts) {
+      Json list = Json::array();
+      for (const std::string& text : *option.texts) list.push_back(option.value(text)[0]);
+      settings.set(option.path, list, origin);
+      continue;
+    }
+    const bool bare = option.text->empty();
+    const std::string text = bare && option.field.type == FieldType::boolean ? "true"
+                             : bare && has_optional_value(option.field)      ? "newest"
+                                                                             : *option.text;
+    settings.set(option.path, option.value(text), origin);
+  }
+  give_words(settings, skipped);
+  return settings;
+}
+
+void Command::give_words(Settings& settings, size_t skipped) const {
+  size_t next = 0;
+  for (size_t i = skipped; i < word_fields_.size() && next < words_.size(); ++i) {
+    const FieldOption& field = fields_[word_fields_[i]];
+    if (field.field.type == FieldType::texts) {
+      Json list = Json::array();
+      for (; next < words_.size(); ++next) list.push_back(field.value(words_[next])[0]);
+      settings.set(field.path, list, "");
+    } else {
+      settings.set(field.path, field.value(words_[next++]), "");
+    }
+  }
+  if (next == words_.size()) return;
+  const std::string& name = app.get_name();
+  fail(ErrorKind::usage, "genai ", name, " takes no further argument '", valid_utf8(words_[next]),
+       "' (see: genai ", name, " --help)");
 }
 
 void Command::refuse_empty_values(const Arguments& arguments) const {
@@ -148,9 +212,10 @@ void Command::refuse_empty_values(const Arguments& arguments) const {
                                : i > 0 ? arguments[i - 1]
                                        : "";
     const CLI::Option* option = before.starts_with('-') ? app.get_option_no_throw(before) : nullptr;
-    const bool field = std::ranges::any_of(
-        fields_, [&](const FieldOption& described) { return described.given == option; });
-    if (option && (field || before == "--prompt")) continue;  // of no text: as without it
+    const bool setting = std::ranges::any_of(fields_, [&](const FieldOption& described) {
+      return described.given == option && described.section != "request";
+    });
+    if (option && (setting || before == "--prompt")) continue;  // of no text: as without it
     fail(ErrorKind::usage, option ? before : "genai " + app.get_name(),
          ": expected a value, found ''; leave it out, or is the variable of your script empty?");
   }
@@ -158,12 +223,15 @@ void Command::refuse_empty_values(const Arguments& arguments) const {
 
 std::map<std::string, Command::FamilyOption> Command::options_of_families() const {
   std::map<std::string, FamilyOption> options;
-  if (fields_.empty()) return options;
+  const bool sampling =
+      std::ranges::find(fields_, "sampling", &FieldOption::section) != fields_.end();
+  const bool training =
+      std::ranges::find(fields_, "training", &FieldOption::section) != fields_.end();
+  if (!sampling && !training) return options;
   for (const Family& family : families()) {
     Command other("", "", {});
-    other.add_fields(fields_.front().section == "sampling"
-                         ? std::vector<Section>{{"sampling", family.sampling}}
-                         : run_sections(family));
+    other.add_form({.sections = sampling ? std::vector<Section>{{"sampling", family.sampling}}
+                                         : run_sections(family)});
     for (const FieldOption& field : other.fields_) {
       for (const std::string& name : field.given->get_lnames()) {
         FamilyOption& option = options["--" + name];
@@ -175,66 +243,89 @@ std::map<std::string, Command::FamilyOption> Command::options_of_families() cons
   return options;
 }
 
-std::string Command::with_options(std::string message) const {
-  for (const FieldOption& option : fields_) {
-    if (option.given->count() > 0 && message.starts_with(option.path + ":")) {
-      return option.option + message.substr(option.path.size());
-    }
+/// The option that stands for a path at this place of a message, or the path itself.
+std::string Command::option_of(const std::string& path, const std::string& message,
+                               size_t at) const {
+  const bool begins = at == 0 || message[at - 1] == '\n';
+  const size_t end = at + path.size();
+  const bool headed = end < message.size() && message[end] == ':';
+  const auto field = std::ranges::find(fields_, path, &FieldOption::path);
+  if (path.starts_with("request.")) {
+    if (field != fields_.end()) return field->option;
+    std::string name = "--" + path.substr(path.find('.') + 1);  // of the verb itself: --runs
+    std::ranges::replace(name, '_', '-');
+    return name;
   }
-  return message;
+  if (field == fields_.end() || !field->given) return path;
+  const bool told = begins && headed && field->given->count() > 0;
+  const bool advised = at > 0 && !headed && (message[at - 1] == ' ' || message[at - 1] == '(');
+  return told || advised ? field->option : path;
 }
 
-std::string Command::options_between(const Json& usual, const Json& wanted) const {
+std::string Command::with_options(const std::string& message) const {
+  const auto is_part = [&](size_t at) {
+    const auto c = static_cast<unsigned char>(message[at]);
+    return std::isalnum(c) || c == '_' || c == '.';
+  };
   std::string text;
-  for (const FieldOption& option : fields_) {
-    const Json* value = find_path(wanted, option.path);
-    const Json* before = find_path(usual, option.path);
-    if (!value || (before && *before == *value)) continue;
-    // Every digit of a number counts here.
-    text += " " + option.option + " " +
-            quoted(value->is_number_float() ? value->dump() : typed(*value));
+  for (size_t at = 0; at < message.size();) {
+    size_t end = at;
+    while (end < message.size() && is_part(end)) ++end;
+    if (end == at) {
+      text += message[at++];
+      continue;
+    }
+    while (end > at && message[end - 1] == '.') --end;  // the end of a sentence
+    const std::string word = message.substr(at, end - at);
+    text += word.find('.') == std::string::npos ? word : option_of(word, message, at);
+    at = std::max(end, at);
+    if (word.empty()) text += message[at++];
   }
   return text;
 }
 
-std::vector<std::pair<std::string, std::string>> Command::own_options() const {
-  std::vector<std::pair<std::string, std::string>> own;
+std::vector<std::string> Command::known_options() const {
+  std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) {
-    const bool described = std::any_of(fields_.begin(), fields_.end(),
-                                       [&](const FieldOption& f) { return f.given == option; });
-    if (described) continue;
-    std::string name;
-    if (option->get_positional()) {
-      name = option->get_name(true);
-    } else {
-      for (const std::string& part : option->get_snames()) name += "-" + part + ", ";
-      for (const std::string& part : option->get_lnames()) name += "--" + part + ", ";
-      name.resize(name.size() - 2);
-      // CLI11 appends its checks to the type: "N:INT in [0 - 64]".
-      const std::string type = option->get_type_name();
-      if (option->get_expected_max() > 0) name += " " + type.substr(0, type.find(':'));
-    }
-    own.emplace_back(name, option->get_description());
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) known.push_back("-" + name);
   }
-  return own;
+  for (const size_t word : word_fields_) known.push_back(fields_[word].option);
+  return known;
 }
 
-std::string Command::FieldOption::description() const {
-  return field.doc + (shown_default.empty() ? "" : " (" + shown_default + ")");
+/// Of a section; "request" holds the verb's own options too, words first.
+std::vector<std::pair<std::string, std::string>> Command::rows(const std::string& section) const {
+  std::vector<std::pair<std::string, std::string>> rows;
+  const bool own = section == "request";
+  if (own) {
+    for (const size_t word : word_fields_)
+      rows.emplace_back(fields_[word].name(), description_of(fields_[word]));
+  }
+  for (const FieldOption& option : fields_) {
+    if (option.section == section && option.given)
+      rows.emplace_back(option.name(), description_of(option));
+  }
+  if (!own) return rows;
+  for (const CLI::Option* option : app.get_options()) {
+    const bool field = std::ranges::find(fields_, option, &FieldOption::given) != fields_.end();
+    if (!field && (!option->get_positional() || word_fields_.empty()))
+      rows.emplace_back(option_label(*option), option->get_description());
+  }
+  return rows;
 }
 
 std::string Command::help() const {
   std::string text = "genai " + app.get_name() + ": " + app.get_description() + "\n\n";
   for (const std::string& example : examples) text += "  " + example + "\n";
   text += "\n";
-  for (const auto& [name, description] : own_options()) text += entry(name, description);
-  std::string section;
+  for (const auto& [name, description] : rows("request")) text += entry(name, description);
+  std::string section = "request";
   for (const FieldOption& option : fields_) {
-    if (option.section != section) {
-      section = option.section;
-      text += "\n" + section + ":\n";
-    }
-    text += entry(option.option + value_hint(option.field), option.description());
+    if (option.section == section) continue;
+    section = option.section;
+    text += "\n" + section + ":\n";
+    for (const auto& [name, description] : rows(section)) text += entry(name, description);
   }
   return text;
 }
@@ -243,37 +334,18 @@ std::string Command::markdown() const {
   std::string text = "## genai " + app.get_name() + "\n\n" + app.get_description() + "\n\n```\n";
   for (const std::string& example : examples) text += example + "\n";
   text += "```\n\n| option | |\n| --- | --- |\n";
-  const auto cell = [](std::string value) {
-    for (size_t at = 0; (at = value.find('|', at)) != std::string::npos; at += 2) {
-      value.insert(at, "\\");
-    }
-    return value;
-  };
-  for (const auto& [name, description] : own_options()) {
-    text += "| `" + cell(name) + "` | " + cell(description) + " |\n";
-  }
+  std::vector<std::string> sections{"request"};
   for (const FieldOption& option : fields_) {
-    text += "| `" + cell(option.option + value_hint(option.field)) + "` | " +
-            cell(option.description()) + " |\n";
+    if (sections.back() != option.section) sections.push_back(option.section);
+  }
+  for (const std::string& section : sections) {
+    for (const auto& [name, description] : rows(section)) {
+      text += "| `" + cell(name) + "` | " + cell(description) + " |\n";
+    }
   }
   return text + "\n";
 }
 
-namespace {
-
-/// The verb's options by name; "RUN" of those without a dash.
-std::vector<std::string> known_options(const CLI::App& app) {
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-    for (const std::string& name : option->get_snames()) known.push_back("-" + name);
-    if (option->get_positional()) known.push_back(option->get_name(true));
-  }
-  return known;
-}
-
-/// Repeated options count as everywhere: the last one, or, where several values are wanted, one
-/// value each; what follows is the next argument.
 void set_repetition(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     if (option->get_positional()) continue;
@@ -283,6 +355,43 @@ void set_repetition(CLI::App& app) {
       option->take_last();
     }
   }
+}
+
+namespace {
+
+/// What is wrong with the first argument that nothing took.
+std::string extra_argument(const Verb& verb, const Command& command) {
+  const Arguments rest = command.app.remaining();
+  const std::string culprit = rest.empty() ? "" : rest.front().substr(0, rest.front().find('='));
+  if (!culprit.starts_with('-')) {
+    return concat("genai ", verb.name, " takes no further argument '", culprit, "' (see: genai ",
+                  verb.name, " --help)");
+  }
+  const auto of_families = command.options_of_families();
+  if (const auto option = of_families.find(culprit); option != of_families.end()) {
+    const char* of_one = std::string_view(verb.name) == "train" ? "--model PRESET" : "RUN";
+    return concat(culprit, ": is an option of ", option->second.families,
+                  ", not of this family (see: genai ", verb.name, " ", of_one, " --help)");
+  }
+  return unknown_option(verb.name, culprit, command.known_options());
+}
+
+int parse_and_run(const Verb& verb, const Arguments& arguments, std::unique_ptr<Command>& command) {
+  command = verb.make(arguments);
+  set_repetition(command->app);
+  try {
+    // CLI11 takes its arguments from the back.
+    command->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    std::cout << command->help();
+    return 0;
+  } catch (const CLI::ExtrasError&) {
+    fail(ErrorKind::usage, extra_argument(verb, *command));
+  } catch (const CLI::ParseError& error) {
+    fail(ErrorKind::usage, error.what(), " (see: genai ", verb.name, " --help)");
+  }
+  command->refuse_empty_values(arguments);
+  return command->run();
 }
 
 }  // namespace
@@ -296,35 +405,13 @@ int execute(const Verb& verb, const Arguments& arguments) {
     return report_error(arguments, static_cast<int>(kind), message);
   };
   try {
-    command = verb.make(arguments);
-    set_repetition(command->app);
-    // CLI11 takes its arguments from the back.
-    command->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
-    command->refuse_empty_values(arguments);
-    return command->run();
-  } catch (const CLI::CallForHelp&) {
-    std::cout << command->help();
-    return 0;
-  } catch (const CLI::ExtrasError&) {
-    const Arguments rest = command->app.remaining();
-    const std::string culprit = rest.empty() ? "" : rest.front().substr(0, rest.front().find('='));
-    if (!culprit.starts_with('-')) {
-      return failed(ErrorKind::usage, concat("genai ", verb.name, " takes no further argument '",
-                                             culprit, "' (see: genai ", verb.name, " --help)"));
-    }
-    const auto of_families = command->options_of_families();
-    if (const auto option = of_families.find(culprit); option != of_families.end()) {
-      const char* of_one = std::string_view(verb.name) == "train" ? "--model PRESET" : "RUN";
-      return failed(ErrorKind::usage, concat(culprit, ": is an option of ", option->second.families,
-                                             ", not of this family (see: genai ", verb.name, " ",
-                                             of_one, " --help)"));
-    }
-    return failed(ErrorKind::usage,
-                  unknown_option(verb.name, culprit, known_options(command->app)));
-  } catch (const CLI::ParseError& error) {
-    return failed(ErrorKind::usage, concat(error.what(), " (see: genai ", verb.name, " --help)"));
+    return parse_and_run(verb, arguments, command);
+  } catch (const Cancelled&) {
+    const int signal = stop_signal();
+    return signal ? 128 + signal : 0;  // 0: nobody reads any more, which is told at the end
   } catch (const Error& error) {
-    return failed(error.kind(), command ? command->with_options(error.what()) : error.what());
+    return failed(error.kind(), command ? command->with_options(error.what())
+                                        : Command("", "", {}).with_options(error.what()));
   } catch (const c10::Error& error) {
     return failed(ErrorKind::failure, error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
@@ -332,151 +419,6 @@ int execute(const Verb& verb, const Arguments& arguments) {
   } catch (const std::exception& error) {
     return failed(ErrorKind::failure, reason_of(error));
   }
-}
-
-std::string peek(const Arguments& arguments, const std::string& option) {
-  std::string value;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == option && i + 1 < arguments.size()) value = arguments[i + 1];
-    if (arguments[i].rfind(option + "=", 0) == 0) value = arguments[i].substr(option.size() + 1);
-  }
-  return value;
-}
-
-namespace {
-
-/// Does the argument after this option belong to it?
-bool takes_value(const std::string& option, const CLI::App& app) {
-  if (const CLI::Option* own = app.get_option_no_throw(option)) {
-    return own->get_items_expected_min() > 0;
-  }
-  for (const Family& family : families()) {
-    for (const FieldTable* table : {&family.sampling, &family.settings}) {
-      for (const Field& field : *table) {
-        const std::string name = field.option.empty() ? kebab(last_part(field.name)) : field.option;
-        if (option == "--" + name || option == "--" + kebab(field.name)) {
-          return field.type != FieldType::boolean;
-        }
-      }
-    }
-  }
-  return false;
-}
-
-}  // namespace
-
-std::string peek_positional(const Arguments& arguments, const CLI::App& app) {
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& argument = arguments[i];
-    if (argument.size() < 2 || argument[0] != '-') return argument;
-    if (argument.find('=') == std::string::npos && takes_value(argument, app)) ++i;
-  }
-  return "";
-}
-
-void RunOption::add(Command& command) {
-  command.app.add_option("RUN", run,
-                         "a number (8), last, a name or a path; 8@2000 and 8@best are checkpoints");
-  command.app.add_option("--model", model, "instead of RUN: the newest run of this preset")
-      ->type_name("PRESET");
-  command.app.add_option("--runs", runs, "folder of the runs ($GENAI_RUNS, or runs)")
-      ->type_name("DIR");
-}
-
-RunReference RunOption::find() const {
-  if (!run.empty() && !model.empty()) {
-    fail(ErrorKind::usage, "give RUN or --model, not both (RUN is '", run, "')");
-  }
-  const RunReference found = !model.empty()
-                                 ? newest_run_of(model, runs_folder(runs))
-                                 : find_run(run.empty() ? "last" : run, runs_folder(runs));
-  // Once a process: the options of a verb need the run before the verb itself does.
-  static std::set<std::string> told;
-  for (const std::string& damage : found.passed_over) {
-    if (told.insert(damage).second) log_warning(damage + "; this run is passed over");
-  }
-  return found;
-}
-
-RunOption RunOption::peek_from(const Arguments& arguments, const CLI::App& app) {
-  RunOption option;
-  option.model = peek(arguments, "--model");
-  option.runs = peek(arguments, "--runs");
-  if (option.model.empty()) option.run = peek_positional(arguments, app);
-  return option;
-}
-
-void ClassOption::add(Command& command, const std::string& doc) {
-  option_ = command.app.add_option("--class", text, doc)->type_name("CLASS");
-}
-
-void ClassOption::name_classes(const RunOption& run) {
-  if (!run.given()) return;
-  const RunReference reference = run.find();
-  const std::string classes =
-      class_list(read_manifest(find_checkpoint(reference.folder, reference.checkpoint)).data);
-  if (!classes.empty()) option_->description(option_->get_description() + "; one of " + classes);
-}
-
-int64_t ClassOption::find(const DataInfo& info) const {
-  if (text.empty()) return -1;
-  if (info.classes.empty())
-    fail(ErrorKind::usage, "--class: this model was not trained with classes");
-  return find_label(info, text, "--class");
-}
-
-const FieldTable& sampling_table(const RunOption& run, const Arguments& arguments) {
-  // Without arguments a page of help is made; with --help the options of the newest run are shown,
-  // if there is one.
-  const bool asked_for_help = std::any_of(arguments.begin(), arguments.end(), [](const auto& word) {
-    return word == "--help" || word == "-h";
-  });
-  if (arguments.empty()) return families().front().sampling;
-  try {
-    const RunReference reference = run.find();
-    const Manifest manifest =
-        read_manifest(find_checkpoint(reference.folder, reference.checkpoint));
-    return family_of(manifest.config).sampling;
-  } catch (const Error&) {
-    if (run.given() && !asked_for_help) throw;
-    return families().front().sampling;
-  }
-}
-
-void ComputeOption::add(Command& command) {
-  command.app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->type_name("DEVICE");
-  command.app.add_option("--threads", threads, "CPU threads; 0: as the run was trained with")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024));
-}
-
-Settings usual_sampling(const DataInfo& data) {
-  Settings settings;
-  if (data.modality == &series_modality()) settings.set("sampling.temperature", 1.0, "of a series");
-  return settings;
-}
-
-at::Device ComputeOption::resolve(int64_t stored_threads) const {
-  NumericsRequest request;
-  request.device = device;
-  request.precision = Precision::float32;
-  request.threads = threads > 0 ? threads : stored_threads;
-  const Numerics numerics = resolve_numerics(request);
-  if (device == "auto" && numerics.device != "cpu") say("computing on " + numerics.device);
-  return numerics.torch_device();
-}
-
-void add_seed_option(CLI::App& app, int64_t& first, const std::string& doc) {
-  constexpr auto kMost = int64_t{1} << 62;  // others can be counted on from there
-  app.add_option("--seed", first, doc)->type_name("N")->check(CLI::Range(int64_t{0}, kMost));
-}
-
-Json read_config(const std::string& path) {
-  constexpr uint64_t kMaxConfig = 1 << 20;
-  // Looked at before the command line is parsed and after: a pipe can be read once alone.
-  static std::map<std::string, std::string> texts;
-  if (!texts.count(path)) texts[path] = read_input(path, kMaxConfig);
-  return parse_json(texts[path], path == "-" ? "standard input" : path, ErrorKind::usage);
 }
 
 void print_json(const Json& json) {
@@ -490,6 +432,10 @@ void say(const std::string& text) {
 void set_quiet() {
   quiet = true;
   log_quiet();
+}
+
+bool is_quiet() {
+  return quiet;
 }
 
 }  // namespace genai::tool

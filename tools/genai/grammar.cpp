@@ -13,92 +13,93 @@ namespace genai::tool {
 namespace {
 
 /// Names that other tools have for an option of ours.
+const std::map<std::string, std::string> kOtherNames = {
+    {"lr", "learning-rate"},
+    {"batch-size", "batch"},
+    {"bs", "batch"},
+    {"epoch", "epochs"},
+    {"num-epochs", "epochs"},
+    {"n-epochs", "epochs"},
+    {"iterations", "steps"},
+    {"iters", "steps"},
+    {"max-steps", "steps"},
+    {"max-iters", "steps"},
+    {"num-steps", "steps"},
+    {"wd", "weight-decay"},
+    {"grad-clip", "clip-norm"},
+    {"max-grad-norm", "clip-norm"},
+    {"ema", "ema-half-life"},
+    {"ema-decay", "ema-half-life"},
+    {"warmup-steps", "warmup"},
+    {"grad-accum", "accumulate"},
+    {"gradient-accumulation-steps", "accumulate"},
+    {"dataset", "data"},
+    {"data-path", "data"},
+    {"data-root", "data-dir"},
+    {"input", "data"},
+    {"image-size", "size"},
+    {"resolution", "size"},
+    {"output", "out"},
+    {"output-dir", "out"},
+    {"outdir", "out"},
+    {"out-dir", "out"},
+    {"o", "out"},
+    {"logdir", "out"},
+    {"gpu", "device"},
+    {"cuda", "device"},
+    {"cpu", "device"},
+    {"num-threads", "threads"},
+    {"workers", "threads"},
+    {"num-workers", "threads"},
+    {"dtype", "precision"},
+    {"amp", "precision"},
+    {"fp16", "precision"},
+    {"checkpoint", "RUN"},
+    {"ckpt", "RUN"},
+    {"run", "RUN"},
+    {"num-samples", "-n"},
+    {"n-samples", "-n"},
+    {"samples", "-n"},
+    {"count", "-n"},
+    {"num", "-n"},
+    {"label", "class"},
+    {"temp", "temperature"},
+    {"topk", "top-k"},
+    {"topp", "top-p"},
+    {"cfg", "guidance"},
+    {"cfg-scale", "guidance"},
+    {"guidance-scale", "guidance"},
+    {"max-length", "length"},
+    {"max-tokens", "length"},
+    {"max-new-tokens", "length"},
+    {"block-size", "context"},
+    {"seq-len", "context"},
+    {"context-length", "context"},
+    {"vocab-size", "vocabulary"},
+    {"n-layer", "layers"},
+    {"num-layers", "layers"},
+    {"n-head", "heads"},
+    {"num-heads", "heads"},
+    {"n-embd", "width"},
+    {"hidden-size", "width"},
+    {"dim", "width"},
+    {"latent-dim", "latent"},
+    {"z-dim", "latent"},
+    {"latent-size", "latent"},
+    {"random-seed", "seed"},
+    {"name", "model"},
+    {"preset", "model"},
+    {"family", "model"},
+    {"arch", "model"},
+    {"continue", "resume"},
+    {"load", "init"},
+    {"pretrained", "init"},
+    {"finetune", "init"},
+    {"verbose", "quiet"}};
+
 std::string other_name(const std::string& option) {
-  static const std::map<std::string, std::string> kNames = {
-      {"lr", "learning-rate"},
-      {"batch-size", "batch"},
-      {"bs", "batch"},
-      {"epoch", "epochs"},
-      {"num-epochs", "epochs"},
-      {"n-epochs", "epochs"},
-      {"iterations", "steps"},
-      {"iters", "steps"},
-      {"max-steps", "steps"},
-      {"max-iters", "steps"},
-      {"num-steps", "steps"},
-      {"wd", "weight-decay"},
-      {"grad-clip", "clip-norm"},
-      {"max-grad-norm", "clip-norm"},
-      {"ema", "ema-half-life"},
-      {"ema-decay", "ema-half-life"},
-      {"warmup-steps", "warmup"},
-      {"grad-accum", "accumulate"},
-      {"gradient-accumulation-steps", "accumulate"},
-      {"dataset", "data"},
-      {"data-path", "data"},
-      {"data-root", "data-dir"},
-      {"input", "data"},
-      {"image-size", "size"},
-      {"resolution", "size"},
-      {"output", "out"},
-      {"output-dir", "out"},
-      {"outdir", "out"},
-      {"out-dir", "out"},
-      {"o", "out"},
-      {"logdir", "out"},
-      {"gpu", "device"},
-      {"cuda", "device"},
-      {"cpu", "device"},
-      {"num-threads", "threads"},
-      {"workers", "threads"},
-      {"num-workers", "threads"},
-      {"dtype", "precision"},
-      {"amp", "precision"},
-      {"fp16", "precision"},
-      {"checkpoint", "RUN"},
-      {"ckpt", "RUN"},
-      {"run", "RUN"},
-      {"num-samples", "-n"},
-      {"n-samples", "-n"},
-      {"samples", "-n"},
-      {"count", "-n"},
-      {"num", "-n"},
-      {"label", "class"},
-      {"temp", "temperature"},
-      {"topk", "top-k"},
-      {"topp", "top-p"},
-      {"cfg", "guidance"},
-      {"cfg-scale", "guidance"},
-      {"guidance-scale", "guidance"},
-      {"max-length", "length"},
-      {"max-tokens", "length"},
-      {"max-new-tokens", "length"},
-      {"block-size", "context"},
-      {"seq-len", "context"},
-      {"context-length", "context"},
-      {"vocab-size", "vocabulary"},
-      {"n-layer", "layers"},
-      {"num-layers", "layers"},
-      {"n-head", "heads"},
-      {"num-heads", "heads"},
-      {"n-embd", "width"},
-      {"hidden-size", "width"},
-      {"dim", "width"},
-      {"latent-dim", "latent"},
-      {"z-dim", "latent"},
-      {"latent-size", "latent"},
-      {"random-seed", "seed"},
-      {"name", "model"},
-      {"preset", "model"},
-      {"family", "model"},
-      {"arch", "model"},
-      {"continue", "resume"},
-      {"load", "init"},
-      {"pretrained", "init"},
-      {"finetune", "init"},
-      {"verbose", "quiet"}};
-  const auto it = kNames.find(option);
-  return it == kNames.end() ? "" : it->second;
+  const auto it = kOtherNames.find(option);
+  return it == kOtherNames.end() ? "" : it->second;
 }
 
 /// "--condition" of "model.condition"
@@ -162,41 +163,31 @@ int report_error(const std::vector<std::string>& arguments, int code, const std:
   return code;
 }
 
-std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
-                                  const std::filesystem::path& path) {
-  const auto print = [](const std::string& text) {
-    if (std::cout << text << std::flush) return 0;
-    log_error("cannot write to standard output");
-    return static_cast<int>(ErrorKind::failure);
-  };
-  if (!arguments.empty() && arguments[0] == "--version") {
-    return print("genai " GENAI_VERSION "\n");
-  }
-  constexpr uint64_t kMost = 1 << 20;
-  Json grammar;
-  try {
-    grammar = parse_json(read_file(path, kMost), path.string(), ErrorKind::data);
-    if (grammar.value("version", "") != GENAI_VERSION) return std::nullopt;
-  } catch (const Error&) {
-    return std::nullopt;  // the verbs themselves know
-  }
-  const auto is_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
-  if (arguments.empty() || is_help(arguments[0]) ||
-      (arguments.size() == 1 && arguments[0] == "help")) {
-    return print(grammar["overview"]);
-  }
-  const Json& verbs = grammar["verbs"];
-  const bool help = arguments[0] == "help" && arguments.size() == 2 && arguments[1][0] != '-';
-  const std::string& verb = arguments[help ? 1 : 0];
-  const auto found = verbs.find(verb);
-  if (found == verbs.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, unused] : verbs.items()) names.push_back(name);
-    return report_error(arguments, static_cast<int>(ErrorKind::usage), unknown_verb(verb, names));
-  }
-  if (help || (arguments.size() == 2 && is_help(arguments[1]))) return print((*found)["page"]);
+namespace {
 
-  const Json& options = (*found)["options"];
+int print_page(const std::string& text) {
+  if (std::cout << text << std::flush) return 0;
+  log_error("cannot write to standard output");
+  return static_cast<int>(ErrorKind::failure);
+}
+
+bool is_help(const std::string& word) {
+  return word == "--help" || word == "-h";
+}
+
+/// The grammar of this version, or null: the verbs themselves know.
+Json read_grammar(const std::filesystem::path& path) {
+  constexpr uint64_t kMost = 1 << 20;
+  try {
+    Json grammar = parse_json(read_file(path, kMost), path.string(), ErrorKind::data);
+    return grammar.value("version", "") == GENAI_VERSION ? grammar : Json();
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+/// The first option that the verb does not have, or empty.
+std::string unknown_among(const std::vector<std::string>& arguments, const Json& options) {
   for (size_t i = 1; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     if (is_help(word) || word == "--") break;  // pages of a model, and what is no option
@@ -205,14 +196,43 @@ std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
       continue;
     }
     const std::string name = word.substr(0, word.find('='));
-    if (!options.contains(name)) {
-      std::vector<std::string> known;
-      for (const auto& [option, unused] : options.items()) known.push_back(option);
-      return report_error(arguments, static_cast<int>(ErrorKind::usage),
-                          unknown_option(verb, name, known));
-    }
+    if (!options.contains(name)) return name;
     if (options[name] && word == name) ++i;
   }
+  return "";
+}
+
+std::vector<std::string> keys_of(const Json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, unused] : object.items()) keys.push_back(key);
+  return keys;
+}
+
+}  // namespace
+
+std::optional<int> answer_at_once(const std::vector<std::string>& arguments,
+                                  const std::filesystem::path& path) {
+  if (!arguments.empty() && arguments[0] == "--version") {
+    return print_page("genai " GENAI_VERSION "\n");
+  }
+  const Json grammar = read_grammar(path);
+  if (grammar.is_null()) return std::nullopt;
+  if (arguments.empty() || is_help(arguments[0]) ||
+      (arguments.size() == 1 && arguments[0] == "help")) {
+    return print_page(grammar["overview"]);
+  }
+  const Json& verbs = grammar["verbs"];
+  const bool help = arguments[0] == "help" && arguments.size() == 2 && arguments[1][0] != '-';
+  const std::string& verb = arguments[help ? 1 : 0];
+  const auto refused = [&](const std::string& message) {
+    return report_error(arguments, static_cast<int>(ErrorKind::usage), message);
+  };
+  const auto found = verbs.find(verb);
+  if (found == verbs.end()) return refused(unknown_verb(verb, keys_of(verbs)));
+  if (help || (arguments.size() == 2 && is_help(arguments[1]))) return print_page((*found)["page"]);
+  const Json& options = (*found)["options"];
+  const std::string unknown = unknown_among(arguments, options);
+  if (!unknown.empty()) return refused(unknown_option(verb, unknown, keys_of(options)));
   return std::nullopt;
 }
 

@@ -1,9 +1,9 @@
 #include <iostream>
 
-#include "command.h"
 #include "genai/base/error.h"
 #include "genai/models/registry.h"
 #include "grammar.h"
+#include "verbs.h"
 
 namespace genai::tool {
 
@@ -74,6 +74,22 @@ std::string command_page() {
   return text;
 }
 
+/// The overview, or the page of the verb.
+int print_help(const std::string& name, bool json) {
+  if (name.empty()) {
+    json ? print_json(grammar()) : void(std::cout << overview());
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) {
+    names.push_back(verb.name);
+    if (verb.name != name) continue;
+    json ? print_json(grammar()["verbs"][name]) : void(std::cout << verb.make({})->help());
+    return 0;
+  }
+  fail(ErrorKind::usage, unknown_verb(name, names));
+}
+
 }  // namespace
 
 std::unique_ptr<Command> make_help(const Arguments&) {
@@ -87,23 +103,10 @@ std::unique_ptr<Command> make_help(const Arguments&) {
   command->app.add_flag("--markdown", *markdown, "all verbs (docs/cli.md)");
   command->app.add_flag("--json", *json, "pages and options as one JSON object, of VERB or of all");
   command->run = [name, markdown, json] {
-    if (*markdown) {
-      if (!name->empty()) fail(ErrorKind::usage, "--markdown: is of all verbs; leave VERB out");
-      std::cout << command_page();
-      return 0;
-    }
-    if (name->empty()) {
-      *json ? print_json(grammar()) : void(std::cout << overview());
-      return 0;
-    }
-    std::vector<std::string> names;
-    for (const Verb& verb : verbs()) {
-      names.push_back(verb.name);
-      if (verb.name != *name) continue;
-      *json ? print_json(grammar()["verbs"][*name]) : void(std::cout << verb.make({})->help());
-      return 0;
-    }
-    fail(ErrorKind::usage, unknown_verb(*name, names));
+    if (!*markdown) return print_help(*name, *json);
+    if (!name->empty()) fail(ErrorKind::usage, "--markdown: is of all verbs; leave VERB out");
+    std::cout << command_page();
+    return 0;
   };
   return command;
 }

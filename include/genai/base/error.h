@@ -1,5 +1,6 @@
 // The one exception type that a user's mistake or the outside world can cause.
 #pragma once
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -34,6 +35,15 @@ class Error : public std::runtime_error {
 
   ErrorKind kind_;
 };
+
+/// Ends a job that is no longer wanted. No user's mistake, so no Error.
+class Cancelled : public std::exception {
+ public:
+  const char* what() const noexcept override { return "cancelled"; }
+};
+
+/// Asked between two parts of a long work; throws Cancelled to end it. May be empty.
+using CheckWanted = std::function<void()>;
 
 /// All arguments, streamed one after the other: concat("expected ", 3, ", found ", n).
 template <class... Parts>

@@ -22,6 +22,7 @@ enum class FieldType {
   integer,
   number,
   text,
+  texts,  ///< a list of them; as an option: given several times
   choice,
   integers,
   extent,   ///< a side, 64, or "64x48"
@@ -85,6 +86,7 @@ struct Field {
   bool automatic = false;              ///< of a boolean: "auto" is a value too
   bool resumable = false;              ///< a resumed run may change it
   std::string option{};                ///< command-line name where the last part of `name` is unapt
+  std::string hint{};                  ///< what a text stands for on the command line: "FILE"
   std::function<Json(const void*)> get{};
   std::function<void(void*, const Json&)> set{};
 };
@@ -144,6 +146,9 @@ class Describe {
   }
   Describe& field(std::string name, std::string T::*member, std::string doc) {
     return add(std::move(name), std::move(doc), FieldType::text, member, {});
+  }
+  Describe& field(std::string name, std::vector<std::string> T::*member, std::string doc) {
+    return add(std::move(name), std::move(doc), FieldType::texts, member, {});
   }
   Describe& field(std::string name, std::vector<int64_t> T::*member, std::string doc,
                   Range range = {}) {
@@ -222,6 +227,11 @@ class Describe {
   /// The command-line name of the field described last.
   Describe& option(std::string name) {
     table_.back().option = std::move(name);
+    return *this;
+  }
+  /// What stands for its value in help: "FILE".
+  Describe& hint(std::string text) {
+    table_.back().hint = std::move(text);
     return *this;
   }
   FieldTable table() { return std::move(table_); }

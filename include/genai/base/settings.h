@@ -33,9 +33,12 @@ Json with_current_names(Json config);
 class Settings {
  public:
   /// Later values replace earlier ones, whichever name they come under.
+  /// @param origin  what messages begin with; empty: with the path
   void set(const std::string& path, Json value, const std::string& origin);
   /// Every leaf of a nested object.
   void merge(const Json& object, const std::string& origin);
+  /// Those of others, each with its origin.
+  void merge(const Settings& others);
   /// A configuration document: settings, plus "extends" (the name of a preset, merged first),
   /// "about", "expected" and "$schema". Throws Error{usage} for an unknown or circular "extends".
   void merge_document(const Json& document, const std::string& origin);

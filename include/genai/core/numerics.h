@@ -45,14 +45,29 @@ struct Numerics {
   at::Device torch_device() const { return at::Device(device); }
 };
 
-/// Sets the number of threads and returns what applies from now on.
+/// Threads that the calling thread computes with from now on; other threads keep theirs, so that
+/// jobs run beside each other.
+void set_threads(int64_t threads);
+
+/// Gives the calling thread back the number that it has now.
+class KeepThreads {
+ public:
+  KeepThreads();
+  ~KeepThreads();
+  KeepThreads(const KeepThreads&) = delete;
+
+ private:
+  int64_t threads_;
+};
+
+/// Sets the threads of the calling thread and returns what applies from now on.
 /// Throws Error{device} for a device that does not exist, naming those that do.
 Numerics resolve_numerics(const NumericsRequest& request);
 
 /// "cuda" -> "cuda:0"; throws Error{device} naming what exists when there is no such device.
 std::string check_device(const std::string& name);
 
-/// Takes up the settings of a stored run: sets the threads, checks that the device exists.
+/// Takes up the settings of a stored run: sets the threads as well, checks that the device exists.
 /// A warning text for what cannot be taken up (another CPU type or build), empty if nothing.
 std::string adopt_numerics(const Numerics& numerics);
 

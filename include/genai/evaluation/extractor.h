@@ -49,7 +49,8 @@ Json extractor_config(const Json& recipe, const Dataset& data);
 /// "recipe-1a2b3c4d": its hash.
 std::string recipe_name(const Json& recipe);
 
-/// Trains one in a folder, or goes on with the training found there.
+/// Trains one in a folder, or goes on with the training found there. Throws Cancelled where the
+/// observer ends the training; the next call goes on from there.
 Extractor train_classifier(const std::filesystem::path& folder, const Json& config,
                            const Dataset& data, TrainObserver& observer);
 

@@ -19,6 +19,7 @@ struct EditRequest {
   double strength = 0.5;  ///< vary: share of the path from noise to image that is gone again
   Json options = Json::object();  ///< those of the family's sampling fields that are not to be
                                   ///< chosen for the edit (steps, levels)
+  CheckWanted check_wanted{};     ///< asked before each chunk
 };
 
 /// `count` versions of each picture, numbered on from request.first: uint8 [N * count, C, H, W],

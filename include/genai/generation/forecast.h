@@ -21,8 +21,9 @@ struct Forecast {
 /// @param past  more values than Changes::lead(); the model sees as many of the
 ///              last ones as a text's prompt
 /// Throws what generate_texts throws, Error{usage} for a model of texts.
+/// @param check_wanted  asked from token to token
 Forecast forecast(Model& model, TextRequest request, std::span<const double> past,
-                  const DataInfo& info);
+                  const DataInfo& info, const CheckWanted& check_wanted = {});
 
 /// "step,q05,q25,median,q75,q95,path0,path1,...", a line a step.
 std::string forecast_csv(const Forecast& forecast);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "genai/base/error.h"
 #include "genai/base/image.h"
 #include "genai/base/png.h"
 #include "genai/data/images.h"
@@ -33,6 +34,7 @@ struct ImageRequest {
                        ///< item that the sample is told of
   Json options = Json::object();  ///< the family's sampling fields
   ConditionSource condition{};
+  CheckWanted check_wanted{};  ///< asked before each chunk
 };
 
 /// The seed of all generation noise; samples differ by their number.
@@ -99,9 +101,13 @@ enum class Metadata { full, none };
 
 /// The sheet itself, and as a PNG that says how it was made (docs/cli.md, `inspect`).
 /// @param layout   of draw_sheet: resolved
-Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request, const SheetLayout& layout);
+/// @param look     is shown the pictures of the samples
+using LookAtSamples = std::function<void(const std::vector<Image>&)>;
+Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request, const SheetLayout& layout,
+                 const LookAtSamples& look = {});
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
-                         const SheetLayout& layout, Metadata metadata);
+                         const SheetLayout& layout, Metadata metadata,
+                         const LookAtSamples& look = {});
 
 /// One PNG a sample, each as render_sheet makes it alone; computed together.
 void render_separate(const LoadedModel& loaded, const ImageRequest& request, int64_t scale,

@@ -67,6 +67,9 @@ std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayou
 Json path_json(const LoadedModel& loaded, const PathRequest& request, const PathLayout& layout,
                int64_t frame = -1);
 
+/// Of such a request, of version 0.1 too. Throws Json::exception.
+int64_t frames_of(const Json& request);
+
 /// The pictures of a path_json's request. Throws Json::exception and Error{usage} for others.
 /// (The user's pictures are not in it; those paths cannot be made again.)
 std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& request);

@@ -51,12 +51,12 @@ struct DirectionsRequest {
   int64_t directions = 5;  ///< 1 to the numbers of a style
   double strength = 3;     ///< the farthest, in standard deviations of the styles (without
                            ///< sampling options, of the sample's class) along the direction
-  int64_t moments = 7;     ///< odd: from -strength over the sample itself to +strength
+  int64_t frames = 7;      ///< odd: from -strength over the sample itself to +strength
   int64_t first_layer = 0, last_layer = -1;  ///< that are factorized and moved; -1: the last
 };
 
 struct Directions {
-  Tensor pictures;    ///< uint8 [directions, moments, C, H, W]
+  Tensor pictures;    ///< uint8 [directions, frames, C, H, W]
   Tensor shares;      ///< double [directions]: of the sum of all eigenvalues
   Tensor deviations;  ///< float [directions]: the standard deviations that are the unit
 };
@@ -70,7 +70,7 @@ Directions find_directions(const LoadedModel& loaded, const DirectionsRequest& r
 /// How directions are drawn.
 struct DirectionsLayout {
   bool strip = true;  ///< one picture: a row for each direction; else pictures of all of them that
-                      ///< move from -strength to +strength and back, 2 moments - 2 in all
+                      ///< move from -strength to +strength and back, 2 frames - 2 in all
   int64_t scale = 0;  ///< whole-pixel enlargement; 0: so that small pictures are seen
 };
 

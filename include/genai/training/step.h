@@ -62,7 +62,7 @@ class TrainingStep {
   /// 0-d, 1 where the gradient was not finite and nothing was updated.
   Tensor update(const Update& update, int64_t step, std::vector<Tensors>& shared);
   void update_averages(int64_t step);
-  void seed_layers(const std::string& place) const;
+  uint64_t layer_seed(const std::string& place) const;
   FlatParameters& set(const std::string& name);
 
   Model& model_;

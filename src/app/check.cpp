@@ -1,26 +1,33 @@
 #include <algorithm>
-#include <iostream>
 #include <map>
 #include <optional>
 #include <set>
 
-#include "command.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/picture.h"
 #include "genai/generation/provenance.h"
 #include "genai/generation/recreate.h"
+#include "jobs-inl.h"
+#include "shared-inl.h"
 
-namespace genai::tool {
+namespace genai {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct CheckOptions {
-  std::string path, runs;
-  ComputeOption compute;
-  bool json = false;
+struct CheckRequest {
+  std::string path;
 };
+
+const FieldTable& check_fields() {
+  static const FieldTable table =
+      describe<CheckRequest>()
+          .field("path", &CheckRequest::path, "a PNG, a text of ours, a folder of them, or a run")
+          .hint("PATH")
+          .table();
+  return table;
+}
 
 /// Of a text or table, which tell in a file beside them; the base of "x.txt.json".
 bool is_sidecar(const fs::path& path) {
@@ -73,7 +80,8 @@ class WeightFinder {
     const auto it = checkpoints_.find(hash);
     if (it == checkpoints_.end()) {
       fail(ErrorKind::data, picture, ": its weights (", hash.substr(0, 12),
-           "...) are in no checkpoint of ", runs_.string(), "/; name their folder with --runs");
+           "...) are in no checkpoint of ", runs_.string(),
+           "/; name their folder with request.runs");
     }
     return it->second;
   }
@@ -123,8 +131,8 @@ std::optional<Claim> read_claim(const Json& made, const std::string& name, std::
 
 /// A request that cannot be met is the file's fault, not the user's.
 /// @param made  of a text; null: a PNG has it within
-Recreation make_again(const std::string& bytes, const Json& made, const std::string& name,
-                      const LoadedModel& model) {
+Recreation make_file_again(const std::string& bytes, const Json& made, const std::string& name,
+                           const LoadedModel& model) {
   try {
     return made.is_null() ? recreate(bytes, name, model) : recreate_text(bytes, made, name, model);
   } catch (const Error& error) {
@@ -133,104 +141,93 @@ Recreation make_again(const std::string& bytes, const Json& made, const std::str
   }
 }
 
-int check_verb(const CheckOptions& options) {
-  // A run's number or name stands for its folder, where nothing else is called so.
-  std::error_code error;
-  const fs::path runs = runs_folder(options.runs);
-  fs::path path = options.path;
-  if (!fs::exists(path, error)) {
-    try {
-      path = find_run(options.path, runs).folder;
-    } catch (const Error&) {
-      fail(ErrorKind::data, "no such file, folder or run: ", options.path);
-    }
+/// Checks files one after the other; models are loaded once.
+class Checker {
+ public:
+  Checker(const std::vector<fs::path>& files, JobContext& context)
+      : finder_(files, context.runs), context_(context) {}
+
+  /// {"file", "same", ...}, or {"file", "skipped": why}.
+  Json check(const fs::path& path) {
+    const std::string name = path.string(), bytes = read_file(path, kMaxPicture);
+    const bool is_text = binary_kind(bytes).empty();
+    const Json made = is_text ? read_sidecar(path) : read_provenance(bytes, name);
+    std::string why;
+    const auto claim = read_claim(made, name, why);
+    if (!claim) return {{"file", name}, {"skipped", why}};
+    const Recreation again =
+        make_file_again(bytes, is_text ? made : Json(), name, model_of(*claim, name));
+    if (!again.impossible.empty()) return {{"file", name}, {"skipped", again.impossible}};
+    return {{"file", name},
+            {"same", again.same},
+            {"worst", again.worst},
+            {"differing", again.differing},
+            {"allowed", again.tolerance},
+            {"unit", is_text ? "bytes" : "values"}};
   }
-  const auto files = files_of(path);
-  const WeightFinder finder(files, runs);
-  std::map<std::string, LoadedModel> models;
+
+ private:
+  const LoadedModel& model_of(const Claim& claim, const std::string& name) {
+    if (!models_.count(claim.weights)) {
+      models_[claim.weights] = load_model(finder_.find(claim.weights, name), at::kCPU);
+    }
+    LoadedModel& model = models_.at(claim.weights);
+    // With the thread count of the picture, where it is not asked for otherwise.
+    const at::Device device = context_.device(claim.threads);
+    if (model.device != device) model = load_model(finder_.find(claim.weights, name), device);
+    return model;
+  }
+
+  WeightFinder finder_;
+  JobContext& context_;
+  std::map<std::string, LoadedModel> models_;
+};
+
+/// A run's number or name stands for its folder, where nothing else is called so.
+fs::path checked_path(const std::string& path, const JobContext& context) {
+  std::error_code error;
+  if (fs::exists(path, error)) return path;
+  try {
+    return find_run(path, context.runs).folder;
+  } catch (const Error&) {
+    fail(ErrorKind::data, "no such file, folder or run: ", path);
+  }
+}
+
+Json run_check(const Settings& given, JobContext& context) {
+  const auto request = read_request<CheckRequest>(
+      check_fields(), resolve({.sections = {{"request", check_fields()}}}, given).at("request"));
+  const auto files = files_of(checked_path(request.path, context));
+  Checker checker(files, context);
   int64_t bad = 0, skipped = 0;
   Json results = Json::array();
   for (const fs::path& path : files) {
-    const std::string bytes = read_file(path, kMaxPicture);
-    const bool is_text = binary_kind(bytes).empty();
-    const Json made = is_text ? read_sidecar(path) : read_provenance(bytes, path.string());
-    const auto skip = [&](const std::string& why) {
-      if (files.size() == 1) fail(ErrorKind::data, path.string(), ": cannot be made again; ", why);
-      ++skipped;
-      results.push_back({{"file", path.string()}, {"skipped", why}});
-      if (!options.json) std::cout << "skipped " << path.string() << "  (" << why << ")\n";
-    };
-    std::string why;
-    const auto claimed = read_claim(made, path.string(), why);
-    if (!claimed) {
-      skip(why);
-      continue;
+    context.check_wanted();
+    const Json result = checker.check(path);
+    if (result.contains("skipped") && files.size() == 1) {
+      fail(ErrorKind::data, path.string(), ": cannot be made again; ",
+           result["skipped"].get<std::string>());
     }
-    const Claim& claim = *claimed;
-    const std::string& hash = claim.weights;
-    if (!models.count(hash)) {
-      const RunReference reference = finder.find(hash, path.string());
-      models[hash] = load_model(reference, at::kCPU);
-    }
-    LoadedModel& model = models.at(hash);
-    // With the thread count of the picture, where it is not asked for otherwise.
-    const at::Device device = options.compute.resolve(claim.threads);
-    if (model.device != device) model = load_model(finder.find(hash, path.string()), device);
-    const Recreation again = make_again(bytes, is_text ? made : Json(), path.string(), model);
-    if (!again.impossible.empty()) {
-      skip(again.impossible);
-      continue;
-    }
-    bad += !again.same;
-    results.push_back({{"file", path.string()},
-                       {"same", again.same},
-                       {"worst", again.worst},
-                       {"differing", again.differing},
-                       {"allowed", again.tolerance}});
-    if (!options.json) {
-      std::cout << (again.same ? "ok      " : "DIFFERS ") << path.string();
-      if (again.differing > 0 && is_text) {
-        std::cout << "  (its last " << again.differing << " bytes differ)";
-      } else if (again.differing > 0) {
-        std::cout << "  (" << again.differing << " values differ, by up to " << again.worst
-                  << " of 255; allowed: " << again.tolerance << ")";
-      }
-      std::cout << "\n";
-    }
+    skipped += result.contains("skipped");
+    bad += !result.value("same", true);
+    context.events.found(result);
+    results.push_back(result);
   }
   const int64_t checked = static_cast<int64_t>(files.size()) - skipped;
   if (checked == 0) {
-    fail(ErrorKind::data, options.path, ": none of its ", skipped, " files can be made again");
+    fail(ErrorKind::data, request.path, ": none of its ", skipped, " files can be made again");
   }
-  if (options.json) {
-    print_json({{"checked", checked}, {"bad", bad}, {"skipped", skipped}, {"files", results}});
-  }
-  say(concat(checked - bad, " of ", checked, " files are what their own request gives",
-             skipped ? concat("; ", skipped, " skipped") : ""));
-  return bad ? static_cast<int>(ErrorKind::bar) : 0;
+  return {{"checked", checked}, {"bad", bad}, {"skipped", skipped}, {"files", results}};
 }
 
 }  // namespace
 
-std::unique_ptr<Command> make_check(const Arguments&) {
-  auto command = std::make_unique<Command>(
-      "check", "makes each picture or text again from what it says of itself and compares them",
-      std::vector<std::string>{"genai check runs/008-vae-mnist/out", "genai check golden.png",
-                               "genai check goldens/ --runs goldens/runs --exact"});
-  auto options = std::make_shared<CheckOptions>();
-  CLI::App& app = command->app;
-  app.add_option("PATH", options->path, "a PNG, a text of ours, a folder of them, or a run")
-      ->required();
-  app.add_option("--runs", options->runs, "folder of the runs ($GENAI_RUNS, or runs)")
-      ->type_name("DIR");
-  app.add_flag("--exact")->description("one thread and AVX2 code, as `sample --exact`");
-  app.add_flag("--json", options->json, "one JSON object as the result");
-  options->compute.add(*command);
-  command->run = [c = command.get(), options] {
-    if (c->app.count("--exact")) options->compute.threads = 1;
-    return check_verb(*options);
-  };
-  return command;
+Job check_job() {
+  return {.name = "check",
+          .about = "makes each picture or text again from what it says of itself and compares them",
+          .page = plain_page(check_fields()),
+          .form = plain_form(check_fields()),
+          .run = run_check};
 }
 
-}  // namespace genai::tool
+}  // namespace genai
