@@ -10,6 +10,7 @@
 #include "genai/app/job.h"
 #include "genai/base/files.h"
 #include "genai/base/picture.h"
+#include "genai/base/png.h"
 #include "genai/core/numerics.h"
 #include "genai/run/checkpoint.h"
 #include "genai/run/folder.h"
@@ -42,6 +43,18 @@ struct Told : JobEvents {
 
 class Jobs : public testing::Test {
  protected:
+  /// Few and small pictures: jobs read them often.
+  Jobs() {
+    constexpr int64_t kSide = 12;
+    fs::create_directories(folder_ / "pics");
+    for (int i = 0; i < 60; ++i) {
+      Image image{kSide, kSide, 1, std::vector<uint8_t>(kSide * kSide, 0)};
+      for (size_t p = 0; p < image.pixels.size(); ++p)
+        image.pixels[p] = p % 12 < static_cast<size_t>(2 + i % 9) ? 255 : static_cast<uint8_t>(i);
+      put(folder_ / "pics" / concat("p", i, ".png"), encode_png(image));
+    }
+  }
+
   Json run(const std::string& job, const Json& request, Told& told) const {
     JobContext context{
         .events = told, .compute = {.device = "cpu", .threads = 1}, .runs = folder_ / "runs"};
@@ -56,16 +69,16 @@ class Jobs : public testing::Test {
     return {{"steps", steps},         {"batch", 20},   {"device", "cpu"}, {"threads", threads},
             {"precision", "float32"}, {"log_every", 1}};
   }
-  static Json vae(int64_t steps) {
+  Json vae(int64_t steps) const {
     return {{"request", {{"model", "vae"}}},
-            {"data", {{"source", "digits"}, {"limit", 200}}},
+            {"data", {{"source", (folder_ / "pics").string()}}},
             {"model",
              {{"latent", 4}, {"encoder", {{"hidden", {16}}}}, {"decoder", {{"hidden", {16}}}}}},
             {"training", training(steps)}};
   }
-  static Json diffusion(int64_t steps) {
+  Json diffusion(int64_t steps) const {
     return {{"request", {{"model", "diffusion"}}},
-            {"data", {{"source", "digits"}, {"limit", 200}}},
+            {"data", {{"source", (folder_ / "pics").string()}}},
             {"model",
              {{"network",
                {{"width", 8},
@@ -132,7 +145,7 @@ TEST_F(Jobs, TrainSampleAndCheckFromJson) {
   EXPECT_EQ(told.reports, 6);
   EXPECT_FALSE(told.files.empty());  // samples of the training
   ASSERT_FALSE(told.notes.empty());
-  EXPECT_TRUE(told.notes[0].starts_with("data: digits")) << told.notes[0];
+  EXPECT_TRUE(told.notes[0].starts_with("data: pics")) << told.notes[0];
 
   const std::string out = (folder_ / "sheet.png").string();
   const Json made =
@@ -148,7 +161,7 @@ TEST_F(Jobs, TrainSampleAndCheckFromJson) {
   Told bytes;
   run("sample", {{"request", {{"count", 4}, {"out", "-"}}}}, bytes);
   EXPECT_EQ(bytes.text, slurp(out));
-  EXPECT_EQ(run("runs", Json::object())[0]["run"], "001-vae-digits");
+  EXPECT_EQ(run("runs", Json::object())[0]["run"], "001-vae-pics");
 }
 
 TEST_F(Jobs, AllThatIsWrongInARequestIsToldAtOnce) {
@@ -270,7 +283,7 @@ TEST_F(Jobs, CancelledAnywhereTheyLeaveNothingHalfWritten) {
               "c.png"),
           out("c.png")),
       3);
-  const fs::path kept = folder_ / "runs/001-vae-digits/evaluations.jsonl";
+  const fs::path kept = folder_ / "runs/001-vae-pics/evaluations.jsonl";
   EXPECT_GE(
       cancel_everywhere("evaluate",
                         {{"request", {{"run", "1"}, {"only", "likelihood"}, {"draws", 2}}}}, kept),
