@@ -85,7 +85,10 @@ Tensors told_of(const LoadedModel& loaded, const PathRequest& request) {
   const DataInfo& info = loaded.manifest.data;
   ImageRequest images = request.images;
   Split& items = images.condition.items;
-  items = {.grids = request.pictures, .labels = request.labels};
+  items = {.grids = request.pictures,
+           .labels = request.labels,
+           .pairs = request.pairs,
+           .captions = request.captions};
   check_request(images, *loaded.model, info);
   const int64_t label = images.label;
   if (label >= 0) items.labels = at::full({images.count}, label, at::kLong);
@@ -220,8 +223,11 @@ void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
     fail(ErrorKind::usage, "request.test: this run keeps ", kept.size(), " test images, 0 to ",
          kept.size() - 1, "; found ", first, count == 1 ? "" : concat(" to ", first + count - 1));
   }
-  request.pictures = kept.grids.narrow(0, first, count);
-  request.labels = kept.labels.defined() ? kept.labels.narrow(0, first, count) : Tensor();
+  const Split chosen = kept.at(at::arange(first, first + count));
+  request.pictures = chosen.grids;
+  request.labels = chosen.labels;
+  request.pairs = chosen.pairs;
+  request.captions = chosen.captions;
 }
 
 std::vector<PathFrame> find_path(const LoadedModel& loaded, const PathRequest& request,

@@ -6,6 +6,7 @@
 #include "base/temp_folder.h"
 #include "genai/app/training_samples.h"
 #include "genai/base/png.h"
+#include "genai/generation/path.h"
 #include "genai/generation/recreate.h"
 #include "genai/models/registry.h"
 #include "genai/training/trainer.h"
@@ -125,6 +126,17 @@ TEST_F(Given, PairsAreFollowed) {
   EXPECT_LT(mean(samples(255)), 90);
   expect_error(ErrorKind::usage, "request.prompt: this model is told no captions",
                [&] { generate_items(loaded, {.condition = {.prompt = "a dark picture"}}); });
+}
+
+TEST_F(Given, PathsOfTestPicturesAreToldWhatComesWithThem) {
+  const LoadedModel loaded = train_run("run", "caption,pair", 30);
+  PathRequest request{.images = {.count = 2}, .test = 1, .frames = 3};
+  take_test_pictures(loaded, request);
+  EXPECT_TRUE(at::equal(request.captions, data_.test.captions.narrow(0, 1, 2)));
+  EXPECT_TRUE(at::equal(request.pairs, data_.test.pairs.narrow(0, 1, 2)));
+  const Tensor told = find_path(loaded, request)[1].clean;
+  request.captions = Tensor();
+  EXPECT_FALSE(at::equal(find_path(loaded, request)[1].clean, told));
 }
 
 TEST_F(Given, ThatAreNotThereAreRefused) {
