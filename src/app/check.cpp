@@ -195,8 +195,7 @@ fs::path checked_path(const std::string& path, const JobContext& context) {
 }
 
 Json run_check(const Settings& given, JobContext& context) {
-  const auto request = read_request<CheckRequest>(
-      check_fields(), resolve({.sections = {{"request", check_fields()}}}, given).at("request"));
+  const auto request = read_request<CheckRequest>(check_fields(), given);
   const auto files = files_of(checked_path(request.path, context));
   Checker checker(files, context);
   int64_t bad = 0, skipped = 0;

@@ -100,8 +100,7 @@ Json config_list() {
 }
 
 Json run_config(const Settings& given, JobContext& context) {
-  const auto request = read_request<ConfigRequest>(
-      config_fields(), resolve({.sections = {{"request", config_fields()}}}, given).at("request"));
+  const auto request = read_request<ConfigRequest>(config_fields(), given);
   const auto need = [](const std::string& value, const char* what) {
     if (value.empty()) fail(ErrorKind::usage, what);
   };

@@ -23,8 +23,7 @@ const FieldTable& export_fields() {
 }
 
 Json run_export(const Settings& given, JobContext& context) {
-  const auto request = read_request<ExportRequest>(
-      export_fields(), resolve({.sections = {{"request", export_fields()}}}, given).at("request"));
+  const auto request = read_request<ExportRequest>(export_fields(), given);
   if (request.out.empty()) fail(ErrorKind::usage, "request.out: expected a folder, found none");
   const RunReference reference = asked_run(given, context);
   const Checkpoint checkpoint =
@@ -54,8 +53,7 @@ const FieldTable& import_fields() {
 }
 
 Json run_import(const Settings& given, JobContext& context) {
-  const auto request = read_request<ImportRequest>(
-      import_fields(), resolve({.sections = {{"request", import_fields()}}}, given).at("request"));
+  const auto request = read_request<ImportRequest>(import_fields(), given);
   const ImportedModel model = read_gpt2(request.folder);
   const Numerics numerics = resolve_numerics({.device = "cpu", .precision = Precision::float32});
   context.check_wanted();

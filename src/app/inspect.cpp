@@ -193,9 +193,7 @@ Job inspect_job() {
           .page = plain_page(inspect_fields()),
           .form = plain_form(inspect_fields()),
           .run = [](const Settings& given, JobContext& context) {
-            const auto request = read_request<InspectRequest>(
-                inspect_fields(),
-                resolve({.sections = {{"request", inspect_fields()}}}, given).at("request"));
+            const auto request = read_request<InspectRequest>(inspect_fields(), given);
             std::error_code error;
             if (fs::is_regular_file(request.what, error)) return inspect_file(request.what);
             return inspect_run(find_run(request.what, context.runs));

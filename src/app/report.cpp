@@ -117,8 +117,7 @@ std::string formatted(const Report& report, ReportFormat format) {
 }
 
 Json run_report(const Settings& given, JobContext& context) {
-  auto request = read_request<ReportRequest>(
-      report_fields(), resolve({.sections = {{"request", report_fields()}}}, given).at("request"));
+  auto request = read_request<ReportRequest>(report_fields(), given);
   if (request.format == ReportFormat::automatic) request.format = format_of_file(request.out);
   Report report = collect_report(request.runs, context.runs);
   for (ReportedRun& run : report.runs) run.command = train_command(run);

@@ -42,6 +42,12 @@ T read_request(const FieldTable& table, const Json& request) {
   return value;
 }
 
+/// Of a job whose request has no other section; checks it.
+template <class T>
+T read_request(const FieldTable& table, const Settings& given) {
+  return read_request<T>(table, resolve({.sections = {{"request", table}}}, given).at("request"));
+}
+
 /// A run with what is asked of it.
 struct RunRequest {
   RunReference reference;
