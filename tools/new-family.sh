@@ -144,7 +144,7 @@ write_sequences() {
   cat >"src/models/$name.cpp" <<EOF
 #include "genai/models/$name.h"
 
-#include "genai/models/text_model.h"
+#include "genai/models/sequence_model.h"
 #include "genai/nn/modules.h"
 #include "genai/sampling/tokens.h"
 
@@ -162,10 +162,10 @@ const FieldTable& ${name}_fields() {
 
 /// Predicts a token from the few before it (Y. Bengio et al., "A neural probabilistic language
 /// model", 2003). Replace it by the real thing.
-class $type : public torch::nn::Module, public TextModel {
+class $type : public torch::nn::Module, public SequenceModel {
  public:
   $type(const ${type}Config& config, const ModelContext& context)
-      : TextModel(context.info), window_(config.window) {
+      : SequenceModel(context.info), window_(config.window) {
     const int64_t tokens = info_.vocabulary();
     // The last one stands before the beginning.
     tokens_ = register_module("tokens", torch::nn::Embedding(tokens + 1, config.hidden));

@@ -62,7 +62,8 @@ Json resolved_config(const Settings& settings) {
   if (!family || !family->is_string()) {
     fail(ErrorKind::usage, "model.family: expected the name of a family");
   }
-  return settings.resolve(run_sections(find_family(family->get<std::string>())));
+  const Family& found = find_family(family->get<std::string>());
+  return settings.resolve(run_sections(found, items_of(found, settings)));
 }
 
 void collect_origins(const Json& object, const std::string& prefix, const Settings& settings,
@@ -86,7 +87,8 @@ Json config_schema(const Family& family) {
                           {"about", {{"type", "string"}}},
                           {"expected", {{"type", "object"}}}};
   for (const Section& section : run_sections(family)) {
-    schema["properties"][section.name] = json_schema(section.table);
+    const bool all_data = section.name == "data" && family.reads == ItemKind::sequence;
+    schema["properties"][section.name] = json_schema(all_data ? data_fields() : section.table);
   }
   return schema;
 }

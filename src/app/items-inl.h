@@ -26,7 +26,7 @@ struct SampleWork {
 
 struct ItemWork {
   const Modality* modality;
-  Json sampling;  ///< options that differ from the defaults of the family's
+  Json sampling;  ///< options that differ from the defaults of families that have them
   Json (*sample)(const SampleWork& work);
   /// Of `data show`: the request's "text" and "out" are texts' alone.
   Json (*describe)(const DataConfig& config, const Json& request, JobContext& context);

@@ -17,8 +17,9 @@ std::string series_options(const Manifest& manifest) {
 }
 
 const std::vector<ItemWork>& all_work() {
+  // Images, and the paths of a series, are drawn as the model has them.
   static const std::vector<ItemWork> all = {{.modality = &image_modality(),
-                                             .sampling = Json::object(),
+                                             .sampling = {{"temperature", 1.0}},
                                              .sample = sample_pictures,
                                              .describe = describe_pictures,
                                              .score = score_pictures,
@@ -31,7 +32,6 @@ const std::vector<ItemWork>& all_work() {
                                              .score = score_text,
                                              .sample_options = text_options,
                                              .show = show_texts},
-                                            // Paths are drawn as the model has them.
                                             {.modality = &series_modality(),
                                              .sampling = {{"temperature", 1.0}},
                                              .sample = sample_series,

@@ -62,7 +62,7 @@ std::string train_command(const ReportedRun& run) {
   try {
     Settings settings;
     settings.merge_document(preset_document(preset), "preset " + preset);
-    const auto sections = run_sections(family_of(run.config));
+    const auto sections = run_sections(family_of(run.config), run.manifest.data.kind());
     const Json usual = settings.resolve(sections);
     const auto names = option_names(sections);
     std::string text = "genai train --model " + preset;

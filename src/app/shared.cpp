@@ -60,16 +60,21 @@ FieldTable with_class_names(FieldTable request, const DataInfo& info) {
   return request;
 }
 
-Settings usual_sampling(const DataInfo& info) {
+/// What is usual for the items, of the options that the family has.
+Settings usual_sampling(const FieldTable& sampling, const DataInfo& info) {
   Settings settings;
-  settings.merge({{"sampling", work_on(*info.modality).sampling}}, "of " + info.modality->name());
+  for (const auto& [name, value] : work_on(*info.modality).sampling.items()) {
+    if (find_field(sampling, name))
+      settings.set("sampling." + name, value, "of " + info.modality->name());
+  }
   return settings;
 }
 
 RequestForm form_of(const FieldTable& request, const Manifest& manifest) {
-  return {.sections = {{"request", with_class_names(request, manifest.data)},
-                       {"sampling", family_of(manifest.config).sampling}},
-          .usual = usual_sampling(manifest.data)};
+  const FieldTable& sampling = family_of(manifest.config).sampling;
+  return {
+      .sections = {{"request", with_class_names(request, manifest.data)}, {"sampling", sampling}},
+      .usual = usual_sampling(sampling, manifest.data)};
 }
 
 }  // namespace

@@ -49,9 +49,10 @@ const FieldTable& train_fields() {
 struct TrainPlan {
   const Family* family = nullptr;
   Settings settings;
-  RunReference resumed;  // set when resuming
-  bool resume = false;   // from a checkpoint
-  std::string preset;    // of the run that is resumed or made
+  ItemKind items = ItemKind::grid;  // what the data are
+  RunReference resumed;             // set when resuming
+  bool resume = false;              // from a checkpoint
+  std::string preset;               // of the run that is resumed or made
 };
 
 /// The manifest that a resumed run's settings come from: as load_newest_checkpoint, it passes over
@@ -99,6 +100,7 @@ void plan_resume(const TrainWish& wish, const fs::path& runs, TrainPlan& plan) {
   plan.resume = !list_checkpoints(plan.resumed.folder).empty();
   if (!plan.resume) return plan_from_config(plan, origin);
   const Manifest stored = stored_manifest(plan.resumed);
+  plan.items = stored.data.kind();
   plan.settings.merge(stored.config, origin);
   plan.preset = stored.preset;
   if (!wish.model.empty() && wish.model != stored.preset) {
@@ -132,7 +134,24 @@ TrainPlan make_plan(const TrainWish& wish, const JobContext& context) {
          family ? family->dump() : "nothing");
   }
   plan.family = &find_family(family->get<std::string>());
+  if (!plan.resume) plan.items = items_of(*plan.family, plan.settings);
   return plan;
+}
+
+/// Throws Error{usage}, naming presets that are, where the settings are for data of the other kind.
+void check_items(const TrainPlan& plan, const Modality& modality, const std::string& source) {
+  if (modality.kind() == plan.items) return;
+  std::string presets;
+  for (const std::string& name : preset_names()) {
+    Settings settings;
+    settings.merge_document(preset_document(name), name);
+    if (*settings.find("model.family") == plan.family->name &&
+        items_of(*plan.family, settings) == modality.kind())
+      presets += (presets.empty() ? "" : ", ") + name;
+  }
+  fail(ErrorKind::usage, "data.source: '", source, "' is ", modality.name(), "; the settings of ",
+       plan.preset.empty() ? "the configuration" : "'" + plan.preset + "'", " are for ",
+       modality_names(plan.items), "; expected one of these presets as request.model: ", presets);
 }
 
 /// "request" alone, of a request that was not checked yet: what is wrong in it is told later.
@@ -146,7 +165,7 @@ TrainWish wish_of(const Settings& given) {
 }
 
 RequestForm form_of_plan(const TrainPlan& plan) {
-  RequestForm form{.sections = run_sections(*plan.family), .usual = plan.settings};
+  RequestForm form{.sections = run_sections(*plan.family, plan.items), .usual = plan.settings};
   form.sections.insert(form.sections.begin(), {"request", train_fields()});
   return form;
 }
@@ -225,7 +244,7 @@ DataConfig resumed_data(const fs::path& run, const Manifest& stored, Json& confi
   };
   if (const auto source = renew("source")) data.source = *source;
   if (const auto dir = renew("dir")) data.dir = *dir;
-  for (const char* setting : {"validation", "pairs"}) {
+  for (const char* setting : {"validation", "pair"}) {
     if (const auto renewed = renew(setting)) data.own[setting] = *renewed;
   }
   return data;
@@ -304,7 +323,7 @@ Json expected_range(const Settings& settings, const Manifest& manifest) {
   if (!range || !range->is_array() || range->size() != 2 || manifest.preset.empty()) return nullptr;
   Settings preset;
   preset.merge_document(preset_document(manifest.preset), "preset " + manifest.preset);
-  Json usual = preset.resolve(run_sections(family_of(manifest.config)));
+  Json usual = preset.resolve(run_sections(family_of(manifest.config), manifest.data.kind()));
   usual["data"]["source"] = manifest.data.source;
   usual["data"]["dir"] = manifest.config.at("data").at("dir");
   decide_settings(family_of(manifest.config), usual["model"], manifest.data);
@@ -337,7 +356,7 @@ Json train_result(const fs::path& run, const TrainResult& result, const Settings
   const Json& training = manifest.config.at("training");
   if (training.at("steps") == 0 && training.at("budget") == "") json["epochs"] = training["epochs"];
   const Json& model = manifest.config.at("model");
-  if (model.at("family") == "transformer" && !manifest.data.tokenizer->changes())
+  if (model.at("family") == "transformer" && manifest.data.modality == &text_modality())
     json["gpt2_obstacles"] = gpt2_obstacles(model);
   return json;
 }
@@ -350,7 +369,7 @@ class Training {
         wish_(wish_of(given)),
         plan_(make_plan(wish_, context)),
         settings_(plan_.settings),
-        sections_(run_sections(*plan_.family)) {
+        sections_(run_sections(*plan_.family, plan_.items)) {
     for (const std::string& damage : plan_.resumed.passed_over) {
       context.events.warned(damage + "; this run is passed over");
     }
@@ -428,6 +447,7 @@ class Training {
                            .known = request.resume ? &request.resume->manifest.data : nullptr};
     const Modality& modality = modality_of(data_config, load.tokenizer.get());
     check_reads(*plan_.family, modality, data_config.source);
+    check_items(plan_, modality, data_config.source);
     modality.refuse_idle_settings(data_config);
     context_.check_wanted();
     Dataset data = load_dataset(data_config, load);

@@ -49,6 +49,14 @@ Tensor to_input(const Tensor& items, const DataInfo& info, const Draw& draw) {
   return grey;
 }
 
+/// Grids and their labels; or the sequences of a codec, whose targets they are themselves.
+void set_input(const Tensor& encoded, const Tensor& labels, const DataInfo& seen, Batch& batch) {
+  if (seen.kind() == ItemKind::sequence) return set_sequences(encoded, seen.codes, batch);
+  batch.input = encoded;
+  batch.target = labels;
+  batch.weight = static_cast<double>(encoded.size(0));
+}
+
 }  // namespace
 
 void check_batch(const Dataset& data, int64_t batch_size, int64_t accumulate, World world) {
@@ -73,11 +81,13 @@ Batcher::Batcher(const Dataset& data, uint64_t seed, int64_t batch_size, int64_t
       repeats_(repeats),
       device_(device),
       world_(world),
-      inputs_(std::move(inputs)) {
+      inputs_(std::move(inputs)),
+      seen_(inputs_.seen(data.info)) {
   check_batch(data, batch_size, accumulate, world);
   if (data.info.kind() == ItemKind::sequence) return;
   items_ = on_device(data.train, device);
-  if (inputs_.codec) encoded_ = encode_items(*inputs_.codec, items_.grids, data.info, device);
+  if (inputs_.codec && data.info.binarize == Binarize::none)
+    encoded_ = encode_items(*inputs_.codec, items_.grids, data.info, device);
 }
 
 int64_t Batcher::item(int64_t position) const {
@@ -135,12 +145,11 @@ Batch Batcher::grids_at(const std::vector<int64_t>& positions) const {
                           : Draw(seed_, "binarize", positions, device_);
   Batch batch;
   const Split chosen = items_.at(index);
-  batch.input = encoded_.defined() ? encoded_.index_select(0, index)
-                                   : to_input(chosen.grids, data_.info, draw);
-  batch.target = chosen.labels;
+  set_input(encoded_.defined() ? encoded_.index_select(0, index)
+                               : inputs_.encoded(to_input(chosen.grids, data_.info, draw)),
+            chosen.labels, seen_, batch);
   batch.conditions = conditions_of(inputs_.conditions, in_range(chosen.grids, data_.info),
                                    given_of(chosen), Draw(seed_, "conditions", positions, device_));
-  batch.weight = static_cast<double>(positions.size());
   return batch;
 }
 
@@ -159,13 +168,11 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
   Batch batch;
   batch.sample_ids = std::move(items);
   const Tensor grids = split.grids.narrow(0, first, count).to(device);
-  batch.input =
-      inputs.codec
-          ? inputs.codec->encode(in_range(grids, info))
-          : to_input(grids, info, Draw(kProtocolSeed, "binarize/test", batch.sample_ids, device));
-  if (split.labels.defined()) batch.target = split.labels.narrow(0, first, count).to(device);
+  const Draw draw(kProtocolSeed, "binarize/test", batch.sample_ids, device);
+  const Tensor labels =
+      split.labels.defined() ? split.labels.narrow(0, first, count).to(device) : Tensor();
+  set_input(inputs.encoded(to_input(grids, info, draw)), labels, inputs.seen(info), batch);
   batch.conditions = test_conditions(inputs.conditions, split, info, batch.sample_ids, device);
-  batch.weight = static_cast<double>(count);
   return batch;
 }
 

@@ -139,7 +139,7 @@ ConditionSpec find_grid(const std::string& name, const DataInfo& info, const Dat
 ConditionSpec find_pair(const DataInfo& info, const DataInfo& seen) {
   if (info.pair_channels == 0) {
     fail(ErrorKind::usage, "model.condition: pair: the pictures of '", info.source,
-         "' have none; expected --pairs FOLDER");
+         "' have none; expected --pair FOLDER");
   }
   const int64_t fold = fold_of(kPair, info, seen);
   return {.name = kPair,

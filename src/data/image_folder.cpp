@@ -372,7 +372,7 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
   auto& pictures = reading.pictures;
   const auto& unpaired = reading.findings.unpaired;
   if (!unpaired.empty() && pictures.size() < 2)
-    fail(ErrorKind::data, "data.pairs: ", reading.options.pairs.string(),
+    fail(ErrorKind::data, "data.pair: ", reading.options.pairs.string(),
          ": expected pictures of the same names as in ", reading.name, ", found none for ",
          counted(unpaired.size(), "picture"), ": ", first_names(unpaired));
   if (pictures.size() < 2)

@@ -113,7 +113,7 @@ ImageSet read_pictures(const DataConfig& config, const ImageSettings& settings,
                         .channels = settings.channels,
                         .test_share = config.test_share,
                         .ground = settings.ground,
-                        .pairs = settings.pairs};
+                        .pairs = settings.pair};
   if (known) {
     options.classes = known->classes;
     if (!options.size.given()) options.size = Extent(known->width, known->height);
@@ -147,7 +147,7 @@ class Images : public Modality {
         .resumable()
         .field("leave_out", &ImageSettings::leave_out,
                "classes left out of training and test, by name or number: 9 or cat,dog")
-        .field("pairs", &ImageSettings::pairs,
+        .field("pair", &ImageSettings::pair,
                "image folders: another folder, whose pictures of the same names are what a model "
                "can be told (--condition pair)")
         .resumable()
@@ -194,8 +194,8 @@ class Images : public Modality {
     if (config.test_share != DataConfig().test_share) {
       fail(ErrorKind::usage, "data.test_share: '", config.source, "' has its own test images");
     }
-    if (!own_settings<ImageSettings>(config, *this).pairs.empty()) {
-      fail(ErrorKind::usage, "data.pairs: '", config.source, "' is no folder of pictures");
+    if (!own_settings<ImageSettings>(config, *this).pair.empty()) {
+      fail(ErrorKind::usage, "data.pair: '", config.source, "' is no folder of pictures");
     }
     if (own_settings<ImageSettings>(config, *this).ground != ImageSettings().ground) {
       fail(ErrorKind::usage, "data.ground: '", config.source, "' has no transparent images");

@@ -147,4 +147,13 @@ Batch lines_batch(const Split& split, const std::vector<int64_t>& items, int32_t
   return fill_rows(items.size(), split.context, start, device, fill);
 }
 
+void set_sequences(const Tensor& sequences, int64_t start, Batch& batch) {
+  const int64_t rows = sequences.size(0), length = sequences.size(1);
+  batch.target = sequences.to(at::kLong);
+  const Tensor first = at::full({rows, 1}, start, batch.target.options());
+  batch.input = at::cat({first, batch.target.narrow(1, 0, length - 1)}, 1);
+  batch.counts = at::full({rows}, length, batch.target.options().dtype(at::kFloat));
+  batch.weight = static_cast<double>(rows * length);
+}
+
 }  // namespace genai

@@ -123,7 +123,8 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
   const auto* generator = dynamic_cast<Generator*>(model);
   const bool classes = data.whole.info.class_count() >= 2;
   std::set<MetricGroup> parts;
-  const bool pixels = !model->inputs().codec;  // computes on the items themselves
+  const Codec* codec = model->inputs().codec.get();
+  const bool pixels = !codec || !codec->pixel_model().empty();  // densities are of items
   if (dynamic_cast<Likelihood*>(model) && pixels) parts.insert(MetricGroup::likelihood);
   if (generator) {
     parts.insert({MetricGroup::distances, MetricGroup::memorization});

@@ -82,7 +82,8 @@ std::string given(const LoadedModel& loaded) {
 }  // namespace
 
 void check_sees_items(const LoadedModel& loaded, const std::string& what) {
-  if (!loaded.model->inputs().codec) return;
+  const Codec* codec = loaded.model->inputs().codec.get();
+  if (!codec || !codec->pixel_model().empty()) return;
   fail(ErrorKind::usage, "'", what,
        "' does not apply to this run: it computes on the latents of its ",
        "codec, whose densities say nothing of pixels");

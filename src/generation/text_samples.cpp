@@ -201,6 +201,9 @@ NextToken& writing(Model& model) {
 }  // namespace
 
 void check_request(const TextRequest& request, const DataInfo& info) {
+  if (!info.tokenizer) {
+    fail(ErrorKind::usage, "this run makes ", info.modality->items(info), ", no texts");
+  }
   constexpr int64_t kMostSamples = 1'000'000, kMostTokens = 10'000'000;
   if (request.count < 1 || request.count > kMostSamples) {
     fail(ErrorKind::usage, "request.count: expected 1 to ", kMostSamples, " samples, found ",

@@ -75,7 +75,7 @@ std::vector<TensorNames> tensor_names(const TransformerShape& shape) {
 // ---- from us to them
 
 TransformerConfig config_of(Json settings) {
-  settings.erase("family");
+  take_added(find_family(kFamily), settings);
   return from_json<TransformerConfig>(find_family(kFamily).settings, settings, "model");
 }
 
@@ -419,6 +419,10 @@ std::vector<std::string> gpt2_obstacles(const Json& settings) {
 void export_gpt2(const Checkpoint& checkpoint, const fs::path& folder) {
   const Manifest& manifest = checkpoint.manifest;
   const Json& settings = manifest.config.at("model");
+  if (!manifest.data.tokenizer) {
+    fail(ErrorKind::usage, "GPT-2 writes texts; this run makes ",
+         manifest.data.modality->items(manifest.data));
+  }
   if (const auto obstacles = gpt2_obstacles(settings); !obstacles.empty()) {
     std::string all;
     for (const std::string& obstacle : obstacles) all += (all.empty() ? "" : "\n") + obstacle;

@@ -3,7 +3,7 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/nn/modules/rnn.h>
 
-#include "genai/models/text_model.h"
+#include "genai/models/sequence_model.h"
 #include "genai/nn/modules.h"
 #include "genai/nn/transformer_network.h"
 #include "genai/sampling/tokens.h"
@@ -98,10 +98,10 @@ struct RnnNetworkImpl : torch::nn::Module {
 };
 TORCH_MODULE(RnnNetwork);
 
-class RnnModel : public TextModel {
+class RnnModel : public SequenceModel {
  public:
   RnnModel(const RnnConfig& config, const DataInfo& info)
-      : TextModel(info), network_(rnn_shape(config, info), config.dropout) {}
+      : SequenceModel(info), network_(rnn_shape(config, info), config.dropout) {}
 
   torch::nn::Module& module() override { return *network_; }
 

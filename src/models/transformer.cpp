@@ -1,6 +1,6 @@
 #include "genai/models/transformer.h"
 
-#include "genai/models/text_model.h"
+#include "genai/models/sequence_model.h"
 #include "genai/nn/transformer_network.h"
 #include "genai/sampling/tokens.h"
 
@@ -21,7 +21,8 @@ namespace {
 constexpr int64_t kMostBigrams = int64_t{1} << 20, kMostUsualBigrams = int64_t{1} << 16;
 
 bool with_bigrams(const TransformerConfig& config, const DataInfo& info) {
-  return config.bigrams.value_or(info.vocabulary() * info.vocabulary() <= kMostUsualBigrams);
+  const int64_t table = info.vocabulary() * info.vocabulary();
+  return config.bigrams.value_or(info.tokenizer && table <= kMostUsualBigrams);
 }
 
 const FieldTable& transformer_fields() {
@@ -49,9 +50,7 @@ const FieldTable& transformer_fields() {
           .field("bias", &TransformerConfig::bias, "linear layers and layer norms have biases")
           .field("bigrams", &TransformerConfig::bigrams,
                  "bigram embedding: adds a vector for each pair of a token and the one before it; "
-                 "auto: for "
-                 "vocabularies "
-                 "of 256 tokens or less")
+                 "auto: for texts of 256 different tokens or less")
           .field("soft_cap", &TransformerConfig::soft_cap,
                  "logits are held within this by tanh; 0: free", at_least(0))
           .field("dropout", &TransformerConfig::dropout, "share of numbers dropped in training",
@@ -64,9 +63,9 @@ const FieldTable& transformer_fields() {
   return table;
 }
 
-class TransformerModel : public torch::nn::Module, public TextModel {
+class TransformerModel : public torch::nn::Module, public SequenceModel {
  public:
-  TransformerModel(const TransformerConfig& config, const DataInfo& info) : TextModel(info) {
+  TransformerModel(const TransformerConfig& config, const DataInfo& info) : SequenceModel(info) {
     network_ =
         TransformerNetwork(transformer_shape(config, info), config.dropout, config.lora_rank);
   }

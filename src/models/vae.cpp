@@ -21,6 +21,13 @@ Tensor gaussian_log_likelihood(const Tensor& x, const Tensor& mean, const Tensor
   return (-0.5 * ((x - mean) * (-log_std).exp()).square() - log_std - log_root_two_pi).sum(-1);
 }
 
+Tensor quantize_to_levels(const Tensor& z, int64_t levels) {
+  const double half = static_cast<double>(levels - 1) / 2;
+  const Tensor bounded = (z.tanh() + 1) * half;  // 0 to levels - 1
+  const Tensor rounded = bounded + (bounded.round() - bounded).detach();
+  return rounded / half - 1;
+}
+
 namespace {
 
 const EnumNames<PixelModel> kPixelModelNames = {{PixelModel::bernoulli, "bernoulli"},
@@ -33,6 +40,11 @@ const FieldTable& vae_fields() {
           .field("latent_grid", &VaeConfig::latent_grid,
                  "conv: the latent space is a grid of the lowest resolution, --latent numbers at "
                  "each place; what other models learn as a codec's")
+          .field(
+              "latent_levels", &VaeConfig::latent_levels,
+              "values that each number of the latent space is rounded to, which makes codes that "
+              "a model of sequences can learn; 0: real numbers",
+              between(0, 256))
           .nest("encoder", &VaeConfig::encoder, network_fields())
           .nest("decoder", &VaeConfig::decoder, network_fields())
           .field("pixels", &VaeConfig::pixels, "distribution of a pixel given the latent point",
@@ -63,12 +75,14 @@ const FieldTable& vae_sampling_fields() {
   return table;
 }
 
-/// q(z|x)
+/// q(z|x); of codes the mean is all there is
 struct Posterior {
-  Tensor mean, log_variance;  // [B, latent]
+  Tensor mean, log_variance{};  // [B, latent]
 
   /// The reparameterized draw of section 2.4: z = mean + std * noise.
-  Tensor at(const Tensor& noise) const { return mean + (0.5 * log_variance).exp() * noise; }
+  Tensor at(const Tensor& noise) const {
+    return log_variance.defined() ? mean + (0.5 * log_variance).exp() * noise : mean;
+  }
 };
 
 class Vae : public torch::nn::Module,
@@ -91,7 +105,7 @@ class Vae : public torch::nn::Module,
       encoder_ = register_module("encoder", ImageEncoder(config.encoder, info.channels + grids,
                                                          info.height, info.width, classes_));
       posterior_ =
-          register_module("posterior", torch::nn::Linear(encoder_->out, 2 * config.latent));
+          register_module("posterior", torch::nn::Linear(encoder_->out, posterior_numbers()));
       decoder_ =
           register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
                                                   info.channels, info.height, info.width, grids));
@@ -162,8 +176,7 @@ class Vae : public torch::nn::Module,
 
   Tensor generate(const Draw& draw, const Tensors& told, const Json& options) override {
     const auto sampling = from_json<VaeSampling>(vae_sampling_fields(), options, "sampling");
-    const Tensor z = draw.normal("z", {latent_size()}) * sampling.temperature;
-    const Tensor images = decode(z, told);
+    const Tensor images = decode(draw_prior(draw, sampling.temperature), told);
     if (!sampling.binary) return images;
     return draw.uniform("pixels", images.sizes().slice(1)).lt(images).to(at::kFloat);
   }
@@ -173,6 +186,8 @@ class Vae : public torch::nn::Module,
   }
 
   std::vector<int64_t> latent_shape() const override { return latent_shape_; }
+
+  int64_t latent_levels() const override { return config_.latent_levels; }
 
   Tensor encode(const Tensor& images, const Tensors& told) override {
     return posterior(images, told).mean;
@@ -184,9 +199,14 @@ class Vae : public torch::nn::Module,
     return config_.pixels == PixelModel::bernoulli ? pixels.sigmoid() : pixels.clamp(0, 1);
   }
 
-  std::string estimator(int64_t samples) const override { return concat("iw", samples); }
+  /// Of codes the bound is one number, whatever is drawn.
+  std::string estimator(int64_t samples) const override {
+    return config_.latent_levels > 0 ? "elbo" : concat("iw", samples);
+  }
 
-  int64_t usual_draws(bool full) const override { return full ? 5000 : 100; }
+  int64_t usual_draws(bool full) const override {
+    return config_.latent_levels > 0 ? 1 : full ? 5000 : 100;
+  }
 
   std::vector<std::string> parts() const override { return {"nelbo", "reconstruction", "kl"}; }
 
@@ -205,6 +225,10 @@ class Vae : public torch::nn::Module,
         each.push_back(log_likelihood(of_class(batch, label), draw, samples));
       }
       return at::stack(each).logsumexp(0) - std::log(static_cast<double>(classes_));
+    }
+    if (config_.latent_levels > 0) {
+      const Terms terms = bound(batch, make_draws(draw));
+      return (terms.log_likelihood - terms.kl).to(at::kDouble);
     }
     const int64_t images = batch.input.size(0), latent = latent_size();
     const int64_t chunk = std::clamp<int64_t>(kRowsAtOnce / images, 1, samples);
@@ -232,6 +256,30 @@ class Vae : public torch::nn::Module,
   }
 
  private:
+  /// Means and log variances, or codes.
+  int64_t posterior_numbers() const {
+    return config_.latent_levels > 0 ? config_.latent : 2 * config_.latent;
+  }
+
+  /// Points [B, latent] of p(z).
+  Tensor draw_prior(const Draw& draw, double temperature) const {
+    const int64_t levels = config_.latent_levels;
+    if (levels == 0) return draw.normal("z", {latent_size()}) * temperature;
+    if (temperature != 1) {
+      fail(ErrorKind::usage, "sampling.temperature: the codes of this run are all equally likely; ",
+           "expected 1, found ", temperature);
+    }
+    const Tensor level = (draw.uniform("z", {latent_size()}) * levels).floor();
+    return level * (2.0 / static_cast<double>(levels - 1)) - 1;
+  }
+
+  Posterior posterior_of(const Tensor& numbers) const {
+    if (config_.latent_levels > 0)
+      return {.mean = quantize_to_levels(numbers, config_.latent_levels).flatten(1)};
+    const auto halves = numbers.chunk(2, 1);
+    return {.mean = halves[0].flatten(1), .log_variance = halves[1].flatten(1)};
+  }
+
   /// Convolutions alone: what is told is told each place.
   void make_convolutional(int64_t grids) {
     const DataInfo& info = info_;
@@ -244,7 +292,7 @@ class Vae : public torch::nn::Module,
     latent_shape_ = {config_.latent, h, w};
     posterior_grid_ =
         register_module("posterior", torch::nn::Conv2d(torch::nn::Conv2dOptions(
-                                         encoder_->out / (h * w), 2 * config_.latent, 1)));
+                                         encoder_->out / (h * w), posterior_numbers(), 1)));
     decoder_ = register_module(
         "decoder", ImageDecoder(up, config_.latent + classes_, info.channels, info.height,
                                 info.width, grids, /*from_grid=*/true));
@@ -299,13 +347,10 @@ class Vae : public torch::nn::Module,
       const Tensor features =
           encoder_->forward(joined(images, everywhere(class_numbers(told, x), x)), {})
               .view({x.size(0), -1, latent_shape_[1], latent_shape_[2]});
-      const auto grids = posterior_grid_->forward(features).to(at::kFloat).chunk(2, 1);
-      return {.mean = grids[0].flatten(1), .log_variance = grids[1].flatten(1)};
+      return posterior_of(posterior_grid_->forward(features).to(at::kFloat));
     }
-    const auto halves = posterior_->forward(encoder_->forward(images, class_numbers(told, x)))
-                            .to(at::kFloat)
-                            .chunk(2, 1);
-    return {.mean = halves[0], .log_variance = halves[1]};
+    return posterior_of(
+        posterior_->forward(encoder_->forward(images, class_numbers(told, x))).to(at::kFloat));
   }
 
   Tensor decoded(const Tensor& z, const Tensors& told) {
@@ -330,7 +375,14 @@ class Vae : public torch::nn::Module,
     const Tensor x = observe(batch.input, draws);
     const Posterior q = posterior(x, batch.conditions);
     return {.log_likelihood = pixel_log_likelihood(q.at(draws.at("z")), batch.conditions, x),
-            .kl = kl_to_standard_normal(q.mean, q.log_variance)};
+            .kl = q.log_variance.defined() ? kl_to_standard_normal(q.mean, q.log_variance)
+                                           : at::full({x.size(0)}, kl_of_codes(), x.options())};
+  }
+
+  /// Of one of levels^latent codes to all of them, equally likely.
+  double kl_of_codes() const {
+    return static_cast<double>(latent_size()) *
+           std::log(static_cast<double>(config_.latent_levels));
   }
 
   Loss loss(LossInput& in) {
@@ -371,6 +423,10 @@ std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& contex
     fail(ErrorKind::usage,
          "model.latent_grid: expected an encoder and a decoder of kind conv with ",
          "equally many levels");
+  }
+  if (config.latent_levels == 1) {
+    fail(ErrorKind::usage, "model.latent_levels: 1 level tells nothing; expected 0 (real numbers) ",
+         "or 2 at least");
   }
   for (const auto& [name, network] :
        {std::pair("encoder", config.encoder), std::pair("decoder", config.decoder)}) {

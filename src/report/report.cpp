@@ -79,7 +79,7 @@ Json settings_of(const Manifest& manifest) {
   try {
     Settings settings;
     settings.merge(manifest.config, "the run");
-    return settings.resolve(run_sections(family_of(manifest.config)));
+    return settings.resolve(run_sections(family_of(manifest.config), manifest.data.kind()));
   } catch (const Error&) {
     return manifest.config;
   }

@@ -311,7 +311,7 @@ DataConfig data_config_of(const fs::path& run, const Manifest& manifest) {
     if (fs::exists(start / written, error)) path = fs::proximate(start / written).string();
   };
   if (!find_known_set(config.source)) find(config.source, "");
-  for (const char* setting : {"validation", "pairs"}) {
+  for (const char* setting : {"validation", "pair"}) {
     const Json* written = find_path(config.own, setting);
     if (!written || !written->is_string()) continue;
     std::string path = written->get<std::string>();

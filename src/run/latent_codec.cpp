@@ -35,15 +35,41 @@ std::string names_of(const ConditionSpecs& conditions) {
   return names;
 }
 
-}  // namespace
-
-LatentCodec::LatentCodec(LoadedModel part, const Json& scale)
-    : part_(std::move(part)), space_(part_.as<LatentSpace>("model.codec")) {
-  shape_ = space_.latent_shape();
-  if (const ConditionSpecs& told = part_.model->conditions(); !told.empty()) {
+/// Its latent space. Throws Error{usage} where it has none or is told something.
+LatentSpace& space_of(const LoadedModel& part) {
+  if (const ConditionSpecs& told = part.model->conditions(); !told.empty()) {
     fail(ErrorKind::usage, "model.codec: expected a run that is told nothing, found one that is ",
          "told ", names_of(told));
   }
+  return part.as<LatentSpace>("model.codec");
+}
+
+/// Throws Error{usage} where items of `info` are not what the part takes.
+void check_takes(const LoadedModel& part, const DataInfo& info) {
+  try {
+    check_same_items(part.manifest.data, info);
+  } catch (const Error& error) {
+    fail(ErrorKind::usage, "model.codec: ", error.what());
+  }
+  if (info.binarize != Binarize::none) {
+    fail(ErrorKind::usage, "data.binarize: a codec encodes images as they are; expected none");
+  }
+}
+
+LevelTokens tokens_of(const LatentSpace& space) {
+  if (space.latent_levels() == 0) {
+    fail(ErrorKind::usage, "model.codec: a family of sequences learns latents that are levels; ",
+         "those of this run are real numbers; expected a vae with model.latent_levels");
+  }
+  const std::vector<int64_t> shape = space.latent_shape();
+  return LevelTokens(space.latent_levels(), shape[0], shape[1], shape[2], "model.codec");
+}
+
+}  // namespace
+
+LatentCodec::LatentCodec(LoadedModel part, const Json& scale)
+    : part_(std::move(part)), space_(space_of(part_)) {
+  shape_ = space_.latent_shape();
   mean_ = at::zeros({shape_[0], 1, 1}, at::kDouble);
   deviation_ = at::full_like(mean_, kDeviation);
   if (scale.is_null()) return;
@@ -52,15 +78,7 @@ LatentCodec::LatentCodec(LoadedModel part, const Json& scale)
 }
 
 DataInfo LatentCodec::encoded(const DataInfo& info) const {
-  const DataInfo& own = part_.manifest.data;
-  try {
-    check_same_items(own, info);
-  } catch (const Error& error) {
-    fail(ErrorKind::usage, "model.codec: ", error.what());
-  }
-  if (info.binarize != Binarize::none) {
-    fail(ErrorKind::usage, "data.binarize: a codec encodes images as they are; expected none");
-  }
+  check_takes(part_, info);
   DataInfo latents = info;
   latents.channels = shape_[0];
   latents.height = shape_[1];
@@ -84,7 +102,7 @@ Tensor LatentCodec::decode(const Tensor& grids) {
   return space_.decode(latents.flatten(1), {});
 }
 
-void LatentCodec::measure(const Dataset& data) {
+Json LatentCodec::measure(const Dataset& data) {
   mean_ = at::zeros_like(mean_);
   deviation_ = at::full_like(mean_, kDeviation);  // encode then changes nothing
   const int64_t count = std::min(kMeasuredItems, data.train.size());
@@ -98,20 +116,42 @@ void LatentCodec::measure(const Dataset& data) {
          "model.codec: some channels of its latents are the same for all images; ",
          "expected a codec that makes use of them (a smaller --latent)");
   }
-}
-
-Json LatentCodec::scale() const {
   return {{"mean", to_list(mean_)}, {"deviation", to_list(deviation_)}};
 }
 
-std::shared_ptr<LatentCodec> make_codec(const std::filesystem::path& run, Parts parts,
-                                        const Json& stored, at::Device device) {
+CodeCodec::CodeCodec(LoadedModel part)
+    : part_(std::move(part)), space_(space_of(part_)), tokens_(tokens_of(space_)) {}
+
+DataInfo CodeCodec::encoded(const DataInfo& info) const {
+  check_takes(part_, info);
+  return tokens_.spec(info);
+}
+
+// Levels are -1 to 1, evenly spaced.
+Tensor CodeCodec::encode(const Tensor& items) {
+  const std::vector<int64_t> shape = space_.latent_shape();
+  const double half = static_cast<double>(space_.latent_levels() - 1) / 2;
+  const Tensor points = space_.encode(items, {}).to(at::kFloat);
+  return tokens_.tokens(((points + 1) * half)
+                            .round()
+                            .to(at::kLong)
+                            .view({items.size(0), shape[0], shape[1], shape[2]}));
+}
+
+Tensor CodeCodec::decode(const Tensor& tokens) {
+  const double half = static_cast<double>(space_.latent_levels() - 1) / 2;
+  return space_.decode((tokens_.grids(tokens).to(at::kFloat) / half - 1).flatten(1), {});
+}
+
+std::shared_ptr<Codec> make_codec(ItemKind reads, const std::filesystem::path& run, Parts parts,
+                                  const Json& stored, at::Device device) {
   const auto found = parts.find(kCodec);
   if (found == parts.end()) return nullptr;
   const RunReference folder{.folder = run / "parts" / kCodec, .checkpoint = ""};
+  LoadedModel part = load_model(folder, std::move(found->second), device);
+  if (reads == ItemKind::sequence) return std::make_shared<CodeCodec>(std::move(part));
   const Json entry = stored.value(kCodec, Json::object());
-  return std::make_shared<LatentCodec>(load_model(folder, std::move(found->second), device),
-                                       entry.contains("mean") ? entry : Json());
+  return std::make_shared<LatentCodec>(std::move(part), entry.contains("mean") ? entry : Json());
 }
 
 }  // namespace genai

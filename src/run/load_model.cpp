@@ -34,9 +34,9 @@ LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at:
   const Json& settings = loaded.manifest.config.at("model");
   loaded.family = &find_family(settings.at("family").get<std::string>());
   const Json& stored = loaded.manifest.parts;
-  loaded.model =
-      make_model(*loaded.family, settings, loaded.manifest.data,
-                 make_codec(loaded.run, load_parts(loaded.run, loaded.manifest), stored, device));
+  loaded.model = make_model(*loaded.family, settings, loaded.manifest.data,
+                            make_codec(loaded.family->reads, loaded.run,
+                                       load_parts(loaded.run, loaded.manifest), stored, device));
   torch::nn::Module& module = loaded.model->module();
   load_weights(module, checkpoint.weights, checkpoint.folder.string());
   module.to(device);
@@ -45,6 +45,10 @@ LoadedModel load_model(const RunReference& reference, Checkpoint checkpoint, at:
 }
 
 void LoadedModel::fail_lacking(Capability capability, const std::string& verb) const {
+  if (offers(*family, manifest.config.at("model"), capability)) {
+    fail(ErrorKind::usage, "'", verb, "' does not apply to this run, which makes ",
+         manifest.data.modality->items(manifest.data));
+  }
   for (const Offer& offer : family->offers) {
     if (offer.capability != capability || offer.setting.empty()) continue;
     const Json* found = find_path(manifest.config.at("model"), offer.setting);

@@ -99,15 +99,27 @@ const FieldTable& training_fields() {
   return table;
 }
 
-std::vector<Section> run_sections(const Family& family) {
-  const ItemKind other = family.reads == ItemKind::grid ? ItemKind::sequence : ItemKind::grid;
+std::vector<Section> run_sections(const Family& family, ItemKind items) {
+  const ItemKind other = items == ItemKind::grid ? ItemKind::sequence : ItemKind::grid;
+  const std::string why = family.reads == ItemKind::grid
+                              ? concat("the family ", family.name, " learns from ")
+                              : "the data of these settings are ";
   return {{"model", model_fields(family)},
           {.name = "data",
-           .table = data_fields(family.reads),
+           .table = data_fields(items),
            .others = data_fields(other),
-           .why_not = concat("is for ", modality_names(other), "; the family ", family.name,
-                             " learns from ", modality_names(family.reads))},
+           .why_not = concat("is for ", modality_names(other), "; ", why, modality_names(items))},
           {"training", training_fields()}};
+}
+
+ItemKind items_of(const Family& family, const Settings& settings) {
+  const Json* source = settings.find("data.source");
+  if (family.reads == ItemKind::grid || !source || !source->is_string()) return family.reads;
+  try {
+    return modality_of({.source = *source}).kind();
+  } catch (const Error&) {
+    return family.reads;  // there is no such data: told when it is loaded
+  }
 }
 
 double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t steps) {

@@ -68,8 +68,8 @@ class Trainer {
     return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
   }
   int64_t validation_batch() const {
-    const DataInfo& info = request_.data->info;
-    return info.kind() == ItemKind::sequence ? windows_at_once(info) : kValidationImages;
+    const DataInfo seen = model_->inputs().seen(request_.data->info);
+    return seen.kind() == ItemKind::sequence ? windows_at_once(seen) : kValidationImages;
   }
   /// The model with the weights that sample, up to date.
   Model& sampling_model();
@@ -142,17 +142,16 @@ Trainer::Trainer(const TrainRequest& request, TrainObserver& observer)
 void Trainer::take_parts() {
   if (request_.resume) {
     manifest_.parts = request_.resume->manifest.parts;
-    codec_ = make_codec(request_.run, load_parts(request_.run, request_.resume->manifest),
-                        manifest_.parts, device_);
+    codec_ =
+        make_codec(request_.family.reads, request_.run,
+                   load_parts(request_.run, request_.resume->manifest), manifest_.parts, device_);
     return;
   }
   save_parts(request_.run, request_.parts);
   manifest_.parts = to_json(request_.parts);
-  if (auto codec = make_codec(request_.run, request_.parts, manifest_.parts, device_)) {
-    codec->measure(*request_.data);
-    manifest_.parts[kCodec].update(codec->scale());
-    codec_ = std::move(codec);
-  }
+  codec_ =
+      make_codec(request_.family.reads, request_.run, request_.parts, manifest_.parts, device_);
+  if (codec_) manifest_.parts[kCodec].update(codec_->measure(*request_.data));
 }
 
 void Trainer::build_model() {
@@ -269,7 +268,9 @@ void Trainer::begin() {
        .steps_per_epoch =
            static_cast<double>(request_.data->train.size()) / static_cast<double>(config_.batch),
        .parameters = parameters,
-       .unit = info.kind() == ItemKind::sequence ? "tokens" : info.modality->items(info),
+       .unit = model_->inputs().seen(info).kind() == ItemKind::sequence
+                   ? "tokens"
+                   : info.modality->items(info),
        .maker = {{"genai", GENAI_VERSION},
                  {"family", request_.family.name},
                  {"preset", request_.preset},
@@ -436,7 +437,7 @@ void check_request(const TrainRequest& request) {
   const Json stored = request.resume ? request.resume->manifest.parts : Json::object();
   const auto model = make_model(
       request.family, request.config.at("model"), request.data->info,
-      make_codec(request.run,
+      make_codec(request.family.reads, request.run,
                  request.resume ? load_parts(request.run, request.resume->manifest) : request.parts,
                  stored, at::kCPU));
   if (request.init) {

@@ -26,6 +26,12 @@ const Json kGridVae = {{"latent", 3},
                        {"pixels", "gaussian"},
                        {"encoder", {{"kind", "conv"}, {"width", 4}}},
                        {"decoder", {{"kind", "conv"}, {"width", 4}}}};
+/// Of 8 levels: 512 codes at each place.
+Json code_vae() {
+  Json settings = kGridVae;
+  settings["latent_levels"] = 8;
+  return settings;
+}
 const Json kDiffusion = {{"condition", "class,low"},
                          {"network", {{"width", 8}, {"multipliers", {1}}, {"blocks", 1}}}};
 
@@ -101,7 +107,7 @@ TEST_F(Codecs, MakeGridsOfMeanZeroAndDeviationOneHalf) {
   EXPECT_EQ(info.levels, 0);
   EXPECT_EQ(info.classes, digits().info.classes);
 
-  codec.measure(digits());
+  const Json scale = codec.measure(digits());
   const at::NoGradGuard no_grad;
   const Tensor pixels = digits().train.grids.to(at::kFloat) / 255;
   const Tensor latents = codec.encode(pixels);
@@ -109,7 +115,7 @@ TEST_F(Codecs, MakeGridsOfMeanZeroAndDeviationOneHalf) {
   expect_near(latents.std(at::IntArrayRef{0, 2, 3}, 0), at::full({3}, 0.5), 1e-4);
   expect_near(codec.decode(latents), space.decode(space.encode(pixels, {}), {}), 1e-5);
   // What was measured is all that it needs.
-  LatentCodec again(load("vae"), codec.scale());
+  LatentCodec again(load("vae"), scale);
   EXPECT_TRUE(at::equal(again.encode(pixels), latents));
 }
 
@@ -241,6 +247,99 @@ TEST_F(Codecs, ThatDoNotFitAreRefusedBeforeAnythingIsWritten) {
                [&] {
                  train_run("flat", "vae", {{"latent_grid", true}, {"latent", 2}}, 1);
                });
+}
+
+TEST_F(Codecs, MakeSequencesOfCodes) {
+  train_run("codes", "vae", code_vae(), 20);
+  CodeCodec codec(load("codes"));
+  const DataInfo seen = codec.encoded(digits().info);
+  EXPECT_EQ(seen.kind(), ItemKind::sequence);
+  EXPECT_EQ(seen.codes, 512);
+  EXPECT_EQ(seen.context, 49);
+  const at::NoGradGuard no_grad;
+  const Tensor pixels = digits().test.grids.to(at::kFloat) / 255;
+  const Tensor tokens = codec.encode(pixels);
+  EXPECT_EQ(tokens.sizes(), (at::IntArrayRef{64, 49}));
+  const LoadedModel vae = load("codes");
+  auto& space = vae.as<LatentSpace>("test");
+  expect_near(codec.decode(tokens), space.decode(space.encode(pixels, {}), {}), 1e-5);
+}
+
+TEST_F(Codecs, LetFamiliesOfSequencesLearnCodesBitForBit) {
+  train_run("codes", "vae", code_vae(), 20);
+  const std::map<std::string, Json> models = {
+      {"transformer", {{"layers", 1}, {"heads", 2}, {"width", 16}, {"condition", "class"}}},
+      {"rnn", {{"layers", 1}, {"width", 8}}}};
+  for (auto [family, settings] : models) {
+    SCOPED_TRACE(family);
+    const std::string whole = family + "-whole", halves = family + "-halves";
+    settings["codec"] = folder("codes").string();
+    train_run(whole, family, settings, 6);
+    train_run(halves, family, settings, 3);
+    fs::rename(folder("codes"), folder("gone"));
+    train_run(halves, family, settings, 6, /*resume=*/true);
+    fs::rename(folder("gone"), folder("codes"));
+    const LoadedModel a = load(whole), b = load(halves);
+    EXPECT_EQ(a.manifest.files, b.manifest.files);
+    const Tensor samples = generate_items(a, {.count = 20});
+    EXPECT_EQ(samples.sizes(), (at::IntArrayRef{20, 1, 28, 28}));
+    EXPECT_TRUE(at::equal(generate_items(a, {.first = 17, .count = 1})[0], samples[17]));
+    EXPECT_TRUE(recreate(render_sheet(a, {.count = 4}, {}, Metadata::full), "", a).same);
+    TrainObserver observer;
+    expect_error(ErrorKind::usage, "computes on the latents of its codec", [&] {
+      evaluate_model(a, {.own = digits(), .whole = digits()}, {.parts = {MetricGroup::likelihood}},
+                     observer);
+    });
+  }
+}
+
+TEST_F(Codecs, OfCodesAreGridsForFamiliesOfGrids) {
+  train_run("codes", "vae", code_vae(), 80);
+  Json model = kDiffusion;
+  model["codec"] = folder("codes").string();
+  train_run("run", "diffusion", model, 2);
+  EXPECT_EQ(generate_items(load("run"), {.count = 2}).sizes(), (at::IntArrayRef{2, 1, 28, 28}));
+}
+
+TEST_F(Codecs, OfTheOtherKindAreRefused) {
+  const Json transformer = {{"layers", 1}, {"heads", 2}, {"width", 16}};
+  const auto refuses = [&](const std::string& what, const Json& changes) {
+    Json model = transformer;
+    model.update(changes);
+    expect_error(ErrorKind::usage, what, [&] { train_run("none", "transformer", model, 2); });
+  };
+  train_run("vae", "vae", kGridVae, 2);
+  refuses("a family of sequences learns latents that are levels", {{"codec", folder("vae")}});
+  Json fine = code_vae();
+  fine["latent"] = 6;
+  train_run("fine", "vae", fine, 2);
+  refuses("model.codec: 6 numbers of 8 levels are more than 65536", {{"codec", folder("fine")}});
+  train_run("codes", "vae", code_vae(), 2);
+  refuses("model.levels: the codec makes the tokens", {{"codec", folder("codes")}, {"levels", 16}});
+  // Pixels as a sequence are for families that read sequences.
+  expect_error(ErrorKind::usage, "levels", [&] {
+    train_run("none", "diffusion", {{"levels", 4}, {"patch", 2}}, 2);
+  });
+}
+
+TEST_F(Codecs, OfPixelsGiveExactLikelihoods) {
+  train_run("run", "transformer",
+            {{"layers", 1}, {"heads", 2}, {"width", 16}, {"condition", "class"}}, 4);
+  const LoadedModel loaded = load("run");
+  TrainObserver observer;
+  const Evaluation found = evaluate_model(loaded, {.own = digits(), .whole = digits()},
+                                          {.parts = {MetricGroup::likelihood}}, observer);
+  const auto metric = [&](const std::string& name) {
+    for (const Metric& one : found.metrics)
+      if (one.name == name) return one.value;
+    ADD_FAILURE() << name;
+    return 0.0;
+  };
+  const double nll = metric("nll_exact@digits-test64/grey/levels4");
+  EXPECT_NEAR(metric("bits_per_dim_exact@digits-test64/grey/levels4"), nll / (784 * std::log(2.0)),
+              1e-6);
+  // The loss that is told in training is of a token, also of those that begin an image.
+  EXPECT_NEAR(nll / 196, loaded.manifest.validation.at("loss").get<double>(), 0.05);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class Given : public testing::Test {
     }
     std::ofstream(folder_ / "a" / "captions.csv") << captions;
     data_ = load_dataset(
-        {.source = (folder_ / "a").string(), .own = {{"pairs", (folder_ / "b").string()}}});
+        {.source = (folder_ / "a").string(), .own = {{"pair", (folder_ / "b").string()}}});
   }
 
   void put(const std::string& name, uint8_t grey) {
@@ -152,12 +152,12 @@ TEST_F(Given, ThatAreNotThereAreRefused) {
                [&] { make("diffusion", "caption", plain.info); });
   expect_error(ErrorKind::usage,
                "model.condition: pair: the pictures of 'a' have none; expected "
-               "--pairs FOLDER",
+               "--pair FOLDER",
                [&] { make("diffusion", "pair", plain.info); });
   expect_error(ErrorKind::usage, "models of the family gan cannot be told 'caption'",
                [&] { make("gan", "caption", data_.info); });
-  expect_error(ErrorKind::usage, "data.pairs: 'digits' is no folder of pictures", [&] {
-    const DataConfig config{.source = "digits", .own = {{"pairs", "b"}}};
+  expect_error(ErrorKind::usage, "data.pair: 'digits' is no folder of pictures", [&] {
+    const DataConfig config{.source = "digits", .own = {{"pair", "b"}}};
     image_modality().refuse_idle_settings(config);
   });
 }

@@ -86,8 +86,8 @@ TEST_F(PointModels, AreLoadedStoredAndTold) {
   expect_error(ErrorKind::usage, "data.binarize: is for images; 'ring' is read as points", [] {
     load_dataset({.source = "ring", .own = {{"binarize", "fixed"}}});
   });
-  expect_error(ErrorKind::usage, "'ring' is points, for which there are: vae, diffusion",
-               [&] { check_reads(find_family("rnn"), points(), "ring"); });
+  expect_error(ErrorKind::usage, "sequences are made of pixels; 'ring' is points",
+               [&] { make_model(find_family("rnn"), find_family("rnn").tiny, data_.info); });
   expect_error(ErrorKind::data, "expected images as in 'mnist'; 'ring' is points",
                [&] { check_same_items({.source = "mnist"}, data_.info); });
 }

@@ -62,7 +62,7 @@ TEST_F(Help, OfAModelHasTheSettingsOfItsDataAlone) {
                {"wrong.json: data.tokenizer: is for text and series"});
   put(folder / "wrong.json", R"({"extends": "transformer", "data": {"binarize": "fixed"}})");
   expect_error(2, {"train", "--config", "wrong.json"},
-               {"is for images; the family transformer learns from text and series"});
+               {"is for images; the data of these settings are text and series"});
   expect_error(2, {"train", "--data", "t.txt", "--tokenizer", "bpe"}, {"give --model"});
   put(folder / "usual.json", R"({"extends": "vae", "data": {"tokenizer": "characters"}})");
   EXPECT_EQ(genai({"train", "--config", "usual.json", "--data", "pics", "--dry-run"}).code, 0);

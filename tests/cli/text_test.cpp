@@ -431,8 +431,12 @@ TEST_F(Text, RefusesWhatDoesNotFit) {
   refuse(2, "show: expected RUN and what to show", {"show", "last", "path"});
   refuse(2, "next is text", {"show", "last", "next", "--format", "gif"});
   refuse(2, "learns from images", {"train", "--model", "vae", "--data", "sums"});
-  refuse(2, "learns from text and series",
-         {"train", "--model", "transformer", "--data", "digits", "--context", "0"});
+  refuse(2, "these presets as --model: image-transformer",
+         {"train", "--model", "transformer", "--data", "digits"});
+  refuse(2, "these presets as --model: lesson-text-overfit, names",
+         {"train", "--model", "image-transformer", "--data", "sums"});
+  refuse(2, "--pixel-std", {"train", "--model", "image-transformer", "--pixel-std", "1"});
+  refuse(2, "--tokenizer", {"train", "--model", "image-transformer", "--tokenizer", "bpe"});
   std::ofstream(folder / "empty.txt").close();
   refuse(3, "empty", {"train", "--model", "transformer", "--data", "empty.txt"});
   std::ofstream(folder / "short.txt") << "to be or not to be";

@@ -586,5 +586,65 @@ TEST(VaeHealth, CountsLatentDimensionsInUse) {
   EXPECT_EQ(model.vae.model->health(batch).find("0 of 2 latent dimensions are in use; "), 0u);
 }
 
+// Codes
+
+TEST(QuantizeToLevels, RoundsWhatTanhBounds) {
+  const Tensor z = at::tensor({-9.0, -0.4, 0.1, 0.6, 9.0}).view({1, 5});
+  // tanh: -1, -0.38, 0.10, 0.54, 1
+  expect_near(quantize_to_levels(z, 3), at::tensor({-1.0, 0.0, 0.0, 1.0, 1.0}).view({1, 5}), 1e-12);
+  expect_near(quantize_to_levels(z, 2), at::tensor({-1.0, -1.0, 1.0, 1.0, 1.0}).view({1, 5}),
+              1e-12);
+  expect_near(quantize_to_levels(z, 5), at::tensor({-1.0, -0.5, 0.0, 0.5, 1.0}).view({1, 5}),
+              1e-12);
+}
+
+TEST(QuantizeToLevels, PassesTheGradientOfTanhThrough) {
+  Tensor z = at::tensor({-1.0, 0.2, 2.0}).view({1, 3}).requires_grad_();
+  quantize_to_levels(z, 4).sum().backward();
+  expect_near(z.grad(), 1 - z.detach().tanh().square(), 1e-12);
+}
+
+TEST(VaeOfCodes, HasTheBoundOfAUniformPrior) {
+  const DataInfo info = make_info(1, 4, 4);
+  Vae vae({{"latent", 3}, {"latent_levels", 5}, {"encoder", {{"hidden", {8}}}}}, info);
+  EXPECT_EQ(vae.latent->latent_levels(), 5);
+  const Batch batch = make_batch(binary_images(6, info));
+  Draw draw = make_draw(batch);
+  const at::NoGradGuard no_grad;
+  const Tensors terms = vae.model->validate(batch, draw);
+  expect_near(terms.at("kl"), at::full({6}, 3 * std::log(5.0)), 1e-5);
+  // log p(x | z) p(z) of the one code, whatever is drawn.
+  const Tensor code = vae.latent->encode(batch.input, {});
+  EXPECT_TRUE(at::equal((code * 2).round(), code * 2));
+  const Tensor pixels = vae.latent->decode(code, {}).logit();
+  const Tensor expected = bernoulli_log_likelihood(pixels, batch.input) - 3 * std::log(5.0);
+  for (const int64_t draws : {1, 50}) {
+    expect_near(vae.likelihood->log_likelihood(batch, make_draw(batch), draws),
+                expected.to(at::kDouble), 1e-4);
+  }
+  EXPECT_EQ(vae.likelihood->estimator(50), "elbo");
+}
+
+TEST(VaeOfCodes, DrawsAllCodesEquallyOften) {
+  const DataInfo info = make_info(1, 4, 4);
+  Vae vae({{"latent", 1}, {"latent_levels", 3}, {"decoder", {{"hidden", {8}}}}}, info);
+  const at::NoGradGuard no_grad;
+  const Tensor made = vae.generator->generate(Draw(1, "test", ids(900)), {}, kNoOptions);
+  for (const double code : {-1.0, 0.0, 1.0}) {
+    const Tensor image = vae.latent->decode(at::full({1, 1}, code), {});
+    const Tensor same = (made - image).abs().flatten(1).amax(1).lt(1e-5);
+    EXPECT_NEAR(same.sum().item<double>(), 300, 60) << code;
+  }
+  expect_error(ErrorKind::usage, "sampling.temperature", [&] {
+    vae.generator->generate(Draw(1, "test", ids(2)), {}, {{"temperature", 0.5}});
+  });
+}
+
+TEST(VaeOfCodes, NeedTwoLevels) {
+  expect_error(ErrorKind::usage, "model.latent_levels: 1 level tells nothing", [] {
+    Vae({{"latent_levels", 1}}, make_info(1, 4, 4));
+  });
+}
+
 }  // namespace
 }  // namespace genai

@@ -45,8 +45,9 @@ class Batcher {
   at::Device device_;
   World world_;
   ModelInputs inputs_;
-  Split items_;                                                           // on the device
-  Tensor encoded_;                                                        // its grids by the codec
+  DataInfo seen_;   // what a model computes on
+  Split items_;     // on the device
+  Tensor encoded_;  // its grids by the codec, where they are the same whenever they are seen
   mutable std::vector<std::pair<int64_t, std::vector<int64_t>>> orders_;  // newest epochs
 };
 

@@ -1,6 +1,7 @@
 // What stands between the items of a data set and what a family computes on, where that is not the
 // same: a trained autoencoder whose latents a diffusion model learns (R. Rombach et al.,
-// "High-resolution image synthesis with latent diffusion models", 2022).
+// "High-resolution image synthesis with latent diffusion models", 2022), or pixels one after the
+// other as the tokens of a transformer (data/pixel_sequence.h).
 #pragma once
 #include <memory>
 
@@ -13,11 +14,17 @@ class Codec {
   virtual ~Codec() = default;
   /// The spec of what it makes of items of `info`. Throws Error{usage} where these do not go in.
   virtual DataInfo encoded(const DataInfo& info) const = 0;
-  /// Items in their range [B, C, H, W] (pixels in [0, 1]) as grids [B, c, h, w] of real numbers:
-  /// each channel has mean 0 and standard deviation 1/2, about as centred pixels have.
+  /// Items in their range [B, C, H, W] (pixels in [0, 1]) as grids [B, c, h, w] of real numbers,
+  /// each channel of mean 0 and standard deviation 1/2, about as centred pixels have; or as
+  /// sequences int32 [B, T] of codes.
   virtual Tensor encode(const Tensor& items) = 0;
   /// The reverse.
-  virtual Tensor decode(const Tensor& grids) = 0;
+  virtual Tensor decode(const Tensor& encoded) = 0;
+  /// Measures on a data set, once, what it must know to encode. Returns what is to be stored.
+  virtual Json measure(const Dataset&) { return Json::object(); }
+  /// How pixels are modelled by a model of what it makes, for the names of metrics: "levels4".
+  /// Empty: densities of what it makes say nothing of pixels.
+  virtual std::string pixel_model() const { return ""; }
 };
 
 /// What a model is given of an item.

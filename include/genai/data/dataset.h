@@ -81,9 +81,12 @@ struct DataInfo {
   bool lines = false;   ///< each line is an item of its own
   int64_t context = 0;  ///< T: tokens of a window; lines are as long at most
   Windows windows = Windows::shuffled;
+  // Of those that a codec makes of grids; else 0.
+  int64_t codes = 0;   ///< what a token may be
+  int64_t starts = 0;  ///< tokens beside these, one of which begins each sequence
 
-  ItemKind kind() const { return modality->kind(); }
-  int64_t vocabulary() const { return tokenizer ? tokenizer->size() : 0; }
+  ItemKind kind() const { return codes > 0 ? ItemKind::sequence : modality->kind(); }
+  int64_t vocabulary() const { return tokenizer ? tokenizer->size() : codes + starts; }
   int64_t pixels() const { return channels * height * width; }
   int64_t class_count() const { return static_cast<int64_t>(classes.size()); }
 };

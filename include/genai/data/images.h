@@ -12,7 +12,7 @@ struct ImageSettings {
   Ground ground = Ground::white;
   std::vector<ClassChoice> leave_out;
   Binarize binarize = Binarize::none;
-  std::string pairs;
+  std::string pair;
 };
 
 /// uint8 [N, C, H, W] of our images.

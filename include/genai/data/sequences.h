@@ -37,4 +37,7 @@ Batch windows_batch(const Split& split, const std::vector<int64_t>& offsets, boo
 Batch lines_batch(const Split& split, const std::vector<int64_t>& items, int32_t start,
                   at::Device device);
 
+/// Sequences [B, T] that a codec made, each after the token `start`.
+void set_sequences(const Tensor& sequences, int64_t start, Batch& batch);
+
 }  // namespace genai

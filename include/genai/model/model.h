@@ -124,6 +124,8 @@ struct LatentSpace {
   virtual int64_t latent_size() const = 0;
   /// [c, h, w]: points as grids, in that order.
   virtual std::vector<int64_t> latent_shape() const { return {latent_size(), 1, 1}; }
+  /// The values that each number of a point has, evenly spaced from -1 to 1; 0: any.
+  virtual int64_t latent_levels() const { return 0; }
   /// The most likely point [B, latent] of images [B, C, H, W].
   virtual Tensor encode(const Tensor& images, const Tensors& conditions) = 0;
   /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].

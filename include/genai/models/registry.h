@@ -6,7 +6,8 @@ namespace genai {
 
 const std::vector<Family>& families();
 
-/// Throws Error{usage} naming families that learn from this modality where this one does not.
+/// Throws Error{usage} naming families that learn from this modality where this one does not. Those
+/// of sequences learn from pixels, too.
 void check_reads(const Family& family, const Modality& modality, const std::string& source);
 
 /// Throws Error{usage} naming the families there are.
@@ -16,6 +17,10 @@ const Family& family_of(const Json& config);
 
 /// The fields of "model" in a configuration: the family's settings and "family" itself.
 FieldTable model_fields(const Family& family);
+
+/// Takes the settings out of a "model" object that are not the family's own: its name, what it is
+/// told, what makes of items what it reads. Older runs have not all of them.
+Json take_added(const Family& family, Json& settings);
 
 /// Settings that are "auto" become what they mean for this data: a run stores what was decided.
 /// @param settings  the "model" object of a resolved configuration

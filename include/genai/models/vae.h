@@ -3,6 +3,11 @@
 //   log p(x) >= E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z))                 the ELBO, equation 3
 //
 // q(z|x) = N(mean(x), diag exp(log_variance(x))), p(z) = N(0, I). All values are nats per image.
+//
+// With latent_levels L, z is a code: q(z|x) is one point of a grid of L values in each dimension,
+// where a bounded encoder is rounded to (F. Mentzer et al., "Finite scalar quantization: VQ-VAE
+// made simple", 2024, equation 1), p(z) is uniform over all of them, and the KL term is latent log
+// L whatever the encoder does. Another model learns which codes go together (--codec).
 #pragma once
 #include "genai/model/family.h"
 #include "genai/nn/image_networks.h"
@@ -19,6 +24,7 @@ enum class PixelModel {
 struct VaeConfig {
   int64_t latent = 20;
   bool latent_grid = false;
+  int64_t latent_levels = 0;
   NetworkConfig encoder, decoder;
   PixelModel pixels = PixelModel::bernoulli;
   double pixel_std = 0;
@@ -34,6 +40,11 @@ Tensor bernoulli_log_likelihood(const Tensor& logits, const Tensor& x);
 
 /// Sum over the last dimension of log N(x; mean, exp(log_std)^2).
 Tensor gaussian_log_likelihood(const Tensor& x, const Tensor& mean, const Tensor& log_std);
+
+/// z [B, n] rounded to `levels` values, evenly spaced from -1 to 1, after tanh has bounded it; its
+/// gradient is that of tanh (Y. Bengio et al., "Estimating or propagating gradients through
+/// stochastic neurons", 2013: straight through).
+Tensor quantize_to_levels(const Tensor& z, int64_t levels);
 
 Family vae_family();
 

@@ -1,6 +1,8 @@
-// A trained run as a codec: its latent space, of a VAE say, as grids that other families learn.
+// A trained run as a codec: its latent space, of a VAE say, as grids that other families learn; or,
+// where latents are levels, as sequences of codes (A. van den Oord et al., "Neural discrete
+// representation learning" (VQ-VAE), 2017).
 #pragma once
-#include "genai/data/codec.h"
+#include "genai/data/pixel_sequence.h"
 #include "genai/run/load_model.h"
 #include "genai/run/parts.h"
 
@@ -11,14 +13,13 @@ inline constexpr const char* kCodec = "codec";
 
 class LatentCodec : public Codec {
  public:
-  /// @param scale  what a codec that was measured says; null: it is not measured yet
+  /// @param scale  what measure said; null: it is not measured yet
   /// Throws Error{usage} for a run that has no latent space or is told something.
   LatentCodec(LoadedModel part, const Json& scale);
 
-  /// Measures the latents' mean and deviation on the first items of a set.
-  void measure(const Dataset& data);
-  /// {"mean": [...], "deviation": [...]}, of each channel.
-  Json scale() const;
+  /// The latents' mean and deviation on the first items of a set: {"mean": [...], "deviation":
+  /// [...]}, of each channel.
+  Json measure(const Dataset& data) override;
 
   DataInfo encoded(const DataInfo& info) const override;
   Tensor encode(const Tensor& items) override;
@@ -33,9 +34,26 @@ class LatentCodec : public Codec {
   Tensor mean_, deviation_;     // [c, 1, 1], float64 on the CPU
 };
 
-/// Of a run's parts; null where there is none.
+/// The levels of each place of a grid of latents as a token.
+class CodeCodec : public Codec {
+ public:
+  /// Throws Error{usage} for a run whose latents are no levels, are more than 65,536 different ones
+  /// at a place, or that is told something.
+  explicit CodeCodec(LoadedModel part);
+
+  DataInfo encoded(const DataInfo& info) const override;
+  Tensor encode(const Tensor& items) override;
+  Tensor decode(const Tensor& tokens) override;
+
+ private:
+  LoadedModel part_;
+  LatentSpace& space_;
+  LevelTokens tokens_;
+};
+
+/// Of a run's parts, for a family that reads grids or sequences; null where there is none.
 /// @param stored  Manifest::parts
-std::shared_ptr<LatentCodec> make_codec(const std::filesystem::path& run, Parts parts,
-                                        const Json& stored, at::Device device);
+std::shared_ptr<Codec> make_codec(ItemKind reads, const std::filesystem::path& run, Parts parts,
+                                  const Json& stored, at::Device device);
 
 }  // namespace genai

@@ -42,7 +42,13 @@ struct TrainingConfig {
 const FieldTable& training_fields();
 
 /// What a configuration of a run holds: "model" of the family, "data", "training".
-std::vector<Section> run_sections(const Family& family);
+/// @param items  what the data are: those that the family reads, or grids for one of sequences
+std::vector<Section> run_sections(const Family& family, ItemKind items);
+inline std::vector<Section> run_sections(const Family& family) {
+  return run_sections(family, family.reads);
+}
+/// What the data are that settings name, as far as can be seen; else what the family reads.
+ItemKind items_of(const Family& family, const Settings& settings);
 
 /// Share of the learning rate at a step: linear warm-up, then the schedule down to final_rate at
 /// `steps`, or 1 to the end where it is constant.

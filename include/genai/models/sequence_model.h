@@ -1,4 +1,4 @@
-// What the families of text have in common.
+// What the families of sequences have in common.
 #pragma once
 #include "genai/decode/decoder.h"
 #include "genai/model/family.h"
@@ -6,7 +6,7 @@
 namespace genai {
 
 /// Cross-entropy of the next token: as Model has it, for networks that give logits [B, T, V].
-class TextModel : public Model, public NextToken {
+class SequenceModel : public Model, public NextToken {
  public:
   Tensors validate(const Batch& batch, Draw&) override;
   std::string objective() const override { return "loss"; }
@@ -16,7 +16,7 @@ class TextModel : public Model, public NextToken {
   std::unique_ptr<Decoder> decoder(int64_t streams, WeightFormat format, int threads) override;
 
  protected:
-  explicit TextModel(const DataInfo& info) : info_(info) {}
+  explicit SequenceModel(const DataInfo& info) : info_(info) {}
   /// 0-d: the mean over the targets of the batch.
   static Tensor mean_loss(const Tensor& logits, const Batch& batch);
 

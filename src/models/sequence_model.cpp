@@ -1,4 +1,4 @@
-#include "genai/models/text_model.h"
+#include "genai/models/sequence_model.h"
 
 #include <algorithm>
 #include <cmath>
@@ -86,22 +86,22 @@ class RereadingDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> TextModel::decoder(int64_t streams, WeightFormat format, int) {
+std::unique_ptr<Decoder> SequenceModel::decoder(int64_t streams, WeightFormat format, int) {
   if (format != WeightFormat::float32) {
     fail(ErrorKind::usage, "request.weights: this family writes with float32 alone");
   }
   return std::make_unique<RereadingDecoder>(*this, streams, info_.vocabulary(), info_.context);
 }
 
-Tensor TextModel::mean_loss(const Tensor& logits, const Batch& batch) {
+Tensor SequenceModel::mean_loss(const Tensor& logits, const Batch& batch) {
   return token_losses(logits, batch.target).sum() / batch.counts.sum();
 }
 
-Tensors TextModel::validate(const Batch& batch, Draw&) {
+Tensors SequenceModel::validate(const Batch& batch, Draw&) {
   return {{"loss", token_losses(next_logits(batch.input), batch.target).sum(1) / batch.counts}};
 }
 
-std::string TextModel::health(const Batch& batch) {
+std::string SequenceModel::health(const Batch& batch) {
   // A model that has learned nothing but how often each token comes is no language model.
   const Tensor targets = batch.target.masked_select(batch.target.ne(kNoTarget));
   const Tensor shares = targets.bincount().to(at::kDouble) / targets.numel();
@@ -110,7 +110,7 @@ std::string TextModel::health(const Batch& batch) {
   const double loss =
       (validate(batch, draw).at("loss") * batch.counts).sum().item<double>() / batch.weight;
   // To the loss tokens beside the true one are no better than those far from it.
-  if (info_.tokenizer->ordered()) {
+  if (info_.tokenizer && info_.tokenizer->ordered()) {
     return concat(number_text(loss / std::log(2.0), 4), " bits a token, which tell little of ",
                   info_.modality->name(), ": `genai evaluate` measures its forecasts");
   }
