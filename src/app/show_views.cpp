@@ -117,7 +117,7 @@ Json show_path(const ShowWork& work) {
   const DataInfo& info = work.run.info();
   PathRequest request = path_request(work);
   if (!asked.forward.empty()) {
-    request.pictures =
+    request.pictures.grids =
         from_images({own_picture(asked.forward, info, asked.as_is, work.context)}, info.channels);
   }
   const fs::path out = work.out(path_words(asked, request.images));
@@ -139,7 +139,7 @@ Json show_path(const ShowWork& work) {
       {.frames = path_frames(draw_path(path, layout)),
        .request = [&](int64_t frame) { return path_json(loaded, request, layout, frame); },
        .found = {{"levels", levels}},
-       .origin = request.pictures.defined() ? Origin::mixed : Origin::model});
+       .origin = request.pictures.grids.defined() ? Origin::mixed : Origin::model});
 }
 
 Json show_mix(const ShowWork& work) {

@@ -24,13 +24,20 @@ Split on_device(const Split& split, at::Device device) {
   return {.grids = moved(split.grids),
           .labels = moved(split.labels),
           .pairs = moved(split.pairs),
-          .captions = moved(split.captions)};
+          .captions = moved(split.captions),
+          .frames = moved(split.frames),
+          .before = moved(split.before),
+          .past = split.past};
 }
 
 GivenConditions given_of(const Split& items) {
+  const auto pixels = [](const Tensor& bytes) {
+    return bytes.defined() ? bytes.to(at::kFloat).div_(255.0) : Tensor();
+  };
   return {.labels = items.labels,
-          .pairs = items.pairs.defined() ? items.pairs.to(at::kFloat).div_(255.0) : Tensor(),
-          .captions = items.captions};
+          .pairs = pixels(items.pairs),
+          .captions = items.captions,
+          .past = pixels(items.past_frames())};
 }
 
 /// The same binarized by the rule: as families see them.

@@ -148,6 +148,18 @@ ConditionSpec find_pair(const DataInfo& info, const DataInfo& seen) {
           .fold = fold};
 }
 
+ConditionSpec find_past(const DataInfo& info, const DataInfo& seen) {
+  if (info.past == 0) {
+    fail(ErrorKind::usage, "model.condition: past: the images of '", info.source,
+         "' have no frames before them; expected clips and data.past N");
+  }
+  const int64_t fold = fold_of(kPast, info, seen);
+  return {.name = kPast,
+          .kind = ConditionKind::grid,
+          .channels = info.past * info.channels * fold * fold,
+          .fold = fold};
+}
+
 ConditionSpec find_caption(const DataInfo& info) {
   if (!info.captions) {
     fail(ErrorKind::usage, "model.condition: caption: the images of '", info.source,
@@ -176,7 +188,7 @@ const std::vector<ConditionRule>& condition_rules() {
 }
 
 std::string condition_names() {
-  std::string names = concat(kClass, ", ", kPair, ", ", kCaption);
+  std::string names = concat(kClass, ", ", kPair, ", ", kPast, ", ", kCaption);
   for (const ConditionRule& rule : condition_rules()) {
     names += ", " + rule.name + (rule.parameter > 0 ? " (or " + rule.name + "-N)" : "");
   }
@@ -195,6 +207,7 @@ ConditionSpecs find_conditions(const std::string& names, const DataInfo& info,
     }
     specs.push_back(name == kClass     ? find_class(info)
                     : name == kPair    ? find_pair(info, seen)
+                    : name == kPast    ? find_past(info, seen)
                     : name == kCaption ? find_caption(info)
                                        : find_grid(name, info, seen));
   }
@@ -207,6 +220,7 @@ Tensors conditions_of(const ConditionSpecs& specs, const Tensor& items,
   for (const ConditionSpec& spec : specs) {
     const Tensor value = spec.rule               ? spec.rule->derive(items, spec.parameter, draw)
                          : spec.name == kPair    ? given.pairs
+                         : spec.name == kPast    ? given.past
                          : spec.name == kCaption ? given.captions
                                                  : given.labels;
     if (value.defined()) found[spec.name] = folded(value, spec.fold);
@@ -224,7 +238,7 @@ Tensor condition_of_picture(const ConditionSpec& spec, const Image& picture, con
   };
   const int64_t channels = spec.channels / (spec.fold * spec.fold);
   const Image coloured = channels == 1 ? to_grey(picture) : to_rgb(picture);
-  if (channels != 1 && channels != 3) {
+  if ((channels != 1 && channels != 3) || spec.name == kPast) {
     fail(ErrorKind::usage, "request.condition: ", spec.name, " is taken from test images alone");
   }
   const int64_t factor = spec.parameter;

@@ -269,7 +269,16 @@ Split Split::at(const Tensor& index) const {
   return {.grids = chosen(grids),
           .labels = chosen(labels),
           .pairs = chosen(pairs),
-          .captions = chosen(captions)};
+          .captions = chosen(captions),
+          .frames = frames,
+          .before = chosen(before),
+          .past = past};
+}
+
+Tensor Split::past_frames() const {
+  if (!frames.defined()) return {};
+  const Tensor index = before.unsqueeze(1) + at::arange(past, before.options());  // [N, past]
+  return frames.index_select(0, index.flatten()).view({size(), -1, frames.size(2), frames.size(3)});
 }
 
 Split Split::with_labels(const std::vector<int64_t>& wanted, bool inside) const {

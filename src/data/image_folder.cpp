@@ -31,6 +31,7 @@ struct ReadPicture {
   int64_t label;  // -1 without labels
   Image pair{};   // of the set's size too
   std::string caption{};
+  std::string clip{};  // its folder, where pictures are frames
 };
 
 /// What was seen while reading, for the notes.
@@ -77,14 +78,20 @@ LabelledImages pack(std::vector<ReadPicture>& pictures, bool test, const Extent&
   split.width = size.width;
   split.count = std::ranges::count(pictures, test, &ReadPicture::test);
   split.pixels.reserve(static_cast<size_t>(split.count * channels * size.width * size.height));
+  std::string clip;
+  int64_t packed = 0;
   for (ReadPicture& picture : pictures) {
     if (picture.test != test) continue;
+    if (picture.clip != clip) split.clips.push_back(packed);
+    clip = picture.clip;
+    ++packed;
     if (picture.label >= 0) split.labels.push_back(picture.label);
     if (!picture.caption.empty()) split.captions.push_back(picture.caption);
     if (pair_channels > 0)
       append_planes(std::exchange(picture.pair, {}), pair_channels, split.pairs);
     append_planes(std::exchange(picture.image, {}), channels, split.pixels);
   }
+  if (!split.clips.empty()) split.clips.push_back(packed);
   return split;
 }
 
@@ -100,8 +107,9 @@ std::string bytes_hash(const LabelledImages& split) {
 
 /// Of what comes with the pictures; empty where nothing does.
 std::string given_hash(const LabelledImages& split) {
-  if (split.pair_channels == 0 && split.captions.empty()) return "";
+  if (split.pair_channels == 0 && split.captions.empty() && split.clips.empty()) return "";
   std::string captions;
+  for (const int64_t clip : split.clips) captions += concat(clip, " ");
   for (const std::string& caption : split.captions) captions += caption + '\0';
   const auto* pairs = reinterpret_cast<const char*>(split.pairs.data());
   return concat(split.pair_channels, " ", sha256({pairs, split.pairs.size()}), " ",
@@ -308,6 +316,31 @@ void note_picture(const Picture& found, const std::string& path, Findings& findi
   if (found.highest > 0 && found.highest <= kTwelveBits) findings.dark.push_back(path);
 }
 
+/// The folder of a frame.
+std::string clip_of(const std::string& path) {
+  return concat("/", fs::path(path).parent_path().generic_string());
+}
+
+/// The frames of each clip one after the other, as people count.
+void order_clips(PictureLayout& layout) {
+  for (PictureEntry& entry : layout.entries) entry.label.clear();
+  std::ranges::stable_sort(layout.entries, [](const PictureEntry& a, const PictureEntry& b) {
+    const std::string first = clip_of(a.path), second = clip_of(b.path);
+    return first != second ? first < second : natural_less(a.path, b.path);
+  });
+}
+
+/// Throws Error{data} where a frame is not of the size of the one before in its clip.
+void check_frame(const Image& image, const std::string& path, std::string& clip,
+                 std::pair<int64_t, int64_t>& size) {
+  const std::pair found{image.width, image.height};
+  if (std::exchange(clip, clip_of(path)) == clip_of(path) && size != found) {
+    fail(ErrorKind::data, path, ": expected frames of one size, of ", size_text(size),
+         " as the one before, found ", size_text(found));
+  }
+  size = found;
+}
+
 /// Each picture is brought to its final size at once: memory holds no originals.
 void read_pictures(Reading& reading, const PictureFiles& files,
                    const std::vector<std::string>& classes) {
@@ -316,6 +349,8 @@ void read_pictures(Reading& reading, const PictureFiles& files,
   std::map<std::string, int64_t> label_of;
   for (size_t i = 0; i < classes.size(); ++i) label_of[classes[i]] = static_cast<int64_t>(i);
   const Pairs pairs(options.pairs);
+  std::string clip;
+  std::pair<int64_t, int64_t> frame;
   for (const PictureEntry& entry : reading.layout.entries) {
     Picture found;
     Image pair;
@@ -324,6 +359,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
                              options.ground);
       pair = pairs.find(entry.path, options.ground);
     } catch (const Error& error) {
+      if (options.clips) throw;  // a clip is whole
       reading.findings.failures.push_back(error.what());
       continue;
     }
@@ -333,6 +369,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
     }
     reading.all_pairs_grey = reading.all_pairs_grey && pair.channels != 3;
     note_picture(found, entry.path, reading.findings);
+    if (options.clips) check_frame(found.image, entry.path, clip, frame);
     Image image = without_false_colour(std::move(found.image));
     if (options.channels == 1 && image.channels == 3) image = to_grey(image);
     reading.all_grey = reading.all_grey && image.channels == 1;
@@ -342,7 +379,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
       fail(ErrorKind::data, reading.name, ": ", reading.layout.entries.size(), " pictures of ",
            size.width, " x ", size.height,
            " need more than the limit of 8 GiB of memory; choose a smaller size");
-    const uint64_t hash = path_hash(entry.path);
+    const uint64_t hash = path_hash(options.clips ? clip : entry.path);
     const bool test = reading.layout.splits
                           ? entry.split == "test"
                           : static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share;
@@ -351,7 +388,8 @@ void read_pictures(Reading& reading, const PictureFiles& files,
          .test = test,
          .label = entry.label.empty() ? -1 : label_of[entry.label],
          .pair = pairs.wanted() ? resize_to_fit(pair, size.width, size.height) : Image(),
-         .caption = entry.caption});
+         .caption = entry.caption,
+         .clip = options.clips ? clip : ""});
     reading.hashes.push_back(hash);
   }
 }
@@ -386,8 +424,18 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
     fail(ErrorKind::data, reading.name, ": expected at least 1 readable picture for ",
          tests == 0 ? "testing" : "training", ", found 0; ", unreadable);
   const auto& hashes = reading.hashes;
-  if (tests == 0) pictures[std::ranges::min_element(hashes) - hashes.begin()].test = true;
-  if (trains == 0) pictures[std::ranges::max_element(hashes) - hashes.begin()].test = false;
+  if (reading.options.clips &&
+      std::ranges::all_of(hashes, [&](uint64_t hash) { return hash == hashes[0]; }))
+    fail(ErrorKind::data, reading.name,
+         ": expected at least 2 clips, folders of frames, found one folder of ",
+         counted(pictures.size(), "picture"));
+  // All of its clip, too.
+  const auto move = [&](uint64_t hash, bool test) {
+    for (size_t i = 0; i < hashes.size(); ++i)
+      if (hashes[i] == hash) pictures[i].test = test;
+  };
+  if (tests == 0) move(*std::ranges::min_element(hashes), true);
+  if (trains == 0) move(*std::ranges::max_element(hashes), false);
 }
 
 }  // namespace
@@ -432,7 +480,8 @@ LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& sha
 ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options) {
   check(options);
   const auto files = open_picture_files(folder);
-  const PictureLayout layout = arrange_pictures(*files, folder.string());
+  PictureLayout layout = arrange_pictures(*files, folder.string());
+  if (options.clips) order_clips(layout);
   ImageSet set{.name = set_name(folder), .classes = order_classes(layout.entries, options.classes)};
   check_class_names(set.classes, folder.string());
   Extent size = options.size;

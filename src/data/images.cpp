@@ -28,6 +28,43 @@ Split to_split(const LabelledImages& images) {
   return split;
 }
 
+/// Of the frames of clips those with `past` before them in their clip.
+Split with_past(Split all, const std::vector<int64_t>& clips, int64_t past) {
+  std::vector<int64_t> items, before;
+  for (size_t clip = 0; clip + 1 < clips.size(); ++clip) {
+    for (int64_t first = clips[clip]; first + past < clips[clip + 1]; ++first) {
+      before.push_back(first);
+      items.push_back(first + past);
+    }
+  }
+  Split split = all.at(at::tensor(items, at::kLong));
+  split.frames = std::move(all.grids);
+  split.before = at::tensor(before, at::kLong);
+  split.past = past;
+  return split;
+}
+
+/// Items become the frames of clips that have enough before them.
+void take_past(const ImageSet& set, int64_t past, Dataset& data) {
+  if (past == 0) return;
+  if (set.train.clips.empty()) {
+    fail(ErrorKind::usage, "data.past: the images of '", set.name, "' are no clips");
+  }
+  data.train = with_past(std::move(data.train), set.train.clips, past);
+  data.test = with_past(std::move(data.test), set.test.clips, past);
+  for (const auto& [split, images, name] :
+       {std::tuple(&data.train, &set.train, "training"), {&data.test, &set.test, "test"}}) {
+    int64_t longest = 0;
+    for (size_t i = 1; i < images->clips.size(); ++i)
+      longest = std::max(longest, images->clips[i] - images->clips[i - 1]);
+    if (split->size() > 0) continue;
+    fail(ErrorKind::data, "data.past: expected ", name, " clips of '", set.name,
+         "' with more than ", past, " frames; the longest has ", longest);
+  }
+  data.info.past = past;
+  data.info.fingerprint = sha256(concat(set.fingerprint, " past ", past));
+}
+
 /// Captions as ids of the words that training captions have.
 void add_captions(const ImageSet& set, Dataset& data) {
   if (set.train.captions.empty()) return;
@@ -76,7 +113,8 @@ void fit_set(const ImageSettings& settings, ImageSet& set) {
                           .height = size.height,
                           .width = size.width,
                           .pixels = {},
-                          .labels = split->labels};
+                          .labels = split->labels,
+                          .clips = split->clips};
     const int64_t pixels = own.width * own.height;  // of one grey image
     fitted.pixels.reserve(static_cast<size_t>(split->count * channels * size.width * size.height));
     for (int64_t i = 0; i < split->count; ++i) {
@@ -113,7 +151,8 @@ ImageSet read_pictures(const DataConfig& config, const ImageSettings& settings,
                         .channels = settings.channels,
                         .test_share = config.test_share,
                         .ground = settings.ground,
-                        .pairs = settings.pair};
+                        .pairs = settings.pair,
+                        .clips = settings.past > 0};
   if (known) {
     options.classes = known->classes;
     if (!options.size.given()) options.size = Extent(known->width, known->height);
@@ -151,6 +190,10 @@ class Images : public Modality {
                "image folders: another folder, whose pictures of the same names are what a model "
                "can be told (--condition pair)")
         .resumable()
+        .field("past", &ImageSettings::past,
+               "clips: frames before each that a model can be told (--condition past); of image "
+               "folders each folder of pictures is a clip, in the order of their names",
+               between(0, 1000))
         .field("binarize", &ImageSettings::binarize, "how grey values become 0 or 1",
                kBinarizeNames)
         .table();
@@ -185,6 +228,7 @@ class Images : public Modality {
                  .test = to_split(set.test),
                  .notes = set.notes};
     add_captions(set, data);
+    take_past(set, settings.past, data);
     if (!settings.leave_out.empty()) leave_out(settings.leave_out, data);
     return data;
   }
@@ -209,6 +253,7 @@ class Images : public Modality {
                  {"classes", info.classes},
                  {"binarize", enum_name(kBinarizeNames, info.binarize)}});
     if (info.pair_channels > 0) json["pair_channels"] = info.pair_channels;
+    if (info.past > 0) json["past"] = info.past;
     if (info.captions) json["captions"] = info.captions->to_json();
   }
 
@@ -223,6 +268,10 @@ class Images : public Modality {
     info.pair_channels = json.value("pair_channels", int64_t{0});
     if (info.pair_channels != 0 && info.pair_channels != 1 && info.pair_channels != 3)
       fail(ErrorKind::data, "pairs of ", info.pair_channels, " channels are none of ours");
+    info.past = json.value("past", int64_t{0});
+    constexpr int64_t kMostPast = 1000;
+    if (info.past < 0 || info.past > kMostPast)
+      fail(ErrorKind::data, info.past, " frames before an image are none of ours");
     if (json.contains("captions"))
       info.captions = std::make_shared<const Captions>(Captions::from_json(json.at("captions")));
     constexpr int64_t kMostChannels = 16, kMostSide = 65536, kMostPixels = 1 << 26;
@@ -248,7 +297,8 @@ class Images : public Modality {
             : ", binarized (" + enum_name(kBinarizeNames, info.binarize) + ")",
         ", ", classes, class_list(info),
         info.captions ? concat(", captions of ", info.captions->vocabulary() - 2, " words") : "",
-        info.pair_channels > 0 ? ", pairs" : "");
+        info.pair_channels > 0 ? ", pairs" : "",
+        info.past > 0 ? concat(", each after ", info.past, " frames") : "");
   }
 
   void check_same_items(const DataInfo& expected, const DataInfo& found) const override {

@@ -1,8 +1,11 @@
 #include "genai/data/known_sets.h"
 
+#include <algorithm>
+
 #include "genai/base/error.h"
 #include "genai/base/fields.h"
 #include "genai/data/digits.h"
+#include "genai/data/moving_digits.h"
 
 namespace genai {
 namespace {
@@ -22,6 +25,18 @@ std::vector<KnownSet> make_table() {
                      return load_idx_set(source, folder, fetch);
                    }});
   }
+  all.push_back({.name = "moving-digits",
+                 .about = "clips of two digits that bounce in 64x64 grey, 20 frames, 4,000 + 1,000",
+                 .built_in = true,
+                 .images = [](const auto&, const auto&) {
+                   return make_moving_digits("moving-digits", make_digits(kDigitsSeed));
+                 }});
+  all.push_back({.name = "moving-mnist",
+                 .about = "the same of the digits of mnist",
+                 .images = [](const auto& folder, const auto& fetch) {
+                   const auto mnist = std::ranges::find(idx_sources(), "mnist", &IdxSource::name);
+                   return make_moving_digits("moving-mnist", load_idx_set(*mnist, folder, fetch));
+                 }});
   all.push_back({.name = shakespeare().name,
                  .about = shakespeare().about,
                  .text = [](const auto& folder, const auto& fetch) {

@@ -85,10 +85,7 @@ Tensors told_of(const LoadedModel& loaded, const PathRequest& request) {
   const DataInfo& info = loaded.manifest.data;
   ImageRequest images = request.images;
   Split& items = images.condition.items;
-  items = {.grids = request.pictures,
-           .labels = request.labels,
-           .pairs = request.pairs,
-           .captions = request.captions};
+  items = request.pictures;
   check_request(images, *loaded.model, info);
   const int64_t label = images.label;
   if (label >= 0) items.labels = at::full({images.count}, label, at::kLong);
@@ -103,9 +100,9 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
   auto& denoiser = loaded.as<Denoiser>("show path");
   const DataInfo& info = loaded.manifest.data;
   const ModelSpace space(*loaded.model, info);
-  const int64_t count = request.pictures.size(0);
+  const int64_t count = request.pictures.size();
   const std::vector<int64_t> size{info.channels, info.height, info.width};
-  if (request.pictures.sizes().slice(1) != size || count != request.images.count) {
+  if (request.pictures.grids.sizes().slice(1) != size || count != request.images.count) {
     throw std::logic_error("pictures that do not fit the model or the request");
   }
   const Tensors told = told_of(loaded, request);
@@ -115,7 +112,7 @@ std::vector<PathFrame> path_of_pictures(const LoadedModel& loaded, const PathReq
   std::iota(numbers.begin(), numbers.end(), request.images.first);
   const Tensor noise =
       Draw(/*seed=*/0, "forward", numbers, loaded.device).normal("noise", space.shape());
-  const Tensor x0 = space.centred(request.pictures.to(loaded.device));
+  const Tensor x0 = space.centred(request.pictures.grids.to(loaded.device));
   std::vector<PathFrame> frames;
   for (const int64_t place : chosen(static_cast<int64_t>(levels.size()), request.frames)) {
     const NoiseLevel& level = levels[static_cast<size_t>(place)];
@@ -223,17 +220,13 @@ void take_test_pictures(const LoadedModel& loaded, PathRequest& request) {
     fail(ErrorKind::usage, "request.test: this run keeps ", kept.size(), " test images, 0 to ",
          kept.size() - 1, "; found ", first, count == 1 ? "" : concat(" to ", first + count - 1));
   }
-  const Split chosen = kept.at(at::arange(first, first + count));
-  request.pictures = chosen.grids;
-  request.labels = chosen.labels;
-  request.pairs = chosen.pairs;
-  request.captions = chosen.captions;
+  request.pictures = kept.at(at::arange(first, first + count));
 }
 
 std::vector<PathFrame> find_path(const LoadedModel& loaded, const PathRequest& request,
                                  const FrameWatch& watch) {
-  return request.pictures.defined() ? path_of_pictures(loaded, request, watch)
-                                    : path_of_samples(loaded, request, watch);
+  return request.pictures.grids.defined() ? path_of_pictures(loaded, request, watch)
+                                          : path_of_samples(loaded, request, watch);
 }
 
 PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t frames, const DataInfo& info) {
@@ -258,7 +251,7 @@ std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayou
 Json path_json(const LoadedModel& loaded, const PathRequest& request, const PathLayout& layout,
                int64_t frame) {
   Json json = {{"show", "path"},
-               {"direction", request.pictures.defined() ? "forward" : "reverse"},
+               {"direction", request.pictures.grids.defined() ? "forward" : "reverse"},
                {"first", request.images.first},
                {"count", request.images.count},
                {"class", request.images.label},
@@ -268,7 +261,7 @@ Json path_json(const LoadedModel& loaded, const PathRequest& request, const Path
                {"strip", layout.strip},
                {"scale", layout.scale}};
   if (request.test >= 0) json["test"] = request.test;
-  if (!request.pictures.defined()) add_condition(json, loaded, request.images);
+  if (!request.pictures.grids.defined()) add_condition(json, loaded, request.images);
   if (frame >= 0) json["frame"] = frame;
   return json;
 }

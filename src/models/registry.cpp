@@ -43,7 +43,8 @@ std::string condition_doc(ItemKind reads) {
   if (reads == ItemKind::sequence) return concat("images: what the model is told: ", kClass);
   std::string doc = concat("what the model is told, several with commas between: ", kClass, "; ",
                            kCaption, ", words (of captions.csv beside the pictures); ", kPair,
-                           ", the picture of the same name in --pair");
+                           ", the picture of the same name in --pair; ", kPast,
+                           ", the frames before (of clips, --past)");
   for (const ConditionRule& rule : condition_rules()) {
     const std::string other =
         rule.parameter > 0 ? concat(" (", rule.parameter, "; or ", rule.name, "-N)") : "";

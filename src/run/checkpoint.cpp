@@ -395,6 +395,7 @@ std::string save_kept(const fs::path& run, const Split& items) {
   if (items.labels.defined()) tensors["labels"] = items.labels;
   if (items.pairs.defined()) tensors["pairs"] = items.pairs;
   if (items.captions.defined()) tensors["captions"] = items.captions;
+  if (items.frames.defined()) tensors["past"] = items.past_frames();
   const std::string bytes = write_safetensors(tensors);
   write_file(run / "kept.safetensors", bytes);
   return sha256(bytes);
@@ -411,10 +412,16 @@ Split load_kept(const fs::path& run, const Manifest& manifest) {
     const auto entry = tensors.find(name);
     return entry == tensors.end() ? Tensor() : entry->second;
   };
-  return {.grids = tensors.at("images"),
-          .labels = found("labels"),
-          .pairs = found("pairs"),
-          .captions = found("captions")};
+  Split kept{.grids = tensors.at("images"),
+             .labels = found("labels"),
+             .pairs = found("pairs"),
+             .captions = found("captions")};
+  if (const Tensor past = found("past"); past.defined()) {
+    kept.frames = past.reshape({-1, kept.grids.size(1), past.size(2), past.size(3)});
+    kept.past = past.size(1) / kept.grids.size(1);
+    kept.before = at::arange(kept.size()) * kept.past;
+  }
+  return kept;
 }
 
 }  // namespace genai

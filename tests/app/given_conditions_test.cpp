@@ -128,14 +128,43 @@ TEST_F(Given, PairsAreFollowed) {
                [&] { generate_items(loaded, {.condition = {.prompt = "a dark picture"}}); });
 }
 
+/// Clips of 6 frames that count up in grey, each from its own beginning, or down.
+TEST_F(Given, PastFramesAreFollowed) {
+  for (int clip = 0; clip < 40; ++clip) {
+    for (int frame = 0; frame < 6; ++frame) {
+      const int step = clip % 2 ? 30 : -30;
+      put(concat("clips/", clip, "/f", frame, ".png"),
+          static_cast<uint8_t>(115 + (clip / 2 % 6) + step * (frame - 2)));
+    }
+  }
+  data_ = load_dataset({.source = (folder_ / "clips").string(), .own = {{"past", 2}}});
+  EXPECT_EQ(data_.info.past, 2);
+  EXPECT_EQ(data_info_from_json(to_json(data_.info)).past, 2);
+  const LoadedModel loaded = train_run("run", "past", 300);
+  EXPECT_EQ(find_condition(loaded.model->conditions(), "past")->channels, 2);
+  const Split kept = load_kept(loaded.run, loaded.manifest);
+  EXPECT_TRUE(at::equal(kept.past_frames(), data_.test.past_frames()));
+  // Samples are told those of the kept items in turn: they go on as these did.
+  const int64_t count = std::min<int64_t>(16, kept.size());
+  const Tensor made = generate_items(loaded, {.count = count}).to(at::kFloat).mean({1, 2, 3});
+  const Tensor truth = kept.grids.narrow(0, 0, count).to(at::kFloat).mean({1, 2, 3});
+  EXPECT_LT((made - truth).abs().mean().item<double>(), 20);  // the frame before: 30
+  EXPECT_TRUE(recreate(render_sheet(loaded, {.count = 5}, {}, Metadata::full), "", loaded).same);
+  const LoadedModel three = train_run("halves", "past", 3), six = train_run("whole", "past", 6);
+  EXPECT_EQ(train_run("halves", "past", 6, /*resume=*/true).manifest.files, six.manifest.files);
+  PathRequest request{.images = {.count = 2}, .test = 1, .frames = 3};
+  take_test_pictures(loaded, request);
+  EXPECT_EQ(find_path(loaded, request).size(), 3u);
+}
+
 TEST_F(Given, PathsOfTestPicturesAreToldWhatComesWithThem) {
   const LoadedModel loaded = train_run("run", "caption,pair", 30);
   PathRequest request{.images = {.count = 2}, .test = 1, .frames = 3};
   take_test_pictures(loaded, request);
-  EXPECT_TRUE(at::equal(request.captions, data_.test.captions.narrow(0, 1, 2)));
-  EXPECT_TRUE(at::equal(request.pairs, data_.test.pairs.narrow(0, 1, 2)));
+  EXPECT_TRUE(at::equal(request.pictures.captions, data_.test.captions.narrow(0, 1, 2)));
+  EXPECT_TRUE(at::equal(request.pictures.pairs, data_.test.pairs.narrow(0, 1, 2)));
   const Tensor told = find_path(loaded, request)[1].clean;
-  request.captions = Tensor();
+  request.pictures.captions = Tensor();
   EXPECT_FALSE(at::equal(find_path(loaded, request)[1].clean, told));
 }
 

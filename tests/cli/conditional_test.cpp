@@ -136,7 +136,7 @@ TEST_F(ToldAGrid, WrongConditionsAreNamed) {
   for (const auto& [name, part] :
        {std::pair(
             "lov",
-            "'lov' is none; expected class, pair, caption, grey, sketch, low (or low-N), masked"),
+            "'lov' is none; expected class, pair, past, caption, grey, sketch, low (or low-N), masked"),
         {"grey", "grey is of images in colour"},
         {"low-5", "expected a factor from 2 on that divides 12x12"}}) {
     expect_error(2, training({"--condition", name}), {part});

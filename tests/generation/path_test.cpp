@@ -146,16 +146,16 @@ TEST_F(Paths, OfPicturesBeginWithThemAndEndInNoise) {
       PathRequest request{.images = {.first = 7, .count = 3, .options = {{"steps", 6}}}, .test = 2};
       take_test_pictures(loaded, request);
       const Split kept = kept_items(loaded.manifest.data);
-      EXPECT_TRUE(at::equal(request.pictures, kept.grids.narrow(0, 2, 3)));
-      EXPECT_TRUE(at::equal(request.labels, kept.labels.narrow(0, 2, 3)));
+      EXPECT_TRUE(at::equal(request.pictures.grids, kept.grids.narrow(0, 2, 3)));
+      EXPECT_TRUE(at::equal(request.pictures.labels, kept.labels.narrow(0, 2, 3)));
       const auto path = find_path(loaded, request);
       ASSERT_EQ(path.size(), 7u);
       EXPECT_EQ(path[0].level.sigma, 0);
-      EXPECT_TRUE(at::equal(path[0].noisy, request.pictures));
-      EXPECT_TRUE(at::equal(path[0].clean, request.pictures));
+      EXPECT_TRUE(at::equal(path[0].noisy, request.pictures.grids));
+      EXPECT_TRUE(at::equal(path[0].clean, request.pictures.grids));
       // Everywhere the mixture with one and the same noise, at unit variance.
       const Tensor noise = Draw(0, "forward", {7, 8, 9}).normal("noise", {channels, 8, 8});
-      const Tensor x0 = request.pictures.to(at::kFloat) / 255 * 2 - 1;
+      const Tensor x0 = request.pictures.grids.to(at::kFloat) / 255 * 2 - 1;
       auto& denoiser = loaded.as<Denoiser>("test");
       const c10::InferenceMode no_autograd;
       for (size_t i = 1; i < path.size(); ++i) {
@@ -166,8 +166,7 @@ TEST_F(Paths, OfPicturesBeginWithThemAndEndInNoise) {
         EXPECT_LE(distance(path[i].noisy, shown), 0.51);
         const NoiseLevels mixture{.alpha = at::full({3}, level.alpha),
                                   .sigma = at::full({3}, level.sigma)};
-        const Tensors told = test_conditions(loaded.model->conditions(),
-                                             {.grids = request.pictures, .labels = request.labels},
+        const Tensors told = test_conditions(loaded.model->conditions(), request.pictures,
                                              loaded.manifest.data, {0, 1, 2}, at::kCPU);
         const Tensor clean = (denoiser.predict(x, mixture, told) + 1) / 2;
         EXPECT_LE(distance(path[i].clean, clean), 0.51);
@@ -184,7 +183,7 @@ TEST_F(Paths, OfPicturesTellTheModelTheClass) {
   const auto clean = [&](int64_t label, bool labelled) {
     PathRequest other = request;
     other.images.label = label;
-    if (!labelled) other.labels = Tensor();
+    if (!labelled) other.pictures.labels = Tensor();
     return find_path(loaded, other)[2].clean;
   };
   const Tensor own = clean(-1, true), none = clean(-1, false), c = clean(2, true);

@@ -35,9 +35,11 @@ const std::vector<ConditionRule>& condition_rules();
 
 /// Of class labels.
 inline constexpr const char* kClass = "class";
-/// What comes with pictures: the one of the same name in another folder, and words.
+/// What comes with pictures: the one of the same name in another folder, words.
 inline constexpr const char* kPair = "pair";
 inline constexpr const char* kCaption = "caption";
+/// Of clips: the frames before.
+inline constexpr const char* kPast = "past";
 
 struct ConditionSpec {
   std::string name;  ///< "class", "low-4"
@@ -62,7 +64,7 @@ inline ConditionSpecs find_conditions(const std::string& names, const DataInfo& 
   return find_conditions(names, info, info);
 }
 
-/// "class, pair, caption, grey, low (or low-N), ...".
+/// "class, pair, past, caption, grey, low (or low-N), ...".
 std::string condition_names();
 
 /// What comes with B items.
@@ -70,6 +72,7 @@ struct GivenConditions {
   Tensor labels{};    ///< int64 [B], or undefined
   Tensor pairs{};     ///< [B, C', H, W] in [0, 1], or undefined
   Tensor captions{};  ///< int64 [B, length], or undefined
+  Tensor past{};      ///< [B, DataInfo::past * C, H, W] in [0, 1], or undefined
 };
 
 /// Of items [B, C, H, W] in their range, by name. What cannot be known (the class of items without

@@ -14,6 +14,8 @@ struct LabelledImages {
   int64_t pair_channels = 0;     ///< 1 or 3; 0: pictures have no pairs
   std::vector<uint8_t> pairs{};  ///< [count, pair_channels, height, width]
   std::vector<std::string> captions{};  ///< [count], or empty when the set has none
+  std::vector<int64_t> clips{};  ///< first picture of each clip, whose frames follow each other,
+                                 ///< and the count; empty: single pictures
 };
 
 struct ImageSet {

@@ -19,9 +19,7 @@ struct PathRequest {
   /// Of a forward path: the number of the first picture's noise, how many pictures there are, the
   /// class that the model is told (-1: the pictures' labels), options that choose the levels.
   ImageRequest images;
-  Tensor pictures;             ///< uint8 [N, C, H, W]; undefined: samples
-  Tensor labels;               ///< int64 [N]; undefined: the model is not told
-  Tensor pairs{}, captions{};  ///< as of Split, likewise
+  Split pictures;      ///< what comes with them is told where it is there; none: samples
   int64_t test = -1;   ///< the pictures are the run's test images from this one on; -1: the user's
   int64_t frames = 0;  ///< at most so many, evenly chosen, both ends among them; 0: all
 };
