@@ -100,12 +100,12 @@ const std::vector<View>& views() {
 }
 
 /// Refuses what the family cannot show, naming what it can.
-const View& check_view(const std::string& what, const Family& family) {
+const View& check_view(const std::string& what, const Family& family, ItemKind items) {
   const auto wanted = std::ranges::find(views(), what, &View::name);
-  if (wanted != views().end() && offers(family, wanted->needed)) return *wanted;
+  if (wanted != views().end() && offers(family, items, wanted->needed)) return *wanted;
   std::string names;
   for (const View& view : views()) {
-    if (offers(family, view.needed)) names += (names.empty() ? "" : ", ") + view.name;
+    if (offers(family, items, view.needed)) names += (names.empty() ? "" : ", ") + view.name;
   }
   fail(ErrorKind::usage, "show: expected RUN and what to show, found ",
        what.empty() ? "nothing to show" : "'" + what + "'", "; the family '", family.name,
@@ -177,7 +177,7 @@ std::string comment_of(const std::vector<PngText>& texts) {
 Json run_show(const Settings& given, JobContext& context) {
   const RunRequest run = open_request(show_fields(), given, context);
   auto request = read_request<ShowRequest>(show_fields(), run.request);
-  const View& view = check_view(request.what, run.family);
+  const View& view = check_view(request.what, run.family, run.info().kind());
   check_view_fields(given, view);
   if (request.format == ShowFormat::automatic) request.format = format_of_name(request.out);
   check_ending(request.format, request.out);

@@ -167,4 +167,10 @@ void philox_bits(uint64_t key, uint64_t item, uint64_t first, uint64_t* out, int
   }
 }
 
+double uniform_at(uint64_t key, uint64_t item, uint64_t position) {
+  uint64_t bits = 0;
+  philox_bits(key, item, position, &bits, 1);
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
 }  // namespace genai

@@ -60,6 +60,15 @@ std::vector<int64_t> Captions::encode(std::string_view caption) const {
   return ids;
 }
 
+std::string Captions::decode(std::span<const int64_t> ids) const {
+  std::string text;
+  for (const int64_t id : ids) {
+    if (id < 0 || id >= static_cast<int64_t>(words_.size())) continue;
+    text += (text.empty() ? "" : " ") + words_[static_cast<size_t>(id)];
+  }
+  return text;
+}
+
 void Captions::check(std::string_view caption, const std::string& option) const {
   const auto words = caption_words(caption);
   if (words.empty())

@@ -239,7 +239,8 @@ Tensor condition_of_picture(const ConditionSpec& spec, const Image& picture, con
   const int64_t channels = spec.channels / (spec.fold * spec.fold);
   const Image coloured = channels == 1 ? to_grey(picture) : to_rgb(picture);
   if ((channels != 1 && channels != 3) || spec.name == kPast) {
-    fail(ErrorKind::usage, "request.condition: ", spec.name, " is taken from test images alone");
+    fail(ErrorKind::usage, "request.condition: ", spec.name,
+         " is taken from test images alone; expected test:N");
   }
   const int64_t factor = spec.parameter;
   if (factor > 1 && coloured.width * factor == info.width &&

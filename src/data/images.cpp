@@ -108,23 +108,21 @@ void fit_set(const ImageSettings& settings, ImageSet& set) {
   const int64_t channels = settings.channels > 0 ? settings.channels : set.train.channels;
   if (size == own && channels == set.train.channels) return;
   for (LabelledImages* split : {&set.train, &set.test}) {
-    LabelledImages fitted{.count = split->count,
-                          .channels = channels,
-                          .height = size.height,
-                          .width = size.width,
-                          .pixels = {},
-                          .labels = split->labels,
-                          .clips = split->clips};
-    const int64_t pixels = own.width * own.height;  // of one grey image
-    fitted.pixels.reserve(static_cast<size_t>(split->count * channels * size.width * size.height));
-    for (int64_t i = 0; i < split->count; ++i) {
-      const auto first = split->pixels.begin() + i * pixels;
-      const Image image = resize_to_fit({own.width, own.height, 1, {first, first + pixels}},
-                                        size.width, size.height);
-      for (int64_t c = 0; c < channels; ++c)
-        fitted.pixels.insert(fitted.pixels.end(), image.pixels.begin(), image.pixels.end());
+    const std::vector<Image> images = to_images(to_tensor(*split));
+    split->pixels.clear();
+    split->pixels.reserve(static_cast<size_t>(split->count * channels * size.width * size.height));
+    for (const Image& image : images) {
+      const Image fitted =
+          resize_to_fit(channels == 1 ? to_grey(image) : to_rgb(image), size.width, size.height);
+      for (int64_t c = 0; c < channels; ++c) {
+        for (size_t i = static_cast<size_t>(c); i < fitted.pixels.size();
+             i += static_cast<size_t>(channels))
+          split->pixels.push_back(fitted.pixels[i]);
+      }
     }
-    *split = std::move(fitted);
+    split->channels = channels;
+    split->height = size.height;
+    split->width = size.width;
   }
   set.fingerprint =
       sha256(concat(set.fingerprint, " ", size.width, "x", size.height, "x", channels));
@@ -134,7 +132,7 @@ bool is_ready_set(const std::string& source) {
   return find_known_set(source) || has_idx_files(source);
 }
 
-/// Grey images that come with their test images and classes.
+/// Images that come with their test images and classes.
 ImageSet read_ready_set(const DataConfig& config, const ImageSettings& settings, bool download) {
   const fs::path folder = data_folder(config.dir);
   const KnownSet* known = find_known_set(config.source);
@@ -152,7 +150,7 @@ ImageSet read_pictures(const DataConfig& config, const ImageSettings& settings,
                         .test_share = config.test_share,
                         .ground = settings.ground,
                         .pairs = settings.pair,
-                        .clips = settings.past > 0};
+                        .past = settings.past};
   if (known) {
     options.classes = known->classes;
     if (!options.size.given()) options.size = Extent(known->width, known->height);
@@ -312,7 +310,7 @@ class Images : public Modality {
 
   std::vector<std::string> metrics() const override {
     return {"likelihood",           "distances",      "classes", "memorization",
-            "classification-score", "classification", "editing"};
+            "classification-score", "classification", "editing", "captions"};
   }
 
   std::vector<Image> pictures(const Tensor& items) const override { return to_images(items); }

@@ -12,6 +12,38 @@ namespace {
 
 constexpr uint64_t kDigitsSeed = 0;
 
+using LoadImages = std::function<ImageSet(const std::filesystem::path&, const FetchOptions&)>;
+using LoadKinds = std::function<SceneKinds(const std::filesystem::path&, const FetchOptions&)>;
+
+void add_scenes(const std::string& name, const std::string& about, bool built_in, LoadKinds kinds,
+                std::vector<KnownSet>& all) {
+  all.push_back({.name = name,
+                 .about = concat(about, ", 20,000 + 2,000"),
+                 .built_in = built_in,
+                 .images = [kinds](const auto& folder,
+                                   const auto& fetch) { return make_scenes(kinds(folder, fetch)); },
+                 .scenes = kinds});
+}
+
+/// What is made of a set of digits: pairs of them, and clips.
+void add_digit_sets(const std::string& of, LoadImages digits, bool built_in,
+                    std::vector<KnownSet>& all) {
+  const std::string pairs = of + "-pairs", moving = "moving-" + of;
+  add_scenes(
+      pairs, concat("64x64 grey, of ", of, ", with captions: 'a three left of a seven'"), built_in,
+      [digits, pairs](const auto& folder, const auto& fetch) {
+        return digit_kinds(pairs, digits(folder, fetch));
+      },
+      all);
+  all.push_back({.name = moving,
+                 .about = concat("clips of two of ", of,
+                                 " that bounce in 64x64 grey, 20 frames, 4,000 + 200"),
+                 .built_in = built_in,
+                 .images = [digits, moving](const auto& folder, const auto& fetch) {
+                   return make_moving_digits(moving, digits(folder, fetch));
+                 }});
+}
+
 std::vector<KnownSet> make_table() {
   std::vector<KnownSet> all = {
       {.name = "digits",
@@ -25,18 +57,16 @@ std::vector<KnownSet> make_table() {
                      return load_idx_set(source, folder, fetch);
                    }});
   }
-  all.push_back({.name = "moving-digits",
-                 .about = "clips of two digits that bounce in 64x64 grey, 20 frames, 4,000 + 1,000",
-                 .built_in = true,
-                 .images = [](const auto&, const auto&) {
-                   return make_moving_digits("moving-digits", make_digits(kDigitsSeed));
-                 }});
-  all.push_back({.name = "moving-mnist",
-                 .about = "the same of the digits of mnist",
-                 .images = [](const auto& folder, const auto& fetch) {
-                   const auto mnist = std::ranges::find(idx_sources(), "mnist", &IdxSource::name);
-                   return make_moving_digits("moving-mnist", load_idx_set(*mnist, folder, fetch));
-                 }});
+  const auto digits = [](const auto&, const auto&) { return make_digits(kDigitsSeed); };
+  const auto mnist = [](const auto& folder, const auto& fetch) {
+    const auto source = std::ranges::find(idx_sources(), "mnist", &IdxSource::name);
+    return load_idx_set(*source, folder, fetch);
+  };
+  add_scenes(
+      "shapes", "colour, 64x64, with captions: 'a small red circle left of a blue square'", true,
+      [](const auto&, const auto&) { return shape_kinds(); }, all);
+  add_digit_sets("digits", digits, true, all);
+  add_digit_sets("mnist", mnist, false, all);
   all.push_back({.name = shakespeare().name,
                  .about = shakespeare().about,
                  .text = [](const auto& folder, const auto& fetch) {

@@ -14,21 +14,6 @@ constexpr int kVersion = 1;  // raise it with every change of the pixels: it is 
 constexpr int64_t kDigit = 28, kRoom = kClipSide - kDigit;
 constexpr double kStep = 0.1;  // of the room, a frame
 
-/// Numbers of one clip, uniform in [0, 1).
-class Numbers {
- public:
-  Numbers(uint64_t seed, int64_t clip)
-      : key_(stream_key(seed, "moving-digits")), clip_(static_cast<uint64_t>(clip)) {}
-  double next() {
-    uint64_t bits = 0;
-    philox_bits(key_, clip_, place_++, &bits, 1);
-    return static_cast<double>(bits >> 11) * 0x1p-53;
-  }
-
- private:
-  uint64_t key_, clip_, place_ = 0;
-};
-
 /// One coordinate of a digit, from 0 to 1.
 struct Coordinate {
   double at, speed;
@@ -43,9 +28,9 @@ struct Coordinate {
 
 /// A direction of length 1: a point in the unit disk, drawn until one is. Square roots are the same
 /// on every machine, sines are not.
-std::pair<double, double> direction(Numbers& numbers) {
+std::pair<double, double> direction(UniformStream& numbers) {
   for (;;) {
-    const double x = 2 * numbers.next() - 1, y = 2 * numbers.next() - 1;
+    const double x = numbers.between(-1, 1), y = numbers.between(-1, 1);
     const double length = std::sqrt(x * x + y * y);
     if (length > 0.01 && length <= 1) return {x / length, y / length};
   }
@@ -71,9 +56,9 @@ LabelledImages draw_clips(const LabelledImages& digits, uint64_t seed, int64_t c
 
 void draw_clip(const LabelledImages& digits, uint64_t seed, int64_t index, uint8_t* frames) {
   std::fill_n(frames, kClipFrames * kClipSide * kClipSide, uint8_t{0});
-  Numbers numbers(seed, index);
+  UniformStream numbers(stream_key(seed, "moving-digits"), index);
   for (int digit = 0; digit < 2; ++digit) {
-    const auto chosen = static_cast<int64_t>(numbers.next() * static_cast<double>(digits.count));
+    const auto chosen = numbers.below(digits.count);
     const uint8_t* pixels = digits.pixels.data() + chosen * kDigit * kDigit;
     const auto [dx, dy] = direction(numbers);
     Coordinate x{numbers.next(), kStep * dx}, y{numbers.next(), kStep * dy};

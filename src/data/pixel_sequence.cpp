@@ -14,24 +14,28 @@ LevelTokens tokens_of_pixels(const DataInfo& info, int64_t levels, int64_t patch
     fail(ErrorKind::usage, "model.levels: sequences are made of pixels; '", info.source, "' is ",
          info.modality->name());
   }
+  if (info.binarize != Binarize::none && levels != 2) {
+    fail(ErrorKind::usage, "model.levels: expected 2 for binarized pixels (data.binarize ",
+         enum_name(kBinarizeNames, info.binarize), "), found ", levels);
+  }
   if (patch < 1 || info.height % patch != 0 || info.width % patch != 0) {
     fail(ErrorKind::usage, "model.patch: ", patch, " does not divide images of ", info.width, "x",
          info.height);
   }
   return LevelTokens(levels, info.channels * patch * patch, info.height / patch, info.width / patch,
-                     "model.levels");
+                     "model.patch", "a smaller model.patch or fewer model.levels");
 }
 
 }  // namespace
 
 LevelTokens::LevelTokens(int64_t levels, int64_t channels, int64_t height, int64_t width,
-                         const std::string& what)
+                         const std::string& what, const std::string& advice)
     : levels_(levels), channels_(channels), height_(height), width_(width) {
   for (int64_t channel = 0; channel < channels; ++channel) {
     codes_ *= levels;
     if (codes_ <= kMostCodes) continue;
-    fail(ErrorKind::usage, what, ": ", channels, " numbers of ", levels, " levels are more than ",
-         kMostCodes, " different tokens; expected fewer of either");
+    fail(ErrorKind::usage, what, ": ", channels, " numbers of ", levels, " levels make more than ",
+         kMostCodes, " different tokens; expected ", advice);
   }
   if (length() > kMostTokens) {
     fail(ErrorKind::usage, what, ": ", width, "x", height, " tokens are more than ", kMostTokens);

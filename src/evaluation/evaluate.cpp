@@ -4,6 +4,7 @@
 
 #include "genai/base/text.h"
 #include "genai/data/image_folder.h"
+#include "genai/evaluation/captions.h"
 #include "genai/evaluation/classification.h"
 #include "genai/evaluation/editing.h"
 #include "genai/evaluation/language.h"
@@ -22,6 +23,7 @@ const EnumNames<MetricGroup> kMetricGroupNames = {
     {MetricGroup::classification_score, "classification-score"},
     {MetricGroup::classification, "classification"},
     {MetricGroup::editing, "editing"},
+    {MetricGroup::captions, "captions"},
     {MetricGroup::forecasts, "forecasts"}};
 
 bool applies(MetricGroup group, const Modality& modality) {
@@ -43,7 +45,7 @@ constexpr int64_t kFeatures = 64;
 /// Counts tried, largest first, when making kSamples would take too long.
 constexpr int64_t kFewer[] = {5000, 2000, 1000};
 constexpr int64_t kSheet = 64;
-constexpr int64_t kEdited = 100;
+constexpr int64_t kEdited = 100, kCaptioned = 1000;
 /// Seconds that comparing 10,000 samples takes on two cores (docs/results.md).
 constexpr double kComparing = 40;
 
@@ -132,6 +134,7 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
     if (classes && classes_of(model->conditions()) > 0)
       parts.insert(MetricGroup::classification_score);
   }
+  if (generator && has_caption_judge(loaded, data.own.info)) parts.insert(MetricGroup::captions);
   if (dynamic_cast<Classifier*>(model)) parts.insert(MetricGroup::classification);
   if (dynamic_cast<Denoiser*>(model) && classes && pixels) parts.insert(MetricGroup::editing);
   const Modality& modality = *data.own.info.modality;
@@ -144,6 +147,10 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
                                   " test images, '", data.own.info.source, "' has ",
                                   data.own.test.size()));
     }
+    if (data.own.train.size() < 3 && parts.erase(MetricGroup::memorization)) {
+      into.notes.push_back(concat("no memorization: it needs 3 training images at least, '",
+                                  data.own.info.source, "' has ", data.own.train.size()));
+    }
     return parts;
   }
   for (const MetricGroup part : request.parts) {
@@ -152,6 +159,11 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
     const std::string what = "evaluate --only " + enum_name(kMetricGroupNames, part);
     if (part == MetricGroup::likelihood || part == MetricGroup::editing)
       check_sees_items(loaded, what);
+    if (part == MetricGroup::captions) {
+      fail(ErrorKind::usage, "'", what,
+           "' needs a model that is told the captions (model.condition ",
+           "caption) of shapes, digits-pairs or mnist-pairs, of 64x64 or 32x32");
+    }
     if (part == MetricGroup::likelihood) loaded.as<Likelihood>(what);
     if (part == MetricGroup::classification) loaded.as<Classifier>(what);
     if (part == MetricGroup::editing) loaded.as<Denoiser>(what);
@@ -191,7 +203,7 @@ std::pair<int64_t, double> choose_count(const LoadedModel& loaded, const Dataset
 std::pair<int64_t, double> plan_samples(const LoadedModel& loaded, const Dataset& data,
                                         const EvaluationRequest& request,
                                         const std::set<MetricGroup>& parts, Evaluation& into) {
-  const bool measured = needs_samples(parts);
+  const bool measured = needs_samples(parts) || parts.count(MetricGroup::captions);
   if (!measured && !parts.count(MetricGroup::classification_score)) return {0, 0};
   const auto [count, each] = choose_count(loaded, data, request);
   constexpr int64_t kAll = EvaluationRequest::kSamples;
@@ -307,6 +319,7 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
                    classes_of(loaded.model->conditions()) > 0, names);
   if (parts.count(MetricGroup::classification))
     add({"accuracy", "cross_entropy", "calibration_error"});
+  if (parts.count(MetricGroup::captions)) add({"caption_accuracy", "thing_accuracy"});
   if (parts.count(MetricGroup::editing))
     add({"inpaint_", "upscale_", "vary0.3_", "vary0.5_", "vary0.7_", "blend_"});
   return names;
@@ -342,7 +355,11 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
     estimate(loaded, data, parts, request, count, each, progress);
   }
   if (parts.count(MetricGroup::likelihood)) {
-    const int64_t usual = loaded.as<Likelihood>("evaluate").usual_draws(request.full);
+    const auto& judge = loaded.as<Likelihood>("evaluate");
+    if (request.draws > 1 && judge.estimator(1) == judge.estimator(2)) {
+      fail(ErrorKind::usage, "request.draws: the likelihood of this model needs no draws");
+    }
+    const int64_t usual = judge.usual_draws(request.full);
     LikelihoodRequest likelihood{.samples = request.draws > 0 ? request.draws : usual,
                                  .images = request.images,
                                  .progress = {}};
@@ -364,6 +381,10 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
       measurement.measure(generate_samples(loaded, request.first, count, request.options,
                                            condition_of(loaded, data.own), progress),
                           result);
+    }
+    if (parts.count(MetricGroup::captions)) {
+      measure_captions(loaded, data.own, request.first, std::min(count, kCaptioned),
+                       request.options, result, observer, progress);
     }
     result.pictures["samples"] =
         render_sheet(loaded, {.first = request.first, .count = kSheet, .options = request.options},

@@ -70,16 +70,15 @@ Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensors& t
           {"decoder", bound.decoder}};
 }
 
-/// "/given-low": grids that the model is told of the items that it judges.
-std::string given(const LoadedModel& loaded) {
+}  // namespace
+
+std::string given_conditions(const LoadedModel& loaded) {
   std::string names;
   for (const ConditionSpec& spec : loaded.model->conditions()) {
     if (spec.kind != ConditionKind::label) names += "/given-" + spec.name;
   }
   return names;
 }
-
-}  // namespace
 
 void check_sees_items(const LoadedModel& loaded, const std::string& what) {
   const Codec* codec = loaded.model->inputs().codec.get();
@@ -114,7 +113,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
   const auto [test, unlabelled] = known_items(loaded, data.test, found);
   const std::string protocol =
       concat("@", found.source, "-test", images, "/", binarize_protocol(found.binarize), "/",
-             likelihood.pixel_model(), unlabelled ? "/unlabelled" : "", given(loaded));
+             likelihood.pixel_model(), unlabelled ? "/unlabelled" : "", given_conditions(loaded));
   if (unlabelled) {
     into.notes.push_back(concat("'", found.source,
                                 "' has not the classes of the model: log p(x) is ",

@@ -37,6 +37,12 @@ void for_batches(const LoadedModel& loaded, const ScoredSet& set, const StagePro
   }
 }
 
+/// What the model sees, as images in [0, 1].
+Tensor seen_items(const LoadedModel& loaded, const Batch& batch) {
+  const bool sequences = batch.counts.defined();
+  return sequences ? loaded.model->inputs().decoded(batch.target) : batch.input;
+}
+
 std::vector<Score> likelihood_scores(const LoadedModel& loaded, Likelihood& likelihood,
                                      const ScoredSet& set, int64_t draws,
                                      const StageProgress& progress) {
@@ -45,7 +51,7 @@ std::vector<Score> likelihood_scores(const LoadedModel& loaded, Likelihood& like
     const Draw draw(kProtocolSeed, "validate", batch.sample_ids, loaded.device);
     bounds.push_back(likelihood.log_likelihood(batch, draw, draws).to(at::kDouble).cpu());
     // As the model sees them: binarized if it is a model of binary pixels.
-    bits.push_back(compressed_bits(batch.input.mul(255).round().to(at::kByte).cpu()));
+    bits.push_back(compressed_bits(quantized(seen_items(loaded, batch))));
   });
   const Tensor bound = at::cat(bounds);
   const std::string k = "_" + likelihood.estimator(draws);
@@ -53,6 +59,18 @@ std::vector<Score> likelihood_scores(const LoadedModel& loaded, Likelihood& like
           {.name = "complexity_corrected" + k,
            .unit = "bits",
            .values = bound / std::numbers::ln2 + at::cat(bits)}};
+}
+
+/// Throws Error{usage} where the model is told something that items have not: their pairs, ...
+void check_given(const LoadedModel& loaded, const ScoredSet& set) {
+  const Split& items = set.images;
+  for (const auto& [name, there] :
+       {std::pair(kPair, items.pairs.defined()), std::pair(kCaption, items.captions.defined()),
+        std::pair(kPast, items.frames.defined())}) {
+    if (there || !find_condition(loaded.model->conditions(), name)) continue;
+    fail(ErrorKind::usage, "score: this model is told the ", name, " of each image, which '",
+         set.name, "' have not; expected a data set that has");
+  }
 }
 
 std::string worst_picture(const Tensor& images, const Tensor& score) {
@@ -81,6 +99,7 @@ std::vector<Score> score_images(const LoadedModel& loaded, const ScoredSet& set,
   Model* model = loaded.model.get();
   if (auto* likelihood = dynamic_cast<Likelihood*>(model)) {
     check_sees_items(loaded, "score");
+    check_given(loaded, set);
     return likelihood_scores(loaded, *likelihood, set, draws, progress);
   }
   if (dynamic_cast<Classifier*>(model)) {
@@ -105,8 +124,8 @@ void measure_scores(const LoadedModel& loaded, const ScoredSet& set, const Score
     if (without) one.images.labels = Tensor();
     return score_images(loaded, one, draws, progress);
   };
-  const std::string protocol =
-      concat("/", binarize_protocol(set.info.binarize), without ? "/unlabelled" : "");
+  const std::string protocol = concat("/", binarize_protocol(set.info.binarize),
+                                      without ? "/unlabelled" : "", given_conditions(loaded));
   if (without) {
     into.notes.push_back(concat("'", unlabelled(set) ? set.name : against->name,
                                 "' has not the classes of the model: log p(x) is measured without "

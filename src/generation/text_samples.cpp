@@ -25,9 +25,7 @@ TokenSampling sampling_of(const Json& options) {
 /// Number i of sample k, uniform in [0, 1) with 53 bits.
 double random_number(int64_t sample, int64_t i) {
   static const uint64_t key = stream_key(kGenerationSeed, "generate/token");
-  uint64_t bits = 0;
-  philox_bits(key, static_cast<uint64_t>(sample), static_cast<uint64_t>(i), &bits, 1);
-  return static_cast<double>(bits >> 11) * 0x1p-53;
+  return uniform_at(key, static_cast<uint64_t>(sample), static_cast<uint64_t>(i));
 }
 
 /// How many bytes at the end of `text` may become a stop with what follows.

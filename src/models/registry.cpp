@@ -40,7 +40,10 @@ const FieldTable& pixel_fields() {
 
 /// "what the model is told, ...: class; ...; low, the image so many times smaller (2; or low-N)"
 std::string condition_doc(ItemKind reads) {
-  if (reads == ItemKind::sequence) return concat("images: what the model is told: ", kClass);
+  if (reads == ItemKind::sequence) {
+    return concat("images: what the model is told, several with commas between: ", kClass, "; ",
+                  kCaption, ", words (of captions.csv beside the pictures)");
+  }
   std::string doc = concat("what the model is told, several with commas between: ", kClass, "; ",
                            kCaption, ", words (of captions.csv beside the pictures); ", kPair,
                            ", the picture of the same name in --pair; ", kPast,
@@ -53,10 +56,10 @@ std::string condition_doc(ItemKind reads) {
   return doc;
 }
 
-/// Of sequences of images the class alone: it is the first token.
+/// Of sequences of images what can stand before them as tokens.
 std::vector<ConditionKind> condition_kinds(const Family& family) {
   if (family.reads == ItemKind::grid) return family.conditions;
-  return {ConditionKind::label};
+  return {ConditionKind::label, ConditionKind::sequence};
 }
 
 ConditionSpecs checked_conditions(const Family& family, const std::string& names,
@@ -190,7 +193,7 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
   }
   DataInfo seen = codec ? codec->encoded(info) : info;
   ConditionSpecs conditions = checked_conditions(family, added.value(kCondition, ""), info, seen);
-  if (images_as_sequences) seen.starts = std::max<int64_t>(1, classes_of(conditions));
+  if (images_as_sequences) seen = with_prefix(seen, conditions);
   const ModelContext context{.info = seen,
                              .inputs = {.codec = codec, .conditions = std::move(conditions)}};
   const LayerGenerator initial_weights;
@@ -204,6 +207,12 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
 bool offers(const Family& family, Capability capability) {
   return std::ranges::any_of(family.offers,
                              [&](const Offer& offer) { return offer.capability == capability; });
+}
+
+bool offers(const Family& family, ItemKind items, Capability capability) {
+  if (items == family.reads) return offers(family, capability);
+  return items == ItemKind::grid &&
+         (capability == Capability::generator || capability == Capability::likelihood);
 }
 
 bool offers(const Family& family, const Json& settings, Capability capability) {

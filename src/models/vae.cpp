@@ -415,7 +415,7 @@ std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& contex
   }
   if (config.pixels == PixelModel::bernoulli && info.levels == 0) {
     fail(ErrorKind::usage, "model.pixels: bernoulli is of numbers from 0 to 1, which ",
-         info.modality->name(), " are not; expected gaussian");
+         context.inputs.codec ? "latents" : info.modality->name(), " are not; expected gaussian");
   }
   if (config.latent_grid &&
       (config.encoder.kind != Architecture::conv || config.decoder.kind != Architecture::conv ||

@@ -37,11 +37,16 @@ std::string names_of(const ConditionSpecs& conditions) {
 
 /// Its latent space. Throws Error{usage} where it has none or is told something.
 LatentSpace& space_of(const LoadedModel& part) {
+  auto* space = dynamic_cast<LatentSpace*>(part.model.get());
+  if (!space) {
+    fail(ErrorKind::usage, "model.codec: expected a run with a latent space (of a family of: ",
+         families_with(Capability::latent_space), "), found one of the family ", part.family->name);
+  }
   if (const ConditionSpecs& told = part.model->conditions(); !told.empty()) {
     fail(ErrorKind::usage, "model.codec: expected a run that is told nothing, found one that is ",
          "told ", names_of(told));
   }
-  return part.as<LatentSpace>("model.codec");
+  return *space;
 }
 
 /// Throws Error{usage} where items of `info` are not what the part takes.
@@ -62,7 +67,8 @@ LevelTokens tokens_of(const LatentSpace& space) {
          "those of this run are real numbers; expected a vae with model.latent_levels");
   }
   const std::vector<int64_t> shape = space.latent_shape();
-  return LevelTokens(space.latent_levels(), shape[0], shape[1], shape[2], "model.codec");
+  return LevelTokens(space.latent_levels(), shape[0], shape[1], shape[2], "model.codec",
+                     "a codec with a smaller model.latent or fewer model.latent_levels");
 }
 
 }  // namespace
@@ -114,7 +120,7 @@ Json LatentCodec::measure(const Dataset& data) {
   if (!deviation_.gt(0).all().item<bool>()) {
     fail(ErrorKind::usage,
          "model.codec: some channels of its latents are the same for all images; ",
-         "expected a codec that makes use of them (a smaller --latent)");
+         "expected a codec that makes use of them: one trained longer, or with a smaller latent");
   }
   return {{"mean", to_list(mean_)}, {"deviation", to_list(deviation_)}};
 }

@@ -435,11 +435,13 @@ void check_request(const TrainRequest& request) {
   }
   // A family checks its settings where it builds the model.
   const Json stored = request.resume ? request.resume->manifest.parts : Json::object();
-  const auto model = make_model(
-      request.family, request.config.at("model"), request.data->info,
+  const auto codec =
       make_codec(request.family.reads, request.run,
                  request.resume ? load_parts(request.run, request.resume->manifest) : request.parts,
-                 stored, at::kCPU));
+                 stored, at::kCPU);
+  const auto model =
+      make_model(request.family, request.config.at("model"), request.data->info, codec);
+  if (codec && !request.resume) codec->measure(*request.data);
   if (request.init) {
     load_initial_weights(model->module(), request.init->weights, request.init->folder.string());
   } else if (!request.resume && has_frozen_parameters(model->module())) {

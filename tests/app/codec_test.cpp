@@ -239,7 +239,8 @@ TEST_F(Codecs, ThatDoNotFitAreRefusedBeforeAnythingIsWritten) {
   refuses("model.codec: a run that has a part itself", wrong, digits());
   train_run("classifier", "classifier", {{"width", 4}, {"shift", 0}}, 1);
   wrong["codec"] = folder("classifier").string();
-  refuses("does not apply to the family 'classifier'; to these it does: vae", wrong, digits());
+  refuses("expected a run with a latent space (of a family of: vae), found one of", wrong,
+          digits());
   train_run("told", "vae", {{"condition", "class"}, {"latent", 2}}, 1);
   wrong["codec"] = folder("told").string();
   refuses("model.codec: expected a run that is told nothing", wrong, digits());
@@ -313,7 +314,7 @@ TEST_F(Codecs, OfTheOtherKindAreRefused) {
   Json fine = code_vae();
   fine["latent"] = 6;
   train_run("fine", "vae", fine, 2);
-  refuses("model.codec: 6 numbers of 8 levels are more than 65536", {{"codec", folder("fine")}});
+  refuses("model.codec: 6 numbers of 8 levels make more than 65536", {{"codec", folder("fine")}});
   train_run("codes", "vae", code_vae(), 2);
   refuses("model.levels: the codec makes the tokens", {{"codec", folder("codes")}, {"levels", 16}});
   // Pixels as a sequence are for families that read sequences.

@@ -124,7 +124,9 @@ TEST_F(Clips, GiveTheFramesBeforeEach) {
 
 TEST_F(Clips, ThatAreNoneAreRefused) {
   put_clips(3, 4);
-  expect_refused(ErrorKind::data, "with more than 4 frames; the longest has 4", 4);
+  expect_refused(ErrorKind::data, "left out 3 clips of 4 frames or fewer: clip0, clip1, clip2", 4);
+  put("short/0.png", 1);
+  EXPECT_EQ(load(2).notes.at(0), "left out 1 clip of 2 frames or fewer: short");
   EXPECT_EQ(load(3).train.size() + load(3).test.size(), 3);
   put("clip1/9.png", 3, 10);
   expect_refused(ErrorKind::data, "clip1/9.png: expected frames of one size, of 8x8", 2);

@@ -13,7 +13,7 @@ DataInfo info_of(int64_t channels, int64_t height, int64_t width) {
 }
 
 TEST(LevelTokens, AreNumbersWhoseLowestDigitIsTheFirstChannel) {
-  const LevelTokens tokens(3, 2, 1, 2, "x");
+  const LevelTokens tokens(3, 2, 1, 2, "x", "");
   EXPECT_EQ(tokens.codes(), 9);
   EXPECT_EQ(tokens.length(), 2);
   const Tensor grid = at::tensor({1, 2, 2, 0}, at::kLong).view({1, 2, 1, 2});
@@ -22,7 +22,7 @@ TEST(LevelTokens, AreNumbersWhoseLowestDigitIsTheFirstChannel) {
 }
 
 TEST(LevelTokens, AreMetOnceEach) {
-  const LevelTokens tokens(4, 3, 8, 8, "x");
+  const LevelTokens tokens(4, 3, 8, 8, "x", "");
   const Tensor all = at::arange(64, at::kInt).view({1, 64});
   EXPECT_TRUE(at::equal(tokens.tokens(tokens.grids(all)), all));
   EXPECT_EQ(tokens.grids(all).max().item<int64_t>(), 3);
@@ -72,10 +72,14 @@ TEST(PixelSequence, SaysWhatAModelComputesOn) {
 TEST(PixelSequence, RefusesWhatDoesNotFit) {
   expect_error(ErrorKind::usage, "model.patch: 3 does not divide images of 28x28",
                [] { PixelSequence(info_of(1, 28, 28), 2, 3); });
-  expect_error(ErrorKind::usage, "model.levels: 12 numbers of 4 levels are more than 65536",
+  expect_error(ErrorKind::usage, "model.patch: 12 numbers of 4 levels make more than 65536",
                [] { PixelSequence(info_of(3, 28, 28), 4, 2); });
   expect_error(ErrorKind::usage, "257x256 tokens are more than",
                [] { PixelSequence(info_of(1, 256, 257), 2, 1); });
+  DataInfo binary = info_of(1, 8, 8);
+  binary.binarize = Binarize::dynamic;
+  expect_error(ErrorKind::usage, "model.levels: expected 2 for binarized pixels",
+               [&] { PixelSequence(binary, 4, 2); });
   DataInfo real = info_of(1, 8, 8);
   real.levels = 0;
   expect_error(ErrorKind::usage, "sequences are made of pixels",

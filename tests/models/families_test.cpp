@@ -104,8 +104,9 @@ INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(learners()), [](const 
 /// Is the model what its family offers with these settings? Sequences of images are images.
 void expect_as_declared(const Family& family, ItemKind items, const Json& settings, Model& model) {
   const auto expect = [&](Capability capability, bool found) {
-    const bool images = capability == Capability::generator || capability == Capability::likelihood;
-    EXPECT_EQ(items == family.reads ? offers(family, settings, capability) : images, found)
+    EXPECT_EQ(items == family.reads ? offers(family, settings, capability)
+                                    : offers(family, items, capability),
+              found)
         << family.name << " " << settings << " " << static_cast<int>(capability);
   };
   expect(Capability::generator, dynamic_cast<Generator*>(&model) != nullptr);

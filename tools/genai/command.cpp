@@ -371,7 +371,7 @@ std::string extra_argument(const Verb& verb, const Command& command) {
   if (const auto option = of_families.find(culprit); option != of_families.end()) {
     const char* of_one = std::string_view(verb.name) == "train" ? "--model PRESET" : "RUN";
     return concat(culprit, ": is an option of ", option->second.families,
-                  ", not of this family (see: genai ", verb.name, " ", of_one, " --help)");
+                  ", not of these settings (see: genai ", verb.name, " ", of_one, " --help)");
   }
   return unknown_option(verb.name, culprit, command.known_options());
 }

@@ -23,4 +23,20 @@ void philox_normal(uint64_t key, uint64_t item, uint64_t first, float* out, int6
 /// out[i] = 64 random bits, number first + i.
 void philox_bits(uint64_t key, uint64_t item, uint64_t first, uint64_t* out, int64_t n);
 
+/// Number `position` of the item's stream, uniform in [0, 1) with 53 bits.
+double uniform_at(uint64_t key, uint64_t item, uint64_t position);
+
+/// Those of an item, one after the other.
+class UniformStream {
+ public:
+  UniformStream(uint64_t key, int64_t item) : key_(key), item_(static_cast<uint64_t>(item)) {}
+  double next() { return uniform_at(key_, item_, position_++); }
+  double between(double low, double high) { return low + (high - low) * next(); }
+  /// 0 to n - 1.
+  int64_t below(int64_t n) { return static_cast<int64_t>(next() * static_cast<double>(n)); }
+
+ private:
+  uint64_t key_, item_, position_ = 0;
+};
+
 }  // namespace genai

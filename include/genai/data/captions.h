@@ -1,6 +1,7 @@
 // The words of captions, as a model is told them.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,6 +28,8 @@ class Captions {
   int64_t padding() const { return vocabulary() - 1; }
   /// length() ids; words beyond it are cut off.
   std::vector<int64_t> encode(std::string_view caption) const;
+  /// The words of ids, one space between them.
+  std::string decode(std::span<const int64_t> ids) const;
   /// Throws Error{usage} naming words that no training caption has, and for a text without words or
   /// with too many.
   void check(std::string_view caption, const std::string& option) const;

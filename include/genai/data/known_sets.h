@@ -7,6 +7,7 @@
 
 #include "genai/data/known_texts.h"
 #include "genai/data/mnist.h"
+#include "genai/data/scenes.h"
 
 namespace genai {
 
@@ -18,6 +19,8 @@ struct KnownSet {
   std::string question_end{};  ///< of lines that are a question and its answer, what parts the two
   /// Of images; null: a text. Throws what load_idx_set does.
   std::function<ImageSet(const std::filesystem::path& data_dir, const FetchOptions&)> images{};
+  /// Of pictures of things with captions: what they are made of; else null.
+  std::function<SceneKinds(const std::filesystem::path& data_dir, const FetchOptions&)> scenes{};
   /// Of a text; null: images. Throws what load_known_text does.
   std::function<std::string(const std::filesystem::path& data_dir, const FetchOptions&)> text{};
 };

@@ -9,10 +9,10 @@ namespace genai {
 /// of a place together are one, the first channel its lowest digit.
 class LevelTokens {
  public:
-  /// @param what  whose levels they are, for messages: "model.levels"
+  /// @param what, advice  for messages: whose levels they are, what makes fewer tokens
   /// Throws Error{usage} for more than 65,536 codes.
   LevelTokens(int64_t levels, int64_t channels, int64_t height, int64_t width,
-              const std::string& what);
+              const std::string& what, const std::string& advice);
 
   int64_t codes() const { return codes_; }
   int64_t length() const { return height_ * width_; }

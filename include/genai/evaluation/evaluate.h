@@ -16,6 +16,7 @@ enum class MetricGroup {
   classification_score,  ///< needs a class-conditional model or labelled pictures
   classification,        ///< needs a Classifier
   editing,               ///< needs a Denoiser and labels in the data set; only when asked for
+  captions,              ///< needs a model that is told the captions of a set of things in places
   forecasts,             ///< needs a model of a series of numbers
 };
 extern const EnumNames<MetricGroup> kMetricGroupNames;

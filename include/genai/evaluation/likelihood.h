@@ -13,6 +13,10 @@ namespace genai {
 /// Throws Error{usage} where the model sees items through a codec.
 void check_sees_items(const LoadedModel& loaded, const std::string& what);
 
+/// "/given-low": what a model is told of the items that it judges, but for their class; part of the
+/// names of metrics.
+std::string given_conditions(const LoadedModel& loaded);
+
 /// The items as the model knows them: labels of a set whose classes are not the model's say nothing
 /// to it and go. `unlabelled` tells whether a class-conditional model has to do without.
 struct KnownItems {

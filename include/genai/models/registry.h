@@ -34,6 +34,8 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
 
 /// Are some models of the family of this capability?
 bool offers(const Family& family, Capability capability);
+/// Are some of those that learn from items of this kind? Sequences of images are images.
+bool offers(const Family& family, ItemKind items, Capability capability);
 /// Are those with these settings?
 /// @param settings  the "model" object of a resolved configuration
 bool offers(const Family& family, const Json& settings, Capability capability);
