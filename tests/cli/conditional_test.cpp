@@ -133,12 +133,11 @@ TEST_F(ToldAGrid, WrongConditionsAreNamed) {
   put(folder / "text.png", "no picture");
   refuse(3, {"text.png"}, "text.png");
   expect_error(2, {"sample", "last", "--class", "1"}, {"not trained with classes"});
-  for (const auto& [name, part] :
-       {std::pair(
-            "lov",
-            "'lov' is none; expected class, pair, past, caption, grey, sketch, low (or low-N), masked"),
-        {"grey", "grey is of images in colour"},
-        {"low-5", "expected a factor from 2 on that divides 12x12"}}) {
+  for (const auto& [name, part] : {std::pair("lov",
+                                             "'lov' is none; expected class, pair, past, caption, "
+                                             "grey, sketch, low (or low-N), masked"),
+                                   {"grey", "grey is of images in colour"},
+                                   {"low-5", "expected a factor from 2 on that divides 12x12"}}) {
     expect_error(2, training({"--condition", name}), {part});
   }
   expect_error(2, {"train", "--model", "classifier", "--data", "pics", "--condition", "low"},
