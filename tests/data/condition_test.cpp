@@ -32,8 +32,9 @@ TEST(Conditions, ThatCannotBeAreNamed) {
   const auto refuse = [](const std::string& names, const DataInfo& info, const char* part) {
     expect_error(ErrorKind::usage, part, [&] { find_conditions(names, info); });
   };
-  refuse("lov", kGrey,
-         "'lov' is none; expected class, pair, past, caption, grey, sketch, low (or low-N), masked");
+  refuse(
+      "lov", kGrey,
+      "'lov' is none; expected class, pair, past, caption, grey, sketch, low (or low-N), masked");
   refuse("low,low", kGrey, "'low' is there twice");
   refuse("low-x", kGrey, "'low-x' is none");
   refuse("sketch-2", kGrey, "'sketch-2' is none");
