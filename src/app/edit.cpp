@@ -29,11 +29,15 @@ const FieldTable& edit_fields() {
   static const FieldTable table =
       describe<EditWish>()
           .nest("", &EditWish::from, run_choice_fields())
-          .field("what", &EditWish::what, "inpaint, upscale, vary or blend", kEditNames)
+          .field(
+              "what", &EditWish::what,
+              "inpaint, upscale, vary or blend; of models that are told it: colorize, draw, repair",
+              kEditNames)
           .field("files", &EditWish::files, "the picture; blend: two of them")
           .hint("FILE")
           .field("mask", &EditWish::mask,
-                 "inpaint: a picture, not black or transparent where to fill; or lower, upper, "
+                 "inpaint, repair: a picture, not black or transparent where to fill; or lower, "
+                 "upper, "
                  "left, right, middle (the picture's own transparent parts)")
           .hint("FILE")
           .field("count", &EditWish::count, "versions; blend: steps from one to the other (4 or 8)",
@@ -83,6 +87,10 @@ Image load_mask(const std::string& mask, const DataInfo& info, JobContext& conte
   return made;
 }
 
+bool fills(Edit what) {
+  return what == Edit::inpaint || what == Edit::repair;
+}
+
 /// A picture with a hole needs no mask beside it.
 bool has_hole(const std::string& path) {
   return !load_picture(path).alpha.pixels.empty();
@@ -95,13 +103,13 @@ void check_edit_files(const EditWish& wish) {
     fail(ErrorKind::usage, "edit ", what, ": expected ", wanted,
          wanted == 1 ? " picture" : " pictures", ", found ", wish.files.size());
   }
-  if (wish.what == Edit::inpaint && wish.mask.empty()) {
-    fail(ErrorKind::usage,
-         "edit inpaint: request.mask: expected a picture that is not black (or transparent) where ",
+  if (fills(wish.what) && wish.mask.empty()) {
+    fail(ErrorKind::usage, "edit ", what,
+         ": request.mask: expected a picture that is not black (or transparent) where ",
          "to fill, or one of lower, upper, left, right, middle");
   }
-  if (wish.what != Edit::inpaint && !wish.mask.empty()) {
-    fail(ErrorKind::usage, "request.mask: only inpaint has one, not ", what);
+  if (!fills(wish.what) && !wish.mask.empty()) {
+    fail(ErrorKind::usage, "request.mask: only inpaint and repair have one, not ", what);
   }
 }
 
@@ -109,9 +117,12 @@ void check_edit_files(const EditWish& wish) {
 /// stays where it is.
 Image prepare_picture(const std::string& path, const EditWish& wish, const DataInfo& info,
                       JobContext& context) {
+  // Drawings are dark lines on white, whatever the set's are.
+  if (wish.what == Edit::draw)
+    return own_picture(path, info, /*as_is=*/true, context, Placing::free);
   const bool movable =
       has_pen_convention(info) && !wish.as_is && mask_parts(info).contains(wish.mask);
-  const bool fixed = wish.what == Edit::upscale || (wish.what == Edit::inpaint && !movable);
+  const bool fixed = wish.what == Edit::upscale || (fills(wish.what) && !movable);
   return own_picture(path, info, wish.as_is, context, fixed ? Placing::fixed : Placing::free);
 }
 
@@ -123,7 +134,7 @@ struct EditedPictures {
 EditedPictures prepare_pictures(const EditWish& wish, const DataInfo& info, JobContext& context) {
   Image picture = prepare_picture(wish.files[0], wish, info, context);
   EditedPictures prepared;
-  if (wish.what == Edit::inpaint) {
+  if (fills(wish.what)) {
     Image mask = load_mask(wish.mask, info, context);
     const bool together = picture.width == mask.width && picture.height == mask.height;
     const bool fits = mask.width == info.width && mask.height == info.height;
@@ -148,7 +159,7 @@ std::string edit_name(const RunRequest& run, const EditWish& wish, const EditReq
                       int64_t count) {
   std::string words = concat("step-", run.manifest().step, "-", enum_name(kEditNames, wish.what));
   for (const std::string& file : wish.files) words += "-" + fs::path(file).stem().string();
-  if (wish.what == Edit::inpaint) words += "-mask-" + fs::path(wish.mask).stem().string();
+  if (fills(wish.what)) words += "-mask-" + fs::path(wish.mask).stem().string();
   if (wish.what == Edit::vary) words += "-strength-" + number_text(wish.strength, 4);
   words += concat("-seed-", wish.seed, "-n", count);
   if (request.label >= 0) words += concat("-class", request.label);
@@ -197,10 +208,10 @@ Json run_edit(const Settings& given, JobContext& context) {
   const RunRequest run = open_request(edit_fields(), given, context);
   auto wish = read_request<EditWish>(edit_fields(), run.request);
   if (!given.find("request.what")) {
-    fail(ErrorKind::usage, "request.what: expected inpaint, upscale, vary or blend");
+    fail(ErrorKind::usage,
+         "request.what: expected inpaint, upscale, vary, blend, colorize, draw or repair");
   }
-  if (wish.what == Edit::inpaint && wish.mask.empty() && wish.files.size() == 1 &&
-      has_hole(wish.files[0])) {
+  if (fills(wish.what) && wish.mask.empty() && wish.files.size() == 1 && has_hole(wish.files[0])) {
     wish.mask = wish.files[0];
   }
   check_edit_files(wish);
@@ -233,7 +244,9 @@ Json run_edit(const Settings& given, JobContext& context) {
 
 Job edit_job() {
   return {.name = "edit",
-          .about = "applies a model to your own picture: inpaint, upscale, vary, blend",
+          .about =
+              "applies a model to your own picture: inpaint, upscale, vary, blend, colorize, draw, "
+              "repair",
           .page = [] { return sampling_page(edit_fields()); },
           .form =
               [](const Settings& given, const JobContext& context) {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "genai/base/error.h"
@@ -185,6 +186,12 @@ ConditionSpec find_class(const DataInfo& info) {
 const std::vector<ConditionRule>& condition_rules() {
   static const std::vector<ConditionRule> all = make_rules();
   return all;
+}
+
+const ConditionRule& find_rule(const std::string& name) {
+  const auto found = std::ranges::find(condition_rules(), name, &ConditionRule::name);
+  if (found == condition_rules().end()) throw std::logic_error("no rule '" + name + "'");
+  return *found;
 }
 
 std::string condition_names() {

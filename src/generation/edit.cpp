@@ -12,10 +12,10 @@
 
 namespace genai {
 
-const EnumNames<Edit> kEditNames = {{Edit::inpaint, "inpaint"},
-                                    {Edit::upscale, "upscale"},
-                                    {Edit::vary, "vary"},
-                                    {Edit::blend, "blend"}};
+const EnumNames<Edit> kEditNames = {{Edit::inpaint, "inpaint"},   {Edit::upscale, "upscale"},
+                                    {Edit::vary, "vary"},         {Edit::blend, "blend"},
+                                    {Edit::colorize, "colorize"}, {Edit::draw, "draw"},
+                                    {Edit::repair, "repair"}};
 
 namespace {
 
@@ -37,6 +37,54 @@ int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
   return factor;
 }
 
+/// What a model is told that makes the edit by itself: "grey", "low-4"; empty: none does.
+std::string told_for(Edit edit, const Tensor& pictures, const DataInfo& info) {
+  switch (edit) {
+    case Edit::colorize:
+      return "grey";
+    case Edit::draw:
+      return "sketch";
+    case Edit::repair:
+      return "masked";
+    case Edit::upscale:
+      return concat("low-", upscaling_factor(pictures, info));
+    default:
+      return "";
+  }
+}
+
+/// The condition by which a model makes the edit, or null where a Denoiser can do without. Throws
+/// Error{usage} where neither is there.
+const ConditionSpec* told_spec(const EditRequest& request, const Model& model,
+                               const Tensor& pictures, const DataInfo& info) {
+  const std::string name = told_for(request.edit, pictures, info);
+  if (name.empty()) return nullptr;
+  for (const ConditionSpec& spec : model.conditions()) {
+    if (!spec.rule) continue;
+    const bool numbered = spec.rule->parameter > 0;
+    if ((numbered ? concat(spec.rule->name, "-", spec.parameter) : spec.name) == name) return &spec;
+  }
+  if (request.edit == Edit::upscale) return nullptr;
+  fail(ErrorKind::usage, enum_name(kEditNames, request.edit), ": expected a model that is told ",
+       name, "; train one with model.condition ", name);
+}
+
+/// The grid [1, channels, H, W] that an edit tells a model of a picture uint8 [C, H, W].
+Tensor told_grid(Edit edit, const ConditionSpec& spec, const Tensor& picture, const Tensor& mask,
+                 const DataInfo& info) {
+  const Tensor x = picture.to(at::kFloat).div(255).unsqueeze(0);
+  Tensor grid;
+  if (edit == Edit::repair) {
+    const Tensor known = mask.lt(128).to(at::kFloat).view({1, 1, info.height, info.width});
+    grid = at::cat({x * known, known}, 1);
+  } else if (edit == Edit::upscale) {
+    grid = at::upsample_nearest2d(x, {info.height, info.width});
+  } else {
+    grid = find_rule("grey").derive(x, 0, Draw(0, "", {0}));  // of a drawing, too
+  }
+  return spec.fold == 1 ? grid : at::pixel_unshuffle(grid, spec.fold);
+}
+
 void check(const EditRequest& request, const Model& model, const DataInfo& info, int64_t count,
            const Tensor& pictures, const Tensor& mask) {
   check_request({.first = request.first,
@@ -44,12 +92,13 @@ void check(const EditRequest& request, const Model& model, const DataInfo& info,
                  .label = request.label,
                  .condition = {.items = {.grids = pictures}}},
                 model, info);
+  const bool told = told_spec(request, model, pictures, info) != nullptr;
   if (!(request.strength > 0 && request.strength <= 1)) {
     fail(ErrorKind::usage, "request.strength: expected more than 0 and at most 1, found ",
          request.strength);
   }
   const bool restores = request.edit == Edit::inpaint || request.edit == Edit::upscale;
-  if (restores && model.inputs().codec) {
+  if (restores && !told && model.inputs().codec) {
     fail(ErrorKind::usage, enum_name(kEditNames, request.edit),
          ": measures pixels, and this model ",
          "computes on the latents of its codec; vary and blend apply to it");
@@ -61,7 +110,7 @@ void check(const EditRequest& request, const Model& model, const DataInfo& info,
          size_text(info.width, info.height), " as the model makes, found ",
          size_text(pictures.size(3), pictures.size(2)));
   }
-  if (request.edit == Edit::inpaint) {
+  if (request.edit == Edit::inpaint || request.edit == Edit::repair) {
     if (mask.size(0) != info.height || mask.size(1) != info.width) {
       fail(ErrorKind::usage, "request.mask: expected the picture's size ",
            size_text(info.width, info.height), ", found ", size_text(mask.size(1), mask.size(0)));
@@ -119,8 +168,10 @@ class Editor {
         const Tensor x = spherical_mix(from, to, share.to(device_));
         return pixels(solve(x, plan.levels, plan.denoise, fresh, plan.solver));
       }
+      default:
+        break;
     }
-    throw std::logic_error("an edit without a method");
+    throw std::logic_error("an edit that a model must be told");
   }
 
  private:
@@ -157,10 +208,38 @@ class Editor {
 
 }  // namespace
 
+namespace {
+
+/// `count` samples that are told each of the pictures.
+Tensor make_told(const LoadedModel& loaded, const EditRequest& request, int64_t count,
+                 const ConditionSpec& spec, const Tensor& pictures, const Tensor& mask) {
+  const DataInfo& info = loaded.manifest.data;
+  std::vector<Tensor> parts;
+  for (int64_t i = 0; i < pictures.size(0); ++i) {
+    const Tensor grid = told_grid(request.edit, spec, pictures[i], mask, info);
+    const Tensor made = generate_items(loaded, {.first = request.first + i * count,
+                                                .count = count,
+                                                .label = request.label,
+                                                .options = request.options,
+                                                .condition = {.given = {{spec.name, grid}}},
+                                                .check_wanted = request.check_wanted});
+    // Where the picture is known it stays.
+    parts.push_back(request.edit == Edit::repair
+                        ? at::where(mask.lt(128), pictures[i].unsqueeze(0), made)
+                        : made);
+  }
+  return at::cat(parts);
+}
+
+}  // namespace
+
 Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                    const Tensor& pictures, const Tensor& others, const Tensor& mask) {
-  loaded.as<Denoiser>("edit");
-  check(request, *loaded.model, loaded.manifest.data, count, pictures, mask);
+  const DataInfo& info = loaded.manifest.data;
+  const ConditionSpec* told = told_spec(request, *loaded.model, pictures, info);
+  if (!told) loaded.as<Denoiser>("edit");
+  check(request, *loaded.model, info, count, pictures, mask);
+  if (told) return make_told(loaded, request, count, *told, pictures, mask);
   const at::NoGradGuard no_autograd;  // not InferenceMode: restoring asks for gradients
   Editor editor(loaded, request, mask);
   // Row r of the whole is version r % count of picture r / count. Chunks are padded to one size:

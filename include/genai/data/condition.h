@@ -32,6 +32,8 @@ struct ConditionRule {
   std::function<Tensor(const Tensor& picture, int64_t parameter)> accept = nullptr;
 };
 const std::vector<ConditionRule>& condition_rules();
+/// Throws std::logic_error where there is none of this name.
+const ConditionRule& find_rule(const std::string& name);
 
 /// Of class labels.
 inline constexpr const char* kClass = "class";

@@ -1,14 +1,19 @@
-// A trained model applied to the user's own pictures: inpaint, upscale, vary, blend.
+// A trained model applied to the user's own pictures: a Denoiser inpaints, upscales, varies and
+// blends; any Generator that is told a grid makes what it was told of.
 #pragma once
 #include "genai/generation/generate.h"
 
 namespace genai {
 
 enum class Edit {
-  inpaint,  ///< fills what a mask covers
-  upscale,  ///< finds a picture of the model's size whose reduction the given one is
-  vary,     ///< makes pictures like the given one
-  blend,    ///< goes from one picture to another
+  inpaint,   ///< fills what a mask covers
+  upscale,   ///< finds a picture of the model's size whose reduction the given one is; a model that
+             ///< is told `low` of that factor makes it
+  vary,      ///< makes pictures like the given one
+  blend,     ///< goes from one picture to another
+  colorize,  ///< told grey
+  draw,      ///< told sketch: dark lines on white
+  repair,    ///< told masked: what a mask covers
 };
 extern const EnumNames<Edit> kEditNames;
 
@@ -27,8 +32,9 @@ struct EditRequest {
 /// other (1: the middle). Equal requests give equal pixels.
 /// @param pictures  uint8 [N, C, H, W] of the model's size; upscale: smaller by a whole factor
 /// @param others    blend: the second pictures
-/// @param mask      inpaint: uint8 [H, W], 255 where to fill, 0 where the picture stays as it is
-/// Throws Error{usage} for sizes or options that do not fit, and for models that are no Denoiser.
+/// @param mask      inpaint, repair: uint8 [H, W], 255 where to fill, 0 where the picture stays as
+/// it is Throws Error{usage} for sizes or options that do not fit, and for models that are no
+/// Denoiser or are not told what the edit needs.
 Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                    const Tensor& pictures, const Tensor& others = {}, const Tensor& mask = {});
 
