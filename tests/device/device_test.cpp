@@ -354,7 +354,7 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
   near(path(there), path(here), "path");
   const Tensor picture = digits().test.grids.narrow(0, 0, 1);
   const Tensor mask = at::zeros({1, 28, 28}, at::kBool).slice(1, 0, 14).fill_(true);
-  for (const auto& [edit, name] : kEditNames) {
+  for (const Edit edit : {Edit::inpaint, Edit::upscale, Edit::vary, Edit::blend}) {
     const auto edited = [&](const LoadedModel& loaded) {
       const Tensor whole = at::zeros({28, 28}, at::kBool);
       whole.narrow(0, 0, 14).fill_(true);
@@ -365,7 +365,7 @@ TEST_P(SecondDevice, PicturesAreThoseOfTheCpu) {
                          edit == Edit::blend ? digits().test.grids.narrow(0, 1, 1) : Tensor(),
                          edit == Edit::inpaint ? whole : Tensor());
     };
-    near(edited(there), edited(here), name);
+    near(edited(there), edited(here), enum_name(kEditNames, edit));
   }
 }
 
