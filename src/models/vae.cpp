@@ -110,6 +110,12 @@ class Vae : public torch::nn::Module,
           register_module("decoder", ImageDecoder(config.decoder, config.latent + classes_,
                                                   info.channels, info.height, info.width, grids));
     }
+    if (config.latent_levels > 0) {
+      // Codes begin spread over their levels, whatever the images: else all are one, and stay so.
+      const int64_t features = posterior_grid_ ? posterior_grid_->options.in_channels()
+                                               : posterior_->options.in_features();
+      norm_ = register_module("norm", torch::nn::GroupNorm(1, features));
+    }
     if (config.pixels == PixelModel::gaussian) {
       // 0.1 of the grey range: where a first, blurry reconstruction stands.
       const double start = config.pixel_std > 0 ? config.pixel_std : 0.1;
@@ -347,11 +353,13 @@ class Vae : public torch::nn::Module,
       const Tensor features =
           encoder_->forward(joined(images, everywhere(class_numbers(told, x), x)), {})
               .view({x.size(0), -1, latent_shape_[1], latent_shape_[2]});
-      return posterior_of(posterior_grid_->forward(features).to(at::kFloat));
+      return posterior_of(posterior_grid_->forward(normed(features)).to(at::kFloat));
     }
-    return posterior_of(
-        posterior_->forward(encoder_->forward(images, class_numbers(told, x))).to(at::kFloat));
+    const Tensor features = encoder_->forward(images, class_numbers(told, x));
+    return posterior_of(posterior_->forward(normed(features)).to(at::kFloat));
   }
+
+  Tensor normed(const Tensor& features) { return norm_ ? norm_->forward(features) : features; }
 
   Tensor decoded(const Tensor& z, const Tensors& told) {
     const Tensor numbers = class_numbers(told, z), grids = grids_among(conditions(), told);
@@ -401,6 +409,7 @@ class Vae : public torch::nn::Module,
   ImageEncoder encoder_{nullptr};
   torch::nn::Linear posterior_{nullptr};
   torch::nn::Conv2d posterior_grid_{nullptr};  // in its place, where the latent space is a grid
+  torch::nn::GroupNorm norm_{nullptr};         // before them, where the latent space is of codes
   ImageDecoder decoder_{nullptr};
   Tensor pixel_log_std_;
 };
