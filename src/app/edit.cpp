@@ -37,8 +37,7 @@ const FieldTable& edit_fields() {
           .hint("FILE")
           .field("mask", &EditWish::mask,
                  "inpaint, repair: a picture, not black or transparent where to fill; or lower, "
-                 "upper, "
-                 "left, right, middle (the picture's own transparent parts)")
+                 "upper, left, right, middle (the picture's own transparent parts)")
           .hint("FILE")
           .field("count", &EditWish::count, "versions; blend: steps from one to the other (4 or 8)",
                  between(1, 10000))

@@ -137,28 +137,25 @@ ConditionSpec find_grid(const std::string& name, const DataInfo& info, const Dat
   fail(ErrorKind::usage, "model.condition: '", name, "' is none; expected ", condition_names());
 }
 
-ConditionSpec find_pair(const DataInfo& info, const DataInfo& seen) {
-  if (info.pair_channels == 0) {
-    fail(ErrorKind::usage, "model.condition: pair: the pictures of '", info.source,
-         "' have none; expected --pair FOLDER");
+/// A grid that comes with the items. @param lacks  why they have none, where channels is 0
+ConditionSpec find_given(const char* name, int64_t channels, const char* lacks,
+                         const DataInfo& info, const DataInfo& seen) {
+  if (channels == 0) {
+    fail(ErrorKind::usage, "model.condition: ", name, ": the pictures of '", info.source, "' have ",
+         lacks);
   }
-  const int64_t fold = fold_of(kPair, info, seen);
-  return {.name = kPair,
-          .kind = ConditionKind::grid,
-          .channels = info.pair_channels * fold * fold,
-          .fold = fold};
+  const int64_t fold = fold_of(name, info, seen);
+  return {
+      .name = name, .kind = ConditionKind::grid, .channels = channels * fold * fold, .fold = fold};
+}
+
+ConditionSpec find_pair(const DataInfo& info, const DataInfo& seen) {
+  return find_given(kPair, info.pair_channels, "none; expected --pair FOLDER", info, seen);
 }
 
 ConditionSpec find_past(const DataInfo& info, const DataInfo& seen) {
-  if (info.past == 0) {
-    fail(ErrorKind::usage, "model.condition: past: the images of '", info.source,
-         "' have no frames before them; expected clips and data.past N");
-  }
-  const int64_t fold = fold_of(kPast, info, seen);
-  return {.name = kPast,
-          .kind = ConditionKind::grid,
-          .channels = info.past * info.channels * fold * fold,
-          .fold = fold};
+  return find_given(kPast, info.past * info.channels,
+                    "no frames before them; expected clips and data.past N", info, seen);
 }
 
 ConditionSpec find_caption(const DataInfo& info) {

@@ -11,6 +11,7 @@
 #include "genai/data/picture_layout.h"
 #include "genai/data/split_names.h"
 #include "genai/data/unicode.h"
+#include "picture_notes-inl.h"
 
 namespace genai {
 namespace {
@@ -21,8 +22,6 @@ constexpr int64_t kMaxPicturePixels = int64_t{1} << 26;
 constexpr uint64_t kMaxSetBytes = uint64_t{8} << 30;
 constexpr int64_t kDefaultSize = 64, kMaxSize = 4096;
 constexpr size_t kSmallSet = 100;
-constexpr int64_t kTwelveBits = 4095;
-constexpr int kLeastSeen = 8;  // of 255
 constexpr const char* kEndings = ".png, .jpg, .jpeg, .webp, .bmp";
 
 struct ReadPicture {
@@ -32,13 +31,6 @@ struct ReadPicture {
   Image pair{};   // of the set's size too
   std::string caption{};
   std::string clip{};  // its folder, where pictures are frames
-};
-
-/// What was seen while reading, for the notes.
-struct Findings {
-  std::map<std::pair<int64_t, int64_t>, std::vector<std::string>> sizes;  // upright, with pictures
-  std::vector<std::string> failures, transparent, blank, dark, sheets;    // blank: nothing is seen
-  std::vector<std::string> unpaired;
 };
 
 /// 64-bit FNV-1a, then a finishing mix: near-equal names give unrelated values.
@@ -169,85 +161,6 @@ std::vector<std::string> order_classes(const std::vector<PictureEntry>& entries,
   return classes;
 }
 
-std::string size_text(const std::pair<int64_t, int64_t>& size) {
-  return concat(size.first, "x", size.second);
-}
-
-/// What to do about files that are pictures and yet none for us.
-std::string pictures_not_read(const std::vector<std::string>& others) {
-  static const std::set<std::string> endings{".tif", ".tiff", ".gif",  ".heic", ".heif", ".avif",
-                                             ".jp2", ".svg",  ".jfif", ".psd",  ".ico"};
-  size_t count = 0;
-  std::string first;
-  for (const std::string& other : others) {
-    const std::string ending = lower_case(fs::path(other).extension().string());
-    if (!endings.contains(ending)) continue;
-    if (count++ == 0) first = ending;
-  }
-  if (count == 0) return "";
-  return concat("; ", count, count == 1 ? " is a picture" : " are pictures",
-                " of a kind that is not read (", first,
-                "): convert to PNG, as mogrify -format png *", first, " does");
-}
-
-/// Of pictures of several sizes, or of another shape than the set's.
-void note_sizes(const Findings& findings, const Extent& size, std::vector<std::string>& notes) {
-  if (findings.sizes.empty()) return;
-  const auto most = std::ranges::max_element(findings.sizes, {},
-                                             [](const auto& entry) { return entry.second.size(); });
-  const std::string fitted = concat(size.width, "x", size.height);
-  const int64_t width = most->first.first, height = most->first.second;
-  if (findings.sizes.size() == 1) {
-    if (width * size.height != height * size.width)
-      notes.push_back(concat("pictures of ", size_text(most->first), ": their middle in ", fitted));
-    return;
-  }
-  std::vector<std::string> odd;
-  for (const auto& [other, names] : findings.sizes)
-    for (const std::string& name : names)
-      if (other != most->first) odd.push_back(name + " " + size_text(other));
-  notes.push_back(concat("scaled to ", fitted, ": ", counted(most->second.size(), "picture"),
-                         " of ", size_text(most->first), ", ", odd.size(),
-                         odd.size() == 1 ? " other: " : " others: ", first_names(odd)));
-}
-
-void note_transparency(const Findings& findings, Ground ground, std::vector<std::string>& notes) {
-  const bool white = ground == Ground::white;
-  const char* name = white ? "white" : "black";
-  if (!findings.transparent.empty())
-    notes.push_back(concat("transparent: ", counted(findings.transparent.size(), "picture"),
-                           ", put over ", name, ": ", first_names(findings.transparent)));
-  if (!findings.blank.empty())
-    notes.push_back(concat("transparent: ", counted(findings.blank.size(), "picture"),
-                           ", of which nothing is seen over ", name, " (data.ground ",
-                           white ? "black" : "white", "?): ", first_names(findings.blank)));
-}
-
-/// Classes that no training picture has.
-void note_unseen_classes(const ImageSet& set, std::vector<std::string>& notes) {
-  std::vector<std::string> unseen;
-  for (size_t label = 0; label < set.classes.size(); ++label)
-    if (std::ranges::find(set.train.labels, static_cast<int64_t>(label)) == set.train.labels.end())
-      unseen.push_back("'" + set.classes[label] + "'");
-  if (!unseen.empty())
-    notes.push_back(concat(unseen.size() == 1 ? "class " : "classes ", first_names(unseen),
-                           " only among the test pictures: the model never sees ",
-                           unseen.size() == 1 ? "it" : "them"));
-}
-
-/// Sheets of ours, and values of 12 bits in 16.
-void note_odd_kinds(const Findings& findings, std::vector<std::string>& notes) {
-  if (!findings.sheets.empty())
-    notes.push_back(concat(
-        counted(findings.sheets.size(), "picture"),
-        " of ours with several samples, read as one picture each: ", first_names(findings.sheets),
-        " (`genai sample --separate` writes single ones)"));
-  if (!findings.dark.empty())
-    notes.push_back(concat(
-        counted(findings.dark.size(), "picture"), " with at most ", kTwelveBits,
-        " of 65535 in 16 bits, nearly black (12-bit values?): ", first_names(findings.dark)));
-}
-
 /// "cats" of "cats/" and of "cats.zip".
 std::string set_name(const fs::path& folder) {
   std::error_code ignored;
@@ -305,16 +218,6 @@ class Pairs {
   std::unique_ptr<PictureFiles> files_;
   std::map<std::string, std::string> paths_;
 };
-
-void note_picture(const Picture& found, const std::string& path, Findings& findings) {
-  findings.sizes[{found.image.width, found.image.height}].push_back(path);
-  if (!found.alpha.pixels.empty()) {
-    const auto [low, high] = std::ranges::minmax(found.image.pixels);
-    (high - low < kLeastSeen ? findings.blank : findings.transparent).push_back(path);
-  }
-  if (found.samples > 1) findings.sheets.push_back(concat(path, " of ", found.samples));
-  if (found.highest > 0 && found.highest <= kTwelveBits) findings.dark.push_back(path);
-}
 
 /// The folder of a frame.
 std::string clip_of(const std::string& path) {
@@ -404,17 +307,6 @@ void read_pictures(Reading& reading, const PictureFiles& files,
          .clip = options.past > 0 ? clip : ""});
     reading.hashes.push_back(hash);
   }
-}
-
-std::string unreadable_text(const Findings& findings) {
-  if (findings.failures.empty()) return "";
-  return concat("could not read ", counted(findings.failures.size(), "picture"), ": ",
-                first_names(findings.failures, "; "));
-}
-
-std::string skipped_text(const PictureLayout& layout) {
-  return concat("skipped ", counted(layout.others.size(), "other file"), ": ",
-                first_names(layout.others), pictures_not_read(layout.others));
 }
 
 /// Both splits have a picture. Throws where there are too few.

@@ -72,6 +72,16 @@ Tensors bound_of_denoiser(Denoiser& denoiser, const Tensor& x0, const Tensors& t
 
 }  // namespace
 
+void check_given(const LoadedModel& loaded, const Split& items, const std::string& name) {
+  for (const auto& [told, there] :
+       {std::pair(kPair, items.pairs.defined()), std::pair(kCaption, items.captions.defined()),
+        std::pair(kPast, items.frames.defined())}) {
+    if (there || !find_condition(loaded.model->conditions(), told)) continue;
+    fail(ErrorKind::usage, "this model is told the ", told, " of each image, which '", name,
+         "' have not; expected a data set that has");
+  }
+}
+
 std::string given_conditions(const LoadedModel& loaded) {
   std::string names;
   for (const ConditionSpec& spec : loaded.model->conditions()) {
@@ -108,6 +118,7 @@ void measure_likelihood(const LoadedModel& loaded, const Dataset& data,
     fail(ErrorKind::data, "the data set '", found.source, "' has no test images");
   }
   check_same_items(info, found);
+  check_given(loaded, data.test, found.source);
   const int64_t images =
       request.images > 0 ? std::min(request.images, data.test.size()) : data.test.size();
   const auto [test, unlabelled] = known_items(loaded, data.test, found);

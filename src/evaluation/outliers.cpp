@@ -61,18 +61,6 @@ std::vector<Score> likelihood_scores(const LoadedModel& loaded, Likelihood& like
            .values = bound / std::numbers::ln2 + at::cat(bits)}};
 }
 
-/// Throws Error{usage} where the model is told something that items have not: their pairs, ...
-void check_given(const LoadedModel& loaded, const ScoredSet& set) {
-  const Split& items = set.images;
-  for (const auto& [name, there] :
-       {std::pair(kPair, items.pairs.defined()), std::pair(kCaption, items.captions.defined()),
-        std::pair(kPast, items.frames.defined())}) {
-    if (there || !find_condition(loaded.model->conditions(), name)) continue;
-    fail(ErrorKind::usage, "score: this model is told the ", name, " of each image, which '",
-         set.name, "' have not; expected a data set that has");
-  }
-}
-
 std::string worst_picture(const Tensor& images, const Tensor& score) {
   const int64_t count = std::min(kWorst, score.numel());
   const auto worst = to_images(images.index_select(0, score.argsort().narrow(0, 0, count)));
@@ -99,7 +87,7 @@ std::vector<Score> score_images(const LoadedModel& loaded, const ScoredSet& set,
   Model* model = loaded.model.get();
   if (auto* likelihood = dynamic_cast<Likelihood*>(model)) {
     check_sees_items(loaded, "score");
-    check_given(loaded, set);
+    check_given(loaded, set.images, set.name);
     return likelihood_scores(loaded, *likelihood, set, draws, progress);
   }
   if (dynamic_cast<Classifier*>(model)) {

@@ -138,7 +138,7 @@ TEST_F(Clips, ThatAreNoneAreRefused) {
   expect_error(ErrorKind::usage, "data.past: the images of 'digits' are no clips", [] {
     load_dataset({.source = "digits", .own = {{"past", 2}}});
   });
-  expect_error(ErrorKind::usage, "past: the images of 'x' have no frames before them",
+  expect_error(ErrorKind::usage, "past: the pictures of 'x' have no frames before them",
                [] { find_conditions("past", {.source = "x"}); });
 }
 

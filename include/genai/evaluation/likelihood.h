@@ -13,6 +13,10 @@ namespace genai {
 /// Throws Error{usage} where the model sees items through a codec.
 void check_sees_items(const LoadedModel& loaded, const std::string& what);
 
+/// Throws Error{usage} where a model is told something that these items have not: their pairs, ...
+/// @param name  of the items, for the message
+void check_given(const LoadedModel& loaded, const Split& items, const std::string& name);
+
 /// "/given-low": what a model is told of the items that it judges, but for their class; part of the
 /// names of metrics.
 std::string given_conditions(const LoadedModel& loaded);

@@ -32,9 +32,10 @@ struct EditRequest {
 /// other (1: the middle). Equal requests give equal pixels.
 /// @param pictures  uint8 [N, C, H, W] of the model's size; upscale: smaller by a whole factor
 /// @param others    blend: the second pictures
-/// @param mask      inpaint, repair: uint8 [H, W], 255 where to fill, 0 where the picture stays as
-/// it is Throws Error{usage} for sizes or options that do not fit, and for models that are no
-/// Denoiser or are not told what the edit needs.
+/// @param mask      inpaint, repair: uint8 [H, W], 255 where to fill, 0 where the picture stays
+///
+/// Throws Error{usage} for sizes or options that do not fit, and for models that are no Denoiser or
+/// are not told what the edit needs.
 Tensor edit_pixels(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                    const Tensor& pictures, const Tensor& others = {}, const Tensor& mask = {});
 
