@@ -6,8 +6,8 @@ say() { printf '\n== %s\n' "$*"; }
 # Debian and Ubuntu packages; asks for sudo only when something is missing.
 install_packages() {
   local wanted=(g++ cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
-    libcli11-dev nlohmann-json3-dev libspdlog-dev libpng-dev libjpeg-dev libwebp-dev libstb-dev
-    libzip-dev zlib1g-dev libssl-dev libcurl4-openssl-dev libutf8proc-dev "$@")
+    libcli11-dev nlohmann-json3-dev libspdlog-dev libpng-dev libjpeg-dev libgif-dev libwebp-dev
+    libstb-dev libzip-dev zlib1g-dev libssl-dev libcurl4-openssl-dev libutf8proc-dev "$@")
   local missing=() package
   for package in "${wanted[@]}"; do
     case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" in

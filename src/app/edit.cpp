@@ -1,11 +1,14 @@
 #include "genai/generation/edit.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
 
 #include "genai/base/error.h"
 #include "genai/base/files.h"
+#include "genai/base/hash.h"
 #include "genai/base/text.h"
 #include "jobs-inl.h"
 #include "shared-inl.h"
@@ -46,7 +49,8 @@ const FieldTable& edit_fields() {
           .field("class", &EditWish::of_class, "class to keep to, by name or number (none)")
           .hint("CLASS")
           .field("strength", &EditWish::strength,
-                 "vary: share of the way from noise that is gone again (0.5)")
+                 "vary: share of the way from noise that is gone again (0.5); draw: how closely to "
+                 "keep to the drawing (0.5: as trained)")
           .field("scale", &EditWish::scale, "whole-pixel enlargement (auto)", between(0, 64))
           .field("out", &EditWish::out, "PNG file; - is standard output (RUN/out/...)")
           .hint("FILE")
@@ -159,7 +163,7 @@ std::string edit_name(const RunRequest& run, const EditWish& wish, const EditReq
   std::string words = concat("step-", run.manifest().step, "-", enum_name(kEditNames, wish.what));
   for (const std::string& file : wish.files) words += "-" + fs::path(file).stem().string();
   if (fills(wish.what)) words += "-mask-" + fs::path(wish.mask).stem().string();
-  if (wish.what == Edit::vary) words += "-strength-" + number_text(wish.strength, 4);
+  if (request.strength) words += "-strength-" + number_text(*request.strength, 4);
   words += concat("-seed-", wish.seed, "-n", count);
   if (request.label >= 0) words += concat("-class", request.label);
   return request_name(words + options_name(request.options, run.usual));
@@ -176,6 +180,28 @@ Json given_options(const Settings& given, const Family& family) {
   return options;
 }
 
+/// One version alone; of more, what was given stands before them (of blend at both ends), with a
+/// grey hole where it was to be filled.
+std::vector<Image> sheet_cells(const EditedPictures& edited, const std::vector<Image>& made,
+                               const DataInfo& info) {
+  if (made.size() == 1) return made;
+  const auto hidden = at::tensor(128, at::kByte);
+  const Tensor given = edited.mask.defined() ? at::where(edited.mask.gt(0), hidden, edited.pictures)
+                                             : edited.pictures;
+  std::vector<Image> cells = to_images(given);
+  cells[0] = scale_up(cells[0], info.width / cells[0].width);
+  cells.insert(cells.end(), made.begin(), made.end());
+  if (edited.others.defined()) cells.push_back(to_images(edited.others)[0]);
+  return cells;
+}
+
+/// SHA-256 of each of the user's files.
+Json file_hashes(const EditWish& wish) {
+  Json hashes = Json::array();
+  for (const std::string& file : wish.files) hashes.push_back(sha256(read_file(file, kMaxPicture)));
+  return hashes;
+}
+
 /// Edits, and writes the sheet; returns the files.
 Json make_edit_sheet(const RunRequest& run, const EditWish& wish, const EditRequest& request,
                      int64_t count, const EditedPictures& edited, const fs::path& out,
@@ -183,16 +209,19 @@ Json make_edit_sheet(const RunRequest& run, const EditWish& wish, const EditRequ
   const LoadedModel loaded = run.load(context);
   const auto images =
       to_images(edit_pixels(loaded, request, count, edited.pictures, edited.others, edited.mask));
-  const SheetLayout layout = resolve_layout({.rows = 0, .columns = 0, .scale = wish.scale}, count,
-                                            run.info().width, run.info().height);
-  const Image sheet = count == 1 ? images[0] : grid(images, layout.rows, layout.columns);
+  const auto cells = sheet_cells(edited, images, run.info());
+  const SheetLayout layout =
+      resolve_layout({.rows = 0, .columns = 0, .scale = wish.scale},
+                     static_cast<int64_t>(cells.size()), run.info().width, run.info().height);
+  const Image sheet = cells.size() == 1 ? cells[0] : grid(cells, layout.rows, layout.columns);
   const Image large = scale_up(sheet, layout.scale);
-  const Json made = {{"edit", enum_name(kEditNames, wish.what)},
-                     {"first", request.first},
-                     {"count", count},
-                     {"class", request.label},
-                     {"strength", request.strength},
-                     {"options", request.options}};
+  Json made = {{"edit", enum_name(kEditNames, wish.what)},
+               {"first", request.first},
+               {"count", count},
+               {"class", request.label},
+               {"pictures_sha256", file_hashes(wish)},
+               {"options", request.options}};
+  if (request.strength) made["strength"] = *request.strength;
   const std::string png = encode_png(large, provenance(loaded, made, large, Origin::mixed));
   if (out == "-") {
     context.events.output(png);
@@ -216,12 +245,13 @@ Json run_edit(const Settings& given, JobContext& context) {
   check_edit_files(wish);
   const int64_t usual = wish.what == Edit::blend || wish.what == Edit::vary ? 8 : 4;
   const int64_t count = wish.count > 0 ? wish.count : usual;
-  const EditRequest request{.edit = wish.what,
-                            .first = wish.seed,
-                            .label = asked_class(wish.of_class, run.info()),
-                            .strength = wish.strength,
-                            .options = given_options(given, run.family),
-                            .check_wanted = [&] { context.check_wanted(); }};
+  const EditRequest request{
+      .edit = wish.what,
+      .first = wish.seed,
+      .label = asked_class(wish.of_class, run.info()),
+      .strength = given.find("request.strength") ? std::optional(wish.strength) : std::nullopt,
+      .options = given_options(given, run.family),
+      .check_wanted = [&] { context.check_wanted(); }};
   const EditedPictures edited = prepare_pictures(wish, run.info(), context);
   const fs::path out =
       !wish.out.empty()

@@ -6,7 +6,7 @@ namespace genai {
 
 struct SampleRequest {
   RunChoice from;
-  int64_t count = 16, seed = 0, scale = 0, length = 500;
+  int64_t count = 16, seed = 0, scale = 0, length = 500, frames = 0;
   std::string of_class, grid, out, prompt;
   Metadata metadata = Metadata::full;
   WeightFormat weights = WeightFormat::float32;
@@ -44,6 +44,9 @@ const ItemWork& work_on(const Modality& modality);
 
 // Each is in the file of its modality.
 Json sample_pictures(const SampleWork& work);
+/// With request.frames; `name` is that of the files without an ending.
+Json sample_clips(const SampleWork& work, const LoadedModel& loaded, const ImageRequest& request,
+                  const std::string& name);
 Json sample_texts(const SampleWork& work);
 Json sample_series(const SampleWork& work);
 Json describe_pictures(const DataConfig& config, const Json& request, JobContext& context);

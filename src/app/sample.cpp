@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -5,6 +6,10 @@
 #include "genai/base/files.h"
 #include "genai/base/hash.h"
 #include "genai/base/text.h"
+#include "genai/data/picture_files.h"
+#include "genai/data/picture_layout.h"
+#include "genai/generation/rollout.h"
+#include "genai/generation/told_pictures.h"
 #include "items-inl.h"
 #include "jobs-inl.h"
 
@@ -25,13 +30,19 @@ const FieldTable& sample_fields() {
           .field("class", &SampleRequest::of_class,
                  "class of all samples, by name or number (one after the other)")
           .hint("CLASS")
-          .field("condition", &SampleRequest::condition,
-                 "of models that are told a grid: a picture (or NAME=FILE), or test:N for test "
-                 "item N that the run keeps (one after the other)")
+          .field(
+              "condition", &SampleRequest::condition,
+              "of models that are told a grid: a picture (or NAME=FILE), of those told the frames "
+              "before an animation or a folder of frames, or test:N for test item N that the run "
+              "keeps (one after the other)")
           .hint("FILE|test:N")
           .field("grid", &SampleRequest::grid, "rows x columns of the sheet")
           .hint("RxC")
           .field("scale", &SampleRequest::scale, "whole-pixel enlargement (auto)", between(0, 64))
+          .field("frames", &SampleRequest::frames,
+                 "of models that are told the frames before: so many next ones, each made from "
+                 "those before it (.gif, .apng, or .png: a strip)",
+                 between(1, 10000))
           .field("out", &SampleRequest::out,
                  "PNG or text file (texts also .json); - is standard output (RUN/out/..., texts: "
                  "standard output)")
@@ -129,6 +140,25 @@ const ConditionSpec& grid_named(const std::string& name, const ConditionSpecs& s
        name.empty() ? "" : ", not " + name);
 }
 
+/// The frames of an animation, or of a folder as people count. `hashes` grows by those of the
+/// files.
+std::vector<Image> read_clip(const std::string& path, std::string& hashes) {
+  if (!fs::is_directory(path)) {
+    const std::string bytes = read_file(path, kMaxPicture);
+    hashes += sha256(bytes);
+    return decode_frames(bytes, path);
+  }
+  const auto files = open_picture_files(path);
+  std::ranges::sort(files->pictures, natural_less);
+  std::vector<Image> frames;
+  for (const std::string& picture : files->pictures) {
+    const std::string bytes = files->read(picture);
+    hashes += sha256(bytes);
+    frames.push_back(decode_picture(bytes, files->where(picture)).image);
+  }
+  return frames;
+}
+
 /// Reads the pictures. Throws Error{usage} for conditions that the model is not told.
 ConditionSource read_conditions(const ConditionWords& words, const Model& model,
                                 const DataInfo& info) {
@@ -136,11 +166,16 @@ ConditionSource read_conditions(const ConditionWords& words, const Model& model,
   std::string hashes;
   for (const auto& [name, file] : words.files) {
     const ConditionSpec& spec = grid_named(name, model.conditions());
+    if (spec.name == kPast) {
+      source.given[kPast] = past_of_clip(spec, read_clip(file, hashes), file, info);
+      continue;
+    }
     const std::string bytes = read_file(file, kMaxPicture);
     hashes += sha256(bytes);
     source.given[spec.name] = condition_of_picture(spec, decode_picture(bytes, file).image, info);
   }
-  if (!hashes.empty()) source.sha256 = words.files.size() == 1 ? hashes : sha256(hashes);
+  constexpr size_t kOneHash = 64;
+  if (!hashes.empty()) source.sha256 = hashes.size() == kOneHash ? hashes : sha256(hashes);
   return source;
 }
 
@@ -191,6 +226,9 @@ Json sample_pictures(const SampleWork& work) {
   const SampleRequest& asked = work.request;
   refuse_given(work.given, {"length", "stop", "weights", "interactive"},
                "is for models of text and series; this run makes pictures");
+  if (asked.frames > 0) {
+    refuse_given(work.given, {"grid", "separate"}, "is for single pictures, not for clips");
+  }
   const std::string prompt = prompt_text(asked.prompt);
   ImageRequest request{.first = asked.seed,
                        .count = asked.count,
@@ -205,26 +243,37 @@ Json sample_pictures(const SampleWork& work) {
   }
   const SheetLayout layout = parse_grid(asked.grid, asked.scale);
   if (!work.counted() && layout.rows > 0) request.count = layout.rows * layout.columns;
-  if (!asked.separate) check_sheet(layout, request.count, run.info());  // before all is computed
-  const fs::path out =
-      !asked.out.empty()
-          ? fs::path(asked.out)
-          : run_output(run.reference.folder,
-                       sheet_name(run, request, layout, words) + (asked.separate ? "" : ".png"));
-  if (out != "-") check_writable(asked.separate ? out / "0.png" : out, ".png");
   const LoadedModel loaded = run.load(work.context);
   loaded.as<Generator>("sample");
   request.condition = read_conditions(words, *loaded.model, run.info());
   request.condition.prompt = prompt;
+  if (work.given.find("request.prompt") && prompt.empty()) {
+    fail(ErrorKind::usage, "request.prompt: expected words of the training captions, found none");
+  }
+  const std::string name = sheet_name(run, request, layout, words);
+  if (asked.frames > 0) return sample_clips(work, loaded, request, name);
+  if (!asked.separate)  // before all is computed
+    check_sheet(layout, request.count, loaded.model->conditions(), run.info());
+  const fs::path out =
+      !asked.out.empty() ? fs::path(asked.out)
+                         : run_output(run.reference.folder, name + (asked.separate ? "" : ".png"));
+  if (out != "-") check_writable(asked.separate ? out / "0.png" : out, ".png");
   const Json files = make_pictures(work, loaded, request, layout, out);
-  return {{"files", files},
-          {"run", run.reference.folder.string()},
-          {"step", run.manifest().step},
-          {"weights_sha256", run.manifest().weights_sha256()},
-          {"first", request.first},
-          {"count", request.count},
-          {"class", request.label},
-          {"options", request.options}};
+  Json result = {{"files", files},
+                 {"run", run.reference.folder.string()},
+                 {"step", run.manifest().step},
+                 {"weights_sha256", run.manifest().weights_sha256()},
+                 {"first", request.first},
+                 {"count", request.count},
+                 {"class", request.label},
+                 {"options", request.options}};
+  if (const auto captions = told_captions(loaded, request); !captions.empty() && prompt.empty()) {
+    constexpr size_t kNoted = 16;
+    for (size_t i = 0; i < std::min(kNoted, captions.size()); ++i)
+      work.context.events.noted(concat(request.first + static_cast<int64_t>(i), ": ", captions[i]));
+    result["captions"] = captions;
+  }
+  return result;
 }
 
 Job sample_job() {

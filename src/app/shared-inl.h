@@ -70,6 +70,9 @@ int64_t asked_class(const std::string& text, const DataInfo& info);
 void refuse_given(const Settings& given, const std::vector<std::string>& fields,
                   const std::string& why);
 
+/// A GIF has room for one text: how it was made.
+std::string gif_comment(const std::vector<PngText>& texts);
+
 inline const EnumNames<Metadata> kMetadataNames = {{Metadata::full, "full"},
                                                    {Metadata::none, "none"}};
 inline const EnumNames<WeightFormat> kWeightFormatNames = {{WeightFormat::float32, "float32"},

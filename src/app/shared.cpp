@@ -269,4 +269,11 @@ std::string prompt_text(const std::string& prompt) {
   return text;
 }
 
+std::string gif_comment(const std::vector<PngText>& texts) {
+  for (const PngText& text : texts) {
+    if (text.keyword == kProvenanceKeyword) return text.text;
+  }
+  return "";
+}
+
 }  // namespace genai

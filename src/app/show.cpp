@@ -166,14 +166,6 @@ std::string ending_of(ShowFormat format) {
                                        : "";
 }
 
-/// A GIF has room for one text: the request.
-std::string comment_of(const std::vector<PngText>& texts) {
-  for (const PngText& text : texts) {
-    if (text.keyword == kProvenanceKeyword) return text.text;
-  }
-  return "";
-}
-
 Json run_show(const Settings& given, JobContext& context) {
   const RunRequest run = open_request(show_fields(), given, context);
   auto request = read_request<ShowRequest>(show_fields(), run.request);
@@ -232,7 +224,7 @@ Json deliver(const ShowWork& work, const LoadedModel& loaded, const fs::path& ou
   } else {
     const std::string bytes =
         format == ShowFormat::strip ? encode_png(shown.frames[0].image, texts(-1))
-        : format == ShowFormat::gif ? encode_gif(shown.frames, comment_of(texts(-1)))
+        : format == ShowFormat::gif ? encode_gif(shown.frames, gif_comment(texts(-1)))
                                     : encode_apng(shown.frames, texts(-1));
     if (out == "-") {
       work.context.events.output(bytes);

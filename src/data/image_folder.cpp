@@ -318,9 +318,9 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
          ": expected pictures of the same names as in ", reading.name, ", found none for ",
          counted(unpaired.size(), "picture"), ": ", first_names(unpaired));
   if (pictures.size() < 2 && reading.options.past > 0)
-    fail(ErrorKind::data, reading.name, ": expected at least 2 clips, folders of more than ",
-         reading.options.past, " frames, found none; ",
-         reading.layout.notes.empty() ? "" : reading.layout.notes.back());
+    fail(ErrorKind::data, reading.name,
+         ": expected at least 2 clips, folders or animations of more than ", reading.options.past,
+         " frames, found none; ", reading.layout.notes.empty() ? "" : reading.layout.notes.back());
   if (pictures.size() < 2)
     fail(ErrorKind::data, reading.name, ": expected at least 2 readable pictures (", kEndings,
          "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
@@ -335,7 +335,7 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
   if (reading.options.past > 0 &&
       std::ranges::all_of(hashes, [&](uint64_t hash) { return hash == hashes[0]; }))
     fail(ErrorKind::data, reading.name,
-         ": expected at least 2 clips, folders of frames, found one folder of ",
+         ": expected at least 2 clips, folders of frames or animations, found one of ",
          counted(pictures.size(), "picture"));
   // All of its clip, too.
   const auto move = [&](uint64_t hash, bool test) {
@@ -387,7 +387,7 @@ LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& sha
 
 ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options) {
   check(options);
-  const auto files = open_picture_files(folder);
+  const auto files = options.past > 0 ? open_clip_files(folder) : open_picture_files(folder);
   PictureLayout layout = arrange_pictures(*files, folder.string());
   if (options.past > 0) order_clips(options.past, layout);
   ImageSet set{.name = set_name(folder), .classes = order_classes(layout.entries, options.classes)};

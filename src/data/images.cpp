@@ -309,8 +309,8 @@ class Images : public Modality {
   }
 
   std::vector<std::string> metrics() const override {
-    return {"likelihood",           "distances",      "classes", "memorization",
-            "classification-score", "classification", "editing", "captions"};
+    return {"likelihood",     "distances", "classes",  "memorization", "classification-score",
+            "classification", "editing",   "captions", "told"};
   }
 
   std::vector<Image> pictures(const Tensor& items) const override { return to_images(items); }

@@ -3,7 +3,10 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
+#include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/picture.h"
@@ -148,12 +151,63 @@ class ZipFiles : public PictureFiles {
   std::unique_ptr<zip_t, void (*)(zip_t*)> zip_{nullptr, zip_discard};
 };
 
-}  // namespace
-
-bool is_picture_name(const fs::path& path) {
+std::string lower_extension(const fs::path& path) {
   std::string extension = path.extension().string();
   for (char& c : extension)
     if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+  return extension;
+}
+
+/// Animations among others' files as folders of their frames: "a.gif/0007.png".
+class ClipFiles : public PictureFiles {
+ public:
+  explicit ClipFiles(std::unique_ptr<PictureFiles> files) : files_(std::move(files)) {
+    pictures = files_->pictures;
+    notes = files_->notes;
+    for (const std::string& path : files_->others) {
+      const std::string end = lower_extension(path);
+      if (end != ".gif" && end != ".apng") {
+        others.push_back(path);
+        continue;
+      }
+      const size_t count = frames_of(path).size();
+      for (size_t frame = 0; frame < count; ++frame) {
+        std::string number = concat(frame);
+        number.insert(0, 4 - std::min<size_t>(4, number.size()), '0');
+        const std::string name = concat(path, "/", number, ".png");
+        places_[name] = {path, frame};
+        pictures.push_back(name);
+      }
+    }
+    std::ranges::sort(pictures);
+  }
+
+  std::string read(const std::string& path, uint64_t most) const override {
+    const auto found = places_.find(path);
+    if (found == places_.end()) return files_->read(path, most);
+    const auto& [animation, frame] = found->second;
+    return encode_png(frames_of(animation)[frame]).substr(0, most);
+  }
+  std::string where(const std::string& path) const override { return files_->where(path); }
+
+ private:
+  /// The frames of one animation at a time are kept: they are read one after the other.
+  const std::vector<Image>& frames_of(const std::string& path) const {
+    if (std::exchange(open_, path) != path)
+      frames_ = decode_frames(files_->read(path), files_->where(path));
+    return frames_;
+  }
+
+  std::unique_ptr<PictureFiles> files_;
+  std::map<std::string, std::pair<std::string, size_t>> places_;
+  mutable std::string open_;
+  mutable std::vector<Image> frames_;
+};
+
+}  // namespace
+
+bool is_picture_name(const fs::path& path) {
+  const std::string extension = lower_extension(path);
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
          extension == ".webp" || extension == ".bmp";
 }
@@ -167,6 +221,10 @@ std::unique_ptr<PictureFiles> open_picture_files(const fs::path& path) {
   }
   fail(ErrorKind::data, path.string(), ": expected a folder or ZIP of pictures, found ",
        fs::exists(path, ignored) ? "a file" : "nothing of that name");
+}
+
+std::unique_ptr<PictureFiles> open_clip_files(const fs::path& path) {
+  return std::make_unique<ClipFiles>(open_picture_files(path));
 }
 
 }  // namespace genai

@@ -4,6 +4,7 @@
 
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
+#include "genai/evaluation/similarity.h"
 #include "genai/generation/edit.h"
 
 namespace genai {
@@ -14,12 +15,6 @@ constexpr int64_t kShown = 10;
 
 Tensor to_unit(const Tensor& pixels) {
   return pixels.to(at::kDouble) / 255;
-}
-
-/// Peak signal-to-noise ratio of each image, dB; equal images count as 60.
-Tensor psnr(const Tensor& found, const Tensor& wanted) {
-  const Tensor error = (to_unit(found) - to_unit(wanted)).square().flatten(1).mean(1);
-  return -10 * error.clamp_min(1e-6).log10();
 }
 
 /// The pictures that are edited, and what is measured of them.

@@ -10,6 +10,7 @@
 #include "genai/evaluation/language.h"
 #include "genai/evaluation/likelihood.h"
 #include "genai/evaluation/samples.h"
+#include "genai/evaluation/told.h"
 #include "genai/generation/generate.h"
 #include "genai/training/metrics_log.h"
 
@@ -24,6 +25,7 @@ const EnumNames<MetricGroup> kMetricGroupNames = {
     {MetricGroup::classification, "classification"},
     {MetricGroup::editing, "editing"},
     {MetricGroup::captions, "captions"},
+    {MetricGroup::told, "told"},
     {MetricGroup::forecasts, "forecasts"}};
 
 bool applies(MetricGroup group, const Modality& modality) {
@@ -135,6 +137,7 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
       parts.insert(MetricGroup::classification_score);
   }
   if (generator && has_caption_judge(loaded, data.own.info)) parts.insert(MetricGroup::captions);
+  if (generator && is_told_grid(loaded)) parts.insert(MetricGroup::told);
   if (dynamic_cast<Classifier*>(model)) parts.insert(MetricGroup::classification);
   if (dynamic_cast<Denoiser*>(model) && classes && pixels) parts.insert(MetricGroup::editing);
   const Modality& modality = *data.own.info.modality;
@@ -163,6 +166,10 @@ std::set<MetricGroup> choose_parts(const LoadedModel& loaded, const EvaluationDa
       fail(ErrorKind::usage, "'", what,
            "' needs a model that is told the captions (model.condition ",
            "caption) of shapes, digits-pairs or mnist-pairs, of 64x64 or 32x32");
+    }
+    if (part == MetricGroup::told) {
+      fail(ErrorKind::usage, "'", what, "' needs a model that makes images and is told a grid ",
+           "(model.condition grey, sketch, low, masked, pair or past)");
     }
     if (part == MetricGroup::likelihood) loaded.as<Likelihood>(what);
     if (part == MetricGroup::classification) loaded.as<Classifier>(what);
@@ -320,6 +327,7 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
   if (parts.count(MetricGroup::classification))
     add({"accuracy", "cross_entropy", "calibration_error"});
   if (parts.count(MetricGroup::captions)) add({"caption_accuracy", "thing_accuracy"});
+  if (parts.count(MetricGroup::told)) add({"told_", "rollout_"});
   if (parts.count(MetricGroup::editing))
     add({"inpaint_", "upscale_", "vary0.3_", "vary0.5_", "vary0.7_", "blend_"});
   return names;
@@ -374,6 +382,9 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
   if (parts.count(MetricGroup::editing)) {
     SampleMeasurement(data, parts, observer, progress)
         .measure_edits(loaded, request.images, result);
+  }
+  if (parts.count(MetricGroup::told)) {
+    measure_told(loaded, data.own, request.images, request.options, result, progress);
   }
   if (count > 0) {
     const SampleMeasurement measurement(data, parts, observer, progress);

@@ -20,6 +20,7 @@ const EnumNames<Edit> kEditNames = {{Edit::inpaint, "inpaint"},   {Edit::upscale
 namespace {
 
 constexpr int64_t kRestoringSteps = 30, kTravellingSteps = 18;
+constexpr double kUsualStrength = 0.5;
 
 std::string size_text(int64_t width, int64_t height) {
   return concat(width, "x", height);
@@ -37,19 +38,20 @@ int64_t upscaling_factor(const Tensor& pictures, const DataInfo& info) {
   return factor;
 }
 
-/// What a model is told that makes the edit by itself: "grey", "low-4"; empty: none does.
-std::string told_for(Edit edit, const Tensor& pictures, const DataInfo& info) {
+/// What a model is told that makes the edit by itself, "grey", "low-4", one of these; empty: none
+/// does.
+std::vector<std::string> told_for(Edit edit, const Tensor& pictures, const DataInfo& info) {
   switch (edit) {
     case Edit::colorize:
-      return "grey";
+      return {"grey"};
     case Edit::draw:
-      return "sketch";
+      return {"sketch", kPair};
     case Edit::repair:
-      return "masked";
+      return {"masked"};
     case Edit::upscale:
-      return concat("low-", upscaling_factor(pictures, info));
+      return {concat("low-", upscaling_factor(pictures, info))};
     default:
-      return "";
+      return {};
   }
 }
 
@@ -57,16 +59,17 @@ std::string told_for(Edit edit, const Tensor& pictures, const DataInfo& info) {
 /// Error{usage} where neither is there.
 const ConditionSpec* told_spec(const EditRequest& request, const Model& model,
                                const Tensor& pictures, const DataInfo& info) {
-  const std::string name = told_for(request.edit, pictures, info);
-  if (name.empty()) return nullptr;
+  const std::vector<std::string> names = told_for(request.edit, pictures, info);
+  if (names.empty()) return nullptr;
   for (const ConditionSpec& spec : model.conditions()) {
-    if (!spec.rule) continue;
-    const bool numbered = spec.rule->parameter > 0;
-    if ((numbered ? concat(spec.rule->name, "-", spec.parameter) : spec.name) == name) return &spec;
+    const bool numbered = spec.rule && spec.rule->parameter > 0;
+    const std::string own = numbered ? concat(spec.rule->name, "-", spec.parameter) : spec.name;
+    if (std::ranges::find(names, own) != names.end()) return &spec;
   }
   if (request.edit == Edit::upscale) return nullptr;
   fail(ErrorKind::usage, enum_name(kEditNames, request.edit), ": expected a model that is told ",
-       name, "; train one with model.condition ", name);
+       names[0], names.size() > 1 ? " or " + names[1] : "", "; train one with model.condition ",
+       names[0]);
 }
 
 /// The grid [1, channels, H, W] that an edit tells a model of a picture uint8 [C, H, W].
@@ -81,6 +84,7 @@ Tensor told_grid(Edit edit, const ConditionSpec& spec, const Tensor& picture, co
     grid = at::upsample_nearest2d(x, {info.height, info.width});
   } else {
     grid = find_rule("grey").derive(x, 0, Draw(0, "", {0}));  // of a drawing, too
+    grid = grid.expand({1, spec.channels / (spec.fold * spec.fold), -1, -1});
   }
   return spec.fold == 1 ? grid : at::pixel_unshuffle(grid, spec.fold);
 }
@@ -93,9 +97,17 @@ void check(const EditRequest& request, const Model& model, const DataInfo& info,
                  .condition = {.items = {.grids = pictures}}},
                 model, info);
   const bool told = told_spec(request, model, pictures, info) != nullptr;
-  if (!(request.strength > 0 && request.strength <= 1)) {
+  if (request.strength && !(*request.strength > 0 && *request.strength <= 1)) {
     fail(ErrorKind::usage, "request.strength: expected more than 0 and at most 1, found ",
-         request.strength);
+         *request.strength);
+  }
+  if (request.strength && request.edit != Edit::vary && request.edit != Edit::draw) {
+    fail(ErrorKind::usage, "request.strength: is for vary and draw, not for ",
+         enum_name(kEditNames, request.edit));
+  }
+  if (request.strength && request.edit == Edit::draw && request.options.contains("guidance")) {
+    fail(ErrorKind::usage,
+         "request.strength: is sampling.guidance in other words; expected one of ", "them");
   }
   const bool restores = request.edit == Edit::inpaint || request.edit == Edit::upscale;
   if (restores && !told && model.inputs().codec) {
@@ -158,7 +170,7 @@ class Editor {
         return at::where(keep_.cpu().gt(0), pictures, found);
       }
       case Edit::vary: {
-        const auto levels = last_levels(plan.levels, request_.strength);
+        const auto levels = last_levels(plan.levels, request_.strength.value_or(kUsualStrength));
         const Tensor x = levels.front().alpha * images + levels.front().sigma * noise;
         return pixels(solve(x, levels, plan.denoise, fresh, plan.solver));
       }
@@ -210,17 +222,31 @@ class Editor {
 
 namespace {
 
+/// Sampling options of the edit: how closely to keep to a drawing is guidance, from -1, without it,
+/// by 0, as trained, to 1.
+Json told_options(const EditRequest& request, const Family& family) {
+  Json options = request.options;
+  if (!request.strength) return options;
+  if (std::ranges::find(family.sampling, "guidance", &Field::name) == family.sampling.end()) {
+    fail(ErrorKind::usage, "request.strength: models of the family ", family.name,
+         " keep to a drawing as they were trained; diffusion has strengths");
+  }
+  options["guidance"] = 2 * *request.strength - 1;
+  return options;
+}
+
 /// `count` samples that are told each of the pictures.
 Tensor make_told(const LoadedModel& loaded, const EditRequest& request, int64_t count,
                  const ConditionSpec& spec, const Tensor& pictures, const Tensor& mask) {
   const DataInfo& info = loaded.manifest.data;
+  const Json options = told_options(request, *loaded.family);
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < pictures.size(0); ++i) {
     const Tensor grid = told_grid(request.edit, spec, pictures[i], mask, info);
     const Tensor made = generate_items(loaded, {.first = request.first + i * count,
                                                 .count = count,
                                                 .label = request.label,
-                                                .options = request.options,
+                                                .options = options,
                                                 .condition = {.given = {{spec.name, grid}}},
                                                 .check_wanted = request.check_wanted});
     // Where the picture is known it stays.

@@ -14,6 +14,7 @@
 #include "genai/core/device.h"
 #include "genai/core/numerics.h"
 #include "genai/data/batcher.h"
+#include "genai/generation/told_pictures.h"
 
 namespace genai {
 namespace {
@@ -238,11 +239,19 @@ SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int
   return layout;
 }
 
-void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info) {
+SheetLayout sheet_layout(const SheetLayout& layout, int64_t count, const ConditionSpecs& specs,
+                         const DataInfo& info) {
+  const int64_t cell = info.width * (1 + told_picture_count(specs, info));
+  return resolve_layout(layout, count, cell, info.height);
+}
+
+void check_sheet(const SheetLayout& layout, int64_t count, const ConditionSpecs& specs,
+                 const DataInfo& info) {
   constexpr double kMost = 1 << 30;
-  const SheetLayout r = resolve_layout(layout, count, info.width, info.height);
+  const SheetLayout r = sheet_layout(layout, count, specs, info);
+  const int64_t cell = info.width * (1 + told_picture_count(specs, info));
   const double scale = static_cast<double>(r.scale);
-  const double width = scale * static_cast<double>(r.columns * (info.width + 2));
+  const double width = scale * static_cast<double>(r.columns * (cell + 2));
   const double height = scale * static_cast<double>(r.rows * (info.height + 2));
   if (width * height * static_cast<double>(info.channels) > kMost) {
     fail(ErrorKind::usage, "a sheet of ", count, " samples would be ", width, " x ", height,
@@ -256,8 +265,13 @@ void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info)
 Image draw_sheet(const LoadedModel& loaded, const ImageRequest& request, const SheetLayout& layout,
                  const LookAtSamples& look) {
   const DataInfo& info = loaded.manifest.data;
-  const auto images = info.modality->pictures(generate_items(loaded, request));
+  auto images = info.modality->pictures(generate_items(loaded, request));
   if (look) look(images);
+  auto told = told_pictures(loaded, request);
+  for (size_t i = 0; i < told.size(); ++i) {
+    told[i].push_back(images[i]);
+    images[i] = side_by_side(told[i]);
+  }
   const bool one = layout.rows * layout.columns == 1 || request.count > 1;  // of all samples
   const Image sheet =
       images.size() == 1 && one ? images[0] : grid(images, layout.rows, layout.columns);
@@ -286,8 +300,8 @@ std::string encode_sheet(const LoadedModel& loaded, const ImageRequest& request,
 
 std::string render_sheet(const LoadedModel& loaded, const ImageRequest& request,
                          const SheetLayout& layout, Metadata metadata, const LookAtSamples& look) {
-  const DataInfo& info = loaded.manifest.data;
-  const SheetLayout resolved = resolve_layout(layout, request.count, info.width, info.height);
+  const SheetLayout resolved =
+      sheet_layout(layout, request.count, loaded.model->conditions(), loaded.manifest.data);
   return encode_sheet(loaded, request, resolved, draw_sheet(loaded, request, resolved, look),
                       metadata);
 }

@@ -6,6 +6,7 @@
 #include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/generation/path.h"
+#include "genai/generation/rollout.h"
 #include "genai/generation/styles.h"
 #include "genai/generation/text_samples.h"
 
@@ -24,6 +25,7 @@ Image draw_sheet_again(const LoadedModel& loaded, const Json& request) {
 }
 
 std::vector<Image> make_again(const LoadedModel& loaded, const Json& request) {
+  if (request.contains("rollout")) return draw_rollout_again(loaded, request);
   if (!request.contains("show")) return {draw_sheet_again(loaded, request)};
   const Json& show = request.at("show");
   if (show == "path") return draw_path_again(loaded, request);

@@ -60,6 +60,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
           make_plain_generator(config.generator, in, info.channels, info.height, info.width, grids);
     }
     register_module("generator", generator_);
+    if (!plays()) return;
     discriminator_ =
         register_module("discriminator", Discriminator(config.discriminator, info.channels + grids,
                                                        info.height, info.width, classes_));
@@ -78,10 +79,17 @@ class Gan : public torch::nn::Module, public Model, public Generator {
       const bool fake = parameter.key().rfind("generator.", 0) == 0;
       (fake ? generator : discriminator).parameters.push_back(parameter.key());
     }
+    if (!plays()) return {generator};
     return {generator, discriminator};
   }
 
   std::vector<Phase> phases() override {
+    if (!plays()) {
+      return {{.name = "generator",
+               .updates = "generator",
+               .draw = [this](const Batch&, Draw& draw) { return generator_draws(draw); },
+               .loss = [this](LossInput& in) { return reconstruction_loss(in); }}};
+    }
     std::vector<Phase> phases;
     phases.push_back({.name = "discriminator",
                       .updates = "discriminator",
@@ -106,13 +114,21 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     const Told told = known(batch.conditions);
     const Tensor real = paired(range_.centred(batch.input), told);
     const Tensor fake = make(latent_draws(draw), told);
-    return {{"energy_distance", energy_terms(batch.input.flatten(1), shown(fake).flatten(1))},
-            {"ranked_right", discriminator_->forward(real, told.labels)
-                                 .gt(discriminator_->forward(paired(fake, told), told.labels))
-                                 .to(at::kFloat)}};
+    Tensors values{
+        {"energy_distance", energy_terms(batch.input.flatten(1), shown(fake).flatten(1))}};
+    if (plays()) {
+      const Tensor right = discriminator_->forward(real, told.labels)
+                               .gt(discriminator_->forward(paired(fake, told), told.labels))
+                               .to(at::kFloat);
+      values["ranked_right"] = right.dim() > 1 ? right.mean(1) : right;
+    }
+    if (config_.reconstruction > 0) {
+      values["l1"] = (batch.input - shown(fake)).abs().flatten(1).mean(1);
+    }
+    return values;
   }
 
-  std::string objective() const override { return "energy_distance"; }
+  std::string objective() const override { return plays() ? "energy_distance" : "l1"; }
 
   std::string health(const Batch& batch) override {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
@@ -125,6 +141,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
   std::string warning(const Progress& progress, const Json& means) const override {
+    if (!plays()) return "";
     const int64_t planned =
         progress.steps > 0 ? static_cast<int64_t>(kJudgedFrom * static_cast<double>(progress.steps))
                            : kJudgedFromStep;
@@ -160,6 +177,9 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
  protected:
+  /// Is there a discriminator to play against?
+  bool plays() const { return config_.adversarial > 0; }
+
   /// What both networks are told; undefined what they are not.
   struct Told {
     Tensor labels, grid;
@@ -286,8 +306,13 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   }
 
   Tensors critic_draws(const Draw& draw) const {
-    Tensors draws = latent_draws(draw);
+    Tensors draws = generator_draws(draw);
     draws.merge(views(draw));
+    return draws;
+  }
+
+  Tensors generator_draws(const Draw& draw) const {
+    Tensors draws = latent_draws(draw);
     if (style_ && config_.generator.mixing > 0) {
       draws["z2"] = draw.normal("z2", {config_.latent});
       draws["mix"] = draw.uniform("mix", {2});
@@ -402,7 +427,25 @@ class Gan : public torch::nn::Module, public Model, public Generator {
       const at::NoGradGuard no_grad;
       real = discriminator_->forward(seen(in.shared.at("real"), in.draws, "real"), labels);
     }
-    return {.value = generator_loss(config_.loss, fake, real), .logs = {}};
+    Loss loss{.value = config_.adversarial * generator_loss(config_.loss, fake, real), .logs = {}};
+    if (config_.reconstruction > 0) {
+      const Tensor l1 =
+          difference(images_of(in.shared.at("fake")), images_of(in.shared.at("real")));
+      loss.value = loss.value + config_.reconstruction * l1;
+      loss.logs["l1"] = l1.detach();
+    }
+    return loss;
+  }
+
+  /// Of a generator that plays against nobody.
+  Loss reconstruction_loss(LossInput& in) {
+    const Tensor fake = make_mixed(in.draws, known(in.batch.conditions));
+    const Tensor l1 = difference(fake, range_.centred(in.batch.input));
+    return {.value = config_.reconstruction * l1, .logs = {{"l1", l1.detach()}}};
+  }
+
+  static Tensor difference(const Tensor& fake, const Tensor& real) {
+    return at::l1_loss(fake.to(at::kFloat), real.to(at::kFloat));
   }
 
   /// The classes of the pairs at hand.
@@ -428,7 +471,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   int64_t classes_;
   std::shared_ptr<GeneratorNetwork> generator_;
   std::shared_ptr<StyleGenerator> style_;  // the generator, if it is one of styles
-  Discriminator discriminator_{nullptr};
+  Discriminator discriminator_{nullptr};   // null: see plays()
 };
 
 /// A GAN whose generator is told styles.
@@ -452,7 +495,7 @@ class StyleGan : public Gan, public StyleSpace {
 
 std::unique_ptr<Model> make_gan(const Json& settings, const ModelContext& context) {
   const auto config = from_json<GanConfig>(gan_fields(), settings, "model");
-  check_settings(config, context.info);
+  check_settings(config, context.info, grid_channels(context.inputs.conditions) > 0);
   if (config.generator.kind == GeneratorKind::style) {
     return std::make_unique<StyleGan>(config, context);
   }

@@ -47,7 +47,8 @@ Tensor generator_loss(AdversarialLoss loss, const Tensor& fake, const Tensor& re
 
 Tensor squared_gradient_norm(const Tensor& scores, const Tensor& images) {
   // Each score is of its own image alone, so the gradient of their sum holds them all.
-  const Tensor slopes = torch::autograd::grad({scores.sum()}, {images}, {},
+  const Tensor sum = (scores.dim() > 1 ? scores.mean(1) : scores).sum();
+  const Tensor slopes = torch::autograd::grad({sum}, {images}, {},
                                               /*retain_graph=*/true, /*create_graph=*/true)[0];
   return (slopes.scalar_type() == at::kBFloat16 ? slopes.to(at::kFloat) : slopes)
       .square()

@@ -54,12 +54,30 @@ const FieldTable& gan_fields() {
           .field("label_smoothing", &G::label_smoothing,
                  "non-saturating: the discriminator's target for real images is 1 minus this",
                  from_below(0, 1))
+          .field("adversarial", &G::adversarial,
+                 "weight of the play in the generator's loss; 0: no discriminator, the "
+                 "reconstruction alone",
+                 at_least(0))
+          .field("reconstruction", &G::reconstruction,
+                 "weight of the mean absolute difference from the image that the grid belongs to "
+                 "(pix2pix, equation 4)",
+                 at_least(0))
           .nest("augment", &G::augment, augment_fields())
           .table();
   return table;
 }
 
-void check_settings(const GanConfig& config, const DataInfo& info) {
+void check_settings(const GanConfig& config, const DataInfo& info, bool told_grid) {
+  const bool from_grid = config.generator.kind == GeneratorKind::unet;
+  if (!told_grid && (from_grid || config.reconstruction > 0)) {
+    fail(ErrorKind::usage, from_grid ? "model.generator.kind: unet" : "model.reconstruction",
+         " is of models that are told a grid; expected model.condition sketch, grey, low, masked ",
+         "or pair");
+  }
+  if (config.adversarial == 0 && config.reconstruction == 0) {
+    fail(ErrorKind::usage,
+         "model.adversarial: 0 and no model.reconstruction leave nothing to learn");
+  }
   if (info.binarize != Binarize::none) {
     fail(ErrorKind::usage, "data.binarize: a GAN makes grey or coloured pixels; expected none, ",
          "found ", enum_name(kBinarizeNames, info.binarize));

@@ -22,7 +22,7 @@ CaptionEncoderImpl::CaptionEncoderImpl(int64_t vocabulary, int64_t length, int64
   out_ = register_module("out", nn::Linear(width, out));
 }
 
-at::Tensor CaptionEncoderImpl::forward(const at::Tensor& ids) {
+EncodedCaption CaptionEncoderImpl::forward(const at::Tensor& ids) {
   const at::Tensor there = ids.ne(nothing_);  // [B, T]
   at::Tensor x = words_->forward(ids) + places_;
   const auto qkv = query_key_value_->forward(norm1_->forward(x)).chunk(3, 2);
@@ -34,7 +34,8 @@ at::Tensor CaptionEncoderImpl::forward(const at::Tensor& ids) {
   x = x + mix_->forward(weights.matmul(qkv[2]));
   x = x + down_->forward(at::silu(up_->forward(norm2_->forward(x))));
   const at::Tensor kept = there.unsqueeze(2).to(x.dtype());
-  return out_->forward((x * kept).sum(1) / kept.sum(1).clamp_min(1));
+  x = x * kept;
+  return {.whole = out_->forward(x.sum(1) / kept.sum(1).clamp_min(1)), .words = x};
 }
 
 }  // namespace genai

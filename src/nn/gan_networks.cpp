@@ -4,6 +4,7 @@
 
 #include "genai/kernels/winograd.h"
 #include "genai/nn/image_networks.h"
+#include "genai/nn/unet.h"
 
 namespace genai {
 namespace nn = torch::nn;
@@ -16,7 +17,8 @@ constexpr double kDcganStd = 0.02;
 
 const EnumNames<GeneratorKind> kGeneratorNames = {{GeneratorKind::dcgan, "dcgan"},
                                                   {GeneratorKind::residual, "residual"},
-                                                  {GeneratorKind::style, "style"}};
+                                                  {GeneratorKind::style, "style"},
+                                                  {GeneratorKind::unet, "unet"}};
 const EnumNames<DiscriminatorKind> kDiscriminatorNames = {
     {DiscriminatorKind::dcgan, "dcgan"}, {DiscriminatorKind::residual, "residual"}};
 const EnumNames<Normalization> kNormNames = {{Normalization::none, "none"},
@@ -149,6 +151,29 @@ class ResidualGenerator : public GeneratorNetwork {
   Convolution pixels_{nullptr};
 };
 
+/// A U-Net from the grid to the image; the point stands at every place beside the grid.
+class UNetGenerator : public GeneratorNetwork {
+ public:
+  UNetGenerator(const GeneratorConfig& config, int64_t in, int64_t channels, int64_t grids) {
+    UNetConfig network{
+        .width = config.width, .multipliers = {1}, .blocks = config.blocks, .patch = config.patch};
+    for (int64_t level = 0; level < config.levels; ++level)
+      network.multipliers.push_back(2 * network.multipliers.back());
+    network_ = register_module("network", UNet(network, in + grids, channels, /*classes=*/0));
+  }
+
+  at::Tensor forward(const at::Tensor& points, const std::vector<at::Tensor>&,
+                     const at::Tensor& grid) override {
+    const at::Tensor everywhere =
+        points.unsqueeze(2).unsqueeze(3).expand({-1, -1, grid.size(2), grid.size(3)});
+    const at::Tensor no_time = at::zeros({grid.size(0)}, grid.options());
+    return held(network_->forward(at::cat({grid, everywhere.to(grid.dtype())}, 1), no_time, {}));
+  }
+
+ private:
+  UNet network_{nullptr};
+};
+
 }  // namespace
 
 const FieldTable& generator_fields() {
@@ -157,15 +182,15 @@ const FieldTable& generator_fields() {
       describe<G>()
           .field("kind", &G::kind,
                  "dcgan: transposed convolutions; residual: residual blocks; style: modulated "
-                 "convolutions",
+                 "convolutions; unet: from a grid that it is told (pix2pix)",
                  kGeneratorNames)
           .field("width", &G::width, "channels at full resolution; doubled with each halving",
                  between(1, 4096))
           .field("levels", &G::levels, "halvings between pixels and the smallest maps",
                  between(0, 8))
-          .field("blocks", &G::blocks, "residual: blocks at each resolution", between(1, 16))
+          .field("blocks", &G::blocks, "residual, unet: blocks at each resolution", between(1, 16))
           .field("patch", &G::patch,
-                 "residual, style: side of the squares of pixels that are one position",
+                 "residual, style, unet: side of the squares of pixels that are one position",
                  between(1, 16))
           .field("norm", &G::norm, "dcgan: normalization between layers", kNormNames)
           .field("style", &G::style, "style: numbers of a style", between(1, 4096))
@@ -194,6 +219,9 @@ const FieldTable& discriminator_fields() {
                  between(0, 65536))
           .field("norm", &D::norm, "dcgan: normalization between layers", kNormNames)
           .field("spectral", &D::spectral, "layers are divided by their largest singular value")
+          .field("patches", &D::patches,
+                 "scores each place of the last maps, which sees a patch of the image, instead of "
+                 "the whole (pix2pix)")
           .table();
   return table;
 }
@@ -270,6 +298,9 @@ std::shared_ptr<GeneratorNetwork> make_plain_generator(const GeneratorConfig& co
   if (config.kind == GeneratorKind::dcgan) {
     return std::make_shared<DcganGenerator>(config, in, channels, height, width, grids);
   }
+  if (config.kind == GeneratorKind::unet) {
+    return std::make_shared<UNetGenerator>(config, in, channels, grids);
+  }
   return std::make_shared<ResidualGenerator>(config, in, channels, height, width, grids);
 }
 
@@ -293,7 +324,7 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, int64_t 
       if (norm) norms_->push_back(nn::BatchNorm2d(to));
       if (config.spectral) spectral_->push_back(SpectralNorm(layer->weight));
     }
-    features = from * h * w;
+    features = from * (config.patches ? 1 : h * w);
   } else {
     int64_t c = config.width;
     in_ = register_module(
@@ -308,7 +339,7 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, int64_t 
       if (level == config.levels) break;
       widen_->push_back(Convolution(c, 2 * c, 1, config.spectral));
     }
-    features = c * h * w;
+    features = c * (config.patches ? 1 : h * w);
     if (config.head > 0) {
       head_ = register_module("head", he_linear(features, config.head));
       features = config.head;
@@ -327,6 +358,10 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, int64_t 
   }
 }
 
+at::Tensor DiscriminatorImpl::rows(const at::Tensor& maps) const {
+  return config_.patches ? maps.flatten(2).transpose(1, 2) : maps.flatten(1);
+}
+
 at::Tensor DiscriminatorImpl::features(const at::Tensor& images) {
   if (config_.kind == DiscriminatorKind::dcgan) {
     at::Tensor x = images;
@@ -338,7 +373,7 @@ at::Tensor DiscriminatorImpl::features(const at::Tensor& images) {
       if (i > 0 && !norms_->is_empty()) x = norms_[i - 1]->as<nn::BatchNorm2d>()->forward(x);
       x = leaky(x);
     }
-    return x.flatten(1);
+    return rows(x);
   }
   at::Tensor x = in_->forward(channels_last(to_patches(images, config_.patch)));
   size_t block = 0;
@@ -350,18 +385,18 @@ at::Tensor DiscriminatorImpl::features(const at::Tensor& images) {
     x = at::avg_pool2d(x, 2, 2, 0, /*ceil_mode=*/true, /*count_include_pad=*/false);
     x = widen_[static_cast<size_t>(level)]->as<Convolution>()->forward(x);
   }
-  x = leaky(x).flatten(1);
+  x = rows(leaky(x));
   if (!head_) return x;
   return leaky(at::linear(x, normalized(head_norm_, head_->weight), head_->bias));
 }
 
 at::Tensor DiscriminatorImpl::forward(const at::Tensor& images, const at::Tensor& labels) {
-  const at::Tensor x = features(images);  // [B, F]
+  const at::Tensor x = features(images);  // [B, F] or [B, P, F]
   // A matrix product would round the score itself to bfloat16 in mixed precision.
-  at::Tensor score = (x * normalized(score_norm_, score_->weight)).sum(1);
+  at::Tensor score = (x * normalized(score_norm_, score_->weight)).sum(-1);
   if (classes_) {
-    const at::Tensor rows = normalized(classes_norm_, classes_->weight);
-    score = score + (at::embedding(rows, labels) * x).sum(1);
+    const at::Tensor of_class = at::embedding(normalized(classes_norm_, classes_->weight), labels);
+    score = score + ((config_.patches ? of_class.unsqueeze(1) : of_class) * x).sum(-1);
   }
   return score.scalar_type() == at::kBFloat16 ? score.to(at::kFloat) : score;
 }

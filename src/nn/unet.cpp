@@ -44,9 +44,10 @@ struct LevelImpl : nn::Module {
     blocks = register_module("blocks", nn::ModuleList());
     attention = register_module("attention", nn::ModuleList());
   }
-  at::Tensor run(size_t block, const at::Tensor& x, const at::Tensor& condition) {
+  at::Tensor run(size_t block, const at::Tensor& x, const at::Tensor& condition,
+                 const at::Tensor& words) {
     const at::Tensor y = blocks[block]->as<ResidualBlock>()->forward(x, condition);
-    return attention->is_empty() ? y : attention[block]->as<ImageAttention>()->forward(y);
+    return attention->is_empty() ? y : attention[block]->as<ImageAttention>()->forward(y, words);
   }
   nn::ModuleList blocks{nullptr}, attention{nullptr};
   nn::Conv2d resize{nullptr};
@@ -127,19 +128,27 @@ at::Tensor ResidualBlockImpl::forward(const at::Tensor& x, const at::Tensor& con
   return apply3x3(convolution2_, y) + (shortcut_ ? shortcut_->forward(x) : x);
 }
 
-ImageAttentionImpl::ImageAttentionImpl(int64_t channels, int64_t heads) : heads_(heads) {
+ImageAttentionImpl::ImageAttentionImpl(int64_t channels, int64_t heads, int64_t words)
+    : heads_(heads) {
   norm_ = register_module("norm", nn::GroupNorm(norm_groups(channels), channels));
   query_key_value_ = register_module("query_key_value", nn::Linear(channels, 3 * channels));
+  if (words > 0) words_ = register_module("words", nn::Linear(words, 2 * channels));
   out_ = register_module("out", nearly_zero(nn::Linear(channels, channels)));
 }
 
-at::Tensor ImageAttentionImpl::forward(const at::Tensor& x) {
+at::Tensor ImageAttentionImpl::forward(const at::Tensor& x, const at::Tensor& words) {
   const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), n = h * w;
   const at::Tensor rows = norm_->forward(x).permute({0, 2, 3, 1}).reshape({b, n, c});
-  const auto qkv = query_key_value_->forward(rows)
-                       .view({b, n, 3, heads_, c / heads_})
-                       .permute({2, 0, 3, 1, 4})
-                       .unbind(0);  // [B, heads, n, c / heads] each
+  // [B, n, parts C] as so many of [B, heads, n, C / heads]
+  const auto parts = [&](const at::Tensor& all, int64_t count) {
+    return all.view({b, -1, count, heads_, c / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
+  };
+  auto qkv = parts(query_key_value_->forward(rows), 3);
+  if (words_) {
+    const auto told = parts(words_->forward(words), 2);
+    qkv[1] = at::cat({qkv[1], told[0]}, 2);
+    qkv[2] = at::cat({qkv[2], told[1]}, 2);
+  }
   const at::Tensor mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);
   const at::Tensor y = out_->forward(mixed.transpose(1, 2).reshape({b, n, c}));
   return x + y.view({b, h, w, c}).permute({0, 3, 1, 2});
@@ -175,10 +184,11 @@ UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t cl
     while (channels % n) --n;
     return n;
   };
+  const int64_t told = words > 0 ? condition : 0;  // numbers of an encoded word
   const auto add_block = [&](Level& level, int64_t index, int64_t from, int64_t to) {
     level->blocks->push_back(ResidualBlock(from, to, condition, config.dropout));
     if (std::count(config.attention.begin(), config.attention.end(), index)) {
-      level->attention->push_back(ImageAttention(to, heads(to)));
+      level->attention->push_back(ImageAttention(to, heads(to), told));
     }
   };
   std::vector<int64_t> skips{width};  // channels of what the way up gets to see
@@ -199,7 +209,7 @@ UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t cl
       register_module("middle1", ResidualBlock(channels, channels, condition, config.dropout));
   if (!config.attention.empty()) {
     middle_attention_ =
-        register_module("middle_attention", ImageAttention(channels, heads(channels)));
+        register_module("middle_attention", ImageAttention(channels, heads(channels), told));
   }
   middle2_ =
       register_module("middle2", ResidualBlock(channels, channels, condition, config.dropout));
@@ -227,7 +237,11 @@ at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
   at::Tensor condition = time1_->forward(sinusoidal_embedding(time, config_.width));
   condition = time2_->forward(at::silu(condition));
   if (classes_) condition = condition + classes_->forward(labels);
-  if (words_) condition = condition + words_->forward(words);
+  EncodedCaption caption;
+  if (words_) {
+    caption = words_->forward(words);
+    condition = condition + caption.whole;
+  }
   condition = at::silu(condition);  // [B, 4 width]
 
   at::Tensor x = images;
@@ -249,17 +263,17 @@ at::Tensor UNetImpl::forward(const at::Tensor& images, const at::Tensor& time,
   for (const auto& item : *down_) {
     auto& level = *item->as<Level>();
     for (size_t block = 0; block < level.blocks->size(); ++block) {
-      skips.push_back(x = level.run(block, x, condition));
+      skips.push_back(x = level.run(block, x, condition, caption.words));
     }
     if (level.resize) skips.push_back(x = level.resize->forward(x));
   }
   x = middle1_->forward(x, condition);
-  if (middle_attention_) x = middle_attention_->forward(x);
+  if (middle_attention_) x = middle_attention_->forward(x, caption.words);
   x = middle2_->forward(x, condition);
   for (const auto& item : *up_) {
     auto& level = *item->as<Level>();
     for (size_t block = 0; block < level.blocks->size(); ++block) {
-      x = level.run(block, at::cat({x, skips.back()}, 1), condition);
+      x = level.run(block, at::cat({x, skips.back()}, 1), condition, caption.words);
       skips.pop_back();
     }
     if (level.resize) {

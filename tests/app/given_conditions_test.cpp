@@ -3,13 +3,12 @@
 
 #include <fstream>
 
+#include "app/short_run.h"
 #include "base/temp_folder.h"
-#include "genai/app/training_samples.h"
 #include "genai/base/png.h"
 #include "genai/generation/path.h"
 #include "genai/generation/recreate.h"
-#include "genai/models/registry.h"
-#include "genai/training/trainer.h"
+#include "genai/generation/told_pictures.h"
 #include "tensors.h"
 
 namespace genai {
@@ -43,31 +42,7 @@ class Given : public testing::Test {
 
   LoadedModel train_run(const std::string& name, const std::string& condition, int64_t steps,
                         bool resume = false) {
-    Settings settings;
-    settings.merge({{"model",
-                     {{"family", "diffusion"},
-                      {"condition", condition},
-                      {"network", {{"width", 16}, {"multipliers", {1}}, {"blocks", 1}}}}},
-                    {"data", {{"source", "a"}}},
-                    {"training",
-                     {{"steps", steps},
-                      {"batch", 16},
-                      {"learning_rate", 3e-3},
-                      {"device", "cpu"},
-                      {"precision", "float32"},
-                      {"threads", 1}}}},
-                   "test");
-    const Family& family = find_family("diffusion");
-    TrainRequest request{.family = family,
-                         .config = settings.resolve(run_sections(family)),
-                         .data = &data_,
-                         .run = folder_ / name,
-                         .show = show_samples};
-    fs::create_directories(request.run);
-    if (resume) request.resume = load_checkpoint(find_checkpoint(request.run, ""), true);
-    TrainObserver observer;
-    train(request, observer);
-    return load_model({.folder = request.run, .checkpoint = ""}, at::kCPU);
+    return short_run(folder_ / name, data_, small_diffusion(condition), steps, resume);
   }
 
   static double mean(const Tensor& pixels) { return pixels.to(at::kFloat).mean().item<double>(); }
@@ -124,6 +99,10 @@ TEST_F(Given, PairsAreFollowed) {
   };
   EXPECT_GT(mean(samples(0)), 170);
   EXPECT_LT(mean(samples(255)), 90);
+  // In a sheet each sample stands beside what it was told.
+  const Image cell = draw_sheet(loaded, {.count = 1}, {.rows = 1, .columns = 1, .scale = 1});
+  EXPECT_EQ(cell, side_by_side({to_images(data_.test.pairs.narrow(0, 0, 1))[0],
+                                to_images(generate_items(loaded, {.count = 1}))[0]}));
   expect_error(ErrorKind::usage, "request.prompt: this model is told no captions",
                [&] { generate_items(loaded, {.condition = {.prompt = "a dark picture"}}); });
 }

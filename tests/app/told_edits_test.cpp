@@ -1,17 +1,14 @@
 // Edits by models that are told a grid: colorize, draw, repair, upscale.
 #include <gtest/gtest.h>
 
+#include "app/short_run.h"
 #include "base/temp_folder.h"
 #include "genai/data/condition.h"
 #include "genai/generation/edit.h"
-#include "genai/models/registry.h"
-#include "genai/training/trainer.h"
 #include "tensors.h"
 
 namespace genai {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// 8x8 colour pictures of one colour each: bright ones are red, dark ones blue.
 Dataset coloured() {
@@ -38,31 +35,9 @@ Dataset coloured() {
 class ToldEdits : public testing::Test {
  protected:
   LoadedModel train_run(const std::string& family, const std::string& condition, int64_t steps) {
-    Json model = family == "diffusion"
-                     ? Json{{"network", {{"width", 16}, {"multipliers", {1}}, {"blocks", 1}}}}
-                     : find_family(family).tiny;
+    Json model = family == "diffusion" ? small_diffusion(condition) : find_family(family).tiny;
     model.update({{"family", family}, {"condition", condition}});
-    Settings settings;
-    settings.merge({{"model", model},
-                    {"data", {{"source", "coloured"}}},
-                    {"training",
-                     {{"steps", steps},
-                      {"batch", 16},
-                      {"learning_rate", 3e-3},
-                      {"device", "cpu"},
-                      {"precision", "float32"},
-                      {"threads", 1}}}},
-                   "test");
-    const Family& found = find_family(family);
-    const fs::path run = folder_ / (family + condition);
-    fs::create_directories(run);
-    TrainObserver observer;
-    train({.family = found,
-           .config = settings.resolve(run_sections(found)),
-           .data = &data_,
-           .run = run},
-          observer);
-    return load_model({.folder = run, .checkpoint = ""}, at::kCPU);
+    return short_run(folder_ / (family + condition), data_, model, steps);
   }
   static double channel(const Tensor& pixels, int64_t which) {
     return pixels.select(1, which).to(at::kFloat).mean().item<double>();
@@ -102,6 +77,35 @@ TEST_F(ToldEdits, RepairKeepsWhatIsKnownAndFillsTheRestLikeIt) {
   });
 }
 
+TEST_F(ToldEdits, DrawKeepsToDrawingsAsCloselyAsAsked) {
+  // Told pairs: white for red pictures, black for blue ones.
+  data_.train.pairs = data_.train.grids.narrow(1, 0, 1).gt(128).to(at::kByte) * 255;
+  data_.test.pairs = data_.train.pairs.narrow(0, 0, 16);
+  data_.info.pair_channels = 1;
+  const LoadedModel loaded = train_run("diffusion", "pair", 300);
+  const Tensor drawing = at::full({1, 3, 8, 8}, 255, at::kByte);
+  const auto redness = [&](std::optional<double> strength) {
+    const Tensor drawn =
+        edit_pixels(loaded, {.edit = Edit::draw, .strength = strength}, 12, drawing);
+    return channel(drawn, 0) - channel(drawn, 2);
+  };
+  const double usual = redness({});
+  EXPECT_GT(usual, 60);
+  EXPECT_EQ(redness(0.5), usual);
+  EXPECT_LT(redness(0.01), usual - 20);  // as without a drawing: red and blue ones
+  expect_error(ErrorKind::usage, "request.strength: is sampling.guidance in other words", [&] {
+    edit_pixels(loaded, {.edit = Edit::draw, .strength = 1, .options = {{"guidance", 1}}}, 1,
+                drawing);
+  });
+  const LoadedModel other = train_run("vae", "sketch", 1);
+  expect_error(ErrorKind::usage, "request.strength: models of the family vae",
+               [&] { edit_pixels(other, {.edit = Edit::draw, .strength = 1}, 1, drawing); });
+  expect_error(ErrorKind::usage, "request.strength: is for vary and draw, not for upscale", [&] {
+    edit_pixels(loaded, {.edit = Edit::upscale, .strength = 1}, 1,
+                at::zeros({1, 3, 4, 4}, at::kByte));
+  });
+}
+
 TEST_F(ToldEdits, AreMadeByEveryFamilyThatIsToldTheGrid) {
   for (const char* family : {"vae", "gan"}) {
     SCOPED_TRACE(family);
@@ -127,7 +131,7 @@ TEST_F(ToldEdits, ThatTheModelIsNotToldAreRefused) {
   };
   refuses("colorize: expected a model that is told grey; train one with model.condition grey",
           Edit::colorize, 8);
-  refuses("draw: expected a model that is told sketch", Edit::draw, 8);
+  refuses("draw: expected a model that is told sketch or pair", Edit::draw, 8);
   refuses("does not apply to the family 'vae'", Edit::vary, 8);
   refuses("does not apply to the family 'vae'", Edit::upscale, 2);  // by 4, and it is told by 2
   const LoadedModel two = train_run("diffusion", "grey,low", 1);

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "base/temp_folder.h"
+#include "genai/base/animation.h"
 #include "genai/base/hash.h"
 #include "genai/base/png.h"
 #include "genai/data/batcher.h"
@@ -122,6 +123,28 @@ TEST_F(Clips, GiveTheFramesBeforeEach) {
   EXPECT_TRUE(at::equal(some.past_frames()[1], data.train.past_frames()[0]));
 }
 
+TEST_F(Clips, AreReadFromAnimationsToo) {
+  std::vector<std::vector<Frame>> clips(6);
+  for (size_t clip = 0; clip < 6; ++clip) {
+    for (int frame = 0; frame < 5; ++frame) {
+      const auto grey = static_cast<uint8_t>(20 * clip + static_cast<size_t>(frame));
+      put(concat("frames/clip", clip, ".gif/", frame, ".png"), grey);
+      clips[clip].push_back({.image = {8, 8, 1, std::vector<uint8_t>(64, grey)}});
+    }
+    fs::create_directories(folder_ / "moving");
+    std::ofstream(folder_ / concat("moving/clip", clip, ".gif"), std::ios::binary)
+        << (clip % 2 ? encode_gif(clips[clip]) : encode_apng(clips[clip]));  // told by its bytes
+  }
+  const auto load = [&](const char* name) {
+    return load_dataset({.source = (folder_ / name).string(), .own = {{"past", 2}}});
+  };
+  const Dataset frames = load("frames"), moving = load("moving");
+  EXPECT_EQ(frames.info.fingerprint, moving.info.fingerprint);
+  EXPECT_TRUE(at::equal(frames.test.past_frames(), moving.test.past_frames()));
+  std::ofstream(folder_ / "moving/clip0.gif") << "GIF89a";
+  expect_error(ErrorKind::data, "clip0.gif", [&] { load("moving"); });
+}
+
 TEST_F(Clips, ThatAreNoneAreRefused) {
   put_clips(3, 4);
   expect_refused(ErrorKind::data, "left out 3 clips of 4 frames or fewer: clip0, clip1, clip2", 4);
@@ -134,7 +157,8 @@ TEST_F(Clips, ThatAreNoneAreRefused) {
   expect_refused(ErrorKind::data, "9.png", 2);
   fs::remove_all(folder_ / "clip0");
   fs::remove_all(folder_ / "clip1");
-  expect_refused(ErrorKind::data, "expected at least 2 clips, folders of frames, found one", 2);
+  expect_refused(ErrorKind::data,
+                 "expected at least 2 clips, folders of frames or animations, found one", 2);
   expect_error(ErrorKind::usage, "data.past: the images of 'digits' are no clips", [] {
     load_dataset({.source = "digits", .own = {{"past", 2}}});
   });

@@ -108,6 +108,9 @@ void write_pictures(const fs::path& png, const fs::path& picture) {
   write(png, "grey", encode_png(sample(5, 4, 1), texts));
   write(png, "rgb", encode_png(sample(3, 4, 3)));
   write(png, "apng", encode_apng({{sample(3, 2, 1), 50}, {sample(3, 2, 1), 80}}, texts));
+  write(png.parent_path() / "gif", "grey",
+        encode_gif({{sample(3, 2, 1), 50}, {sample(3, 2, 1), 80}}));
+  write(png.parent_path() / "gif", "colours", encode_gif({{sample(5, 4, 3)}}, "a comment"));
   // Pixels as the repair of the target packs them, so that they can be changed.
   const auto open = [&](const std::string& name, int bits, int colour, int interlace,
                         const std::string& raw, const std::string& extra = "") {

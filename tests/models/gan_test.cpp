@@ -290,6 +290,40 @@ TEST(GanPhases, FollowTheSettings) {
             "discriminator discriminator 1 1; generator generator 1 1; ");
 }
 
+TEST(GanPhases, OfAReconstructionAloneHaveNoDiscriminator) {
+  const Json settings = {{"condition", "low"},
+                         {"latent", 2},
+                         {"adversarial", 0},
+                         {"reconstruction", 2},
+                         {"generator", {{"kind", "unet"}, {"width", 4}, {"levels", 1}}}};
+  const auto model = make_model(find_family("gan"), settings, kDigits);
+  ASSERT_EQ(model->phases().size(), 1u);
+  EXPECT_EQ(model->phases()[0].updates, "generator");
+  EXPECT_EQ(model->parameter_sets().size(), 1u);
+  for (const auto& parameter : model->module().named_parameters())
+    EXPECT_EQ(parameter.key().rfind("generator.", 0), 0u) << parameter.key();
+  EXPECT_EQ(model->objective(), "l1");
+}
+
+TEST(GanSettings, OfGridsNeedOne) {
+  expect_error(ErrorKind::usage, "model.generator.kind: unet is of models that are told a grid",
+               [&] {
+                 make_gan({{"generator", {{"kind", "unet"}}}});
+               });
+  expect_error(ErrorKind::usage, "model.reconstruction is of models that are told a grid", [&] {
+    make_gan({{"reconstruction", 1}});
+  });
+  expect_error(ErrorKind::usage, "model.adversarial: 0 and no model.reconstruction", [&] {
+    make_gan({{"adversarial", 0}});
+  });
+}
+
+TEST(Penalties, OfPatchesAreOfTheMeanOfTheirScores) {
+  const Tensor x = random("x", {2, 1, 4, 4}).requires_grad_();
+  const Tensor one = x.flatten(1).sum(1), many = at::stack({one, 3 * one}, 1);
+  expect_near(squared_gradient_norm(many, x), 4 * squared_gradient_norm(one, x), 1e-2);
+}
+
 class GanTraining : public testing::Test {
  protected:
   const Dataset& data() {

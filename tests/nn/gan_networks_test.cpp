@@ -100,6 +100,36 @@ TEST(GanNetworks, ComputeEachImageByItself) {
   }
 }
 
+TEST(GanNetworks, DrawFromAGrid) {
+  torch::manual_seed(1);
+  const GeneratorConfig config{.kind = GeneratorKind::unet, .width = 8, .levels = 2, .patch = 2};
+  const auto network = make_plain_generator(config, 4, 3, 20, 28, /*grids=*/2);
+  const Tensor grid = images(2, 2, 20, 28), z = points(2, 4);
+  const Tensor made = network->forward(z, {}, grid);
+  EXPECT_EQ(made.sizes(), (at::IntArrayRef{2, 3, 20, 28}));
+  EXPECT_FALSE(at::equal(network->forward(z, {}, grid.flip({3})), made));
+  EXPECT_FALSE(at::equal(network->forward(z.flip({0}), {}, grid), made));
+}
+
+TEST(Discriminator, OfPatchesScoresEachPlaceByWhatIsNearIt) {
+  torch::manual_seed(1);
+  for (const DiscriminatorKind kind : {DiscriminatorKind::dcgan, DiscriminatorKind::residual}) {
+    Discriminator network(
+        DiscriminatorConfig{
+            .kind = kind, .width = 4, .levels = 2, .patch = 1, .head = 8, .patches = true},
+        1, 64, 64, 3);
+    const Tensor x = images(2, 1, 64, 64), labels = at::tensor({0, 2}, at::kLong);
+    const Tensor scores = network->forward(x, labels);
+    ASSERT_EQ(scores.sizes(), (at::IntArrayRef{2, 16 * 16}));
+    Tensor other = x.clone();
+    other.narrow(2, 60, 4).narrow(3, 60, 4).fill_(1);
+    const Tensor changed = network->forward(other, labels).ne(scores).view({2, 16, 16});
+    EXPECT_TRUE(changed[0][15][15].item<bool>());
+    EXPECT_FALSE(changed.narrow(1, 0, 8).narrow(2, 0, 8).any().item<bool>());
+    EXPECT_FALSE(at::equal(network->forward(x, labels.flip({0})), scores));
+  }
+}
+
 TEST(Discriminator, IsToldTheClassByProjection) {
   Discriminator network(DiscriminatorConfig{.width = 4, .head = 8}, 1, 12, 12, 3);
   const Tensor x = images(2, 1, 12, 12);

@@ -225,7 +225,17 @@ TEST(ImageAttention, KnowsNoPlaces) {  // images mirrored come out mirrored
   torch::manual_seed(1);
   ImageAttention attention(16, 4);
   const Tensor x = random("x", {2, 16, 5, 7});
-  EXPECT_LT(relative(attention->forward(x.flip({3})).flip({3}), attention->forward(x)), 1e-5);
+  EXPECT_LT(relative(attention->forward(x.flip({3}), {}).flip({3}), attention->forward(x, {})),
+            1e-5);
+}
+
+TEST(ImageAttention, SeesWordsInAnyOrder) {
+  torch::manual_seed(1);
+  ImageAttention attention(16, 4, /*words=*/6);
+  const Tensor x = random("x", {2, 16, 5, 7}), words = random("words", {2, 3, 6});
+  const Tensor y = attention->forward(x, words);
+  EXPECT_LT(relative(attention->forward(x, words.flip({1})), y), 1e-5);
+  EXPECT_GT(distance(attention->forward(x, words * 2), y), 0);
 }
 
 TEST(ImageAttention, IsTheFormula) {  // Vaswani et al. 2017, equation 1, head by head
@@ -251,7 +261,7 @@ TEST(ImageAttention, IsTheFormula) {  // Vaswani et al. 2017, equation 1, head b
     heads.push_back((part(0).mm(part(1).t()) / 2.0).softmax(1).mm(part(2)));  // sqrt(4)
   }
   const Tensor change = at::cat(heads, 1).mm(parameters["out.weight"].t()) + parameters["out.bias"];
-  const Tensor found = attention->forward(x) - x;
+  const Tensor found = attention->forward(x, {}) - x;
   EXPECT_LT(relative(found.view({kChannels, -1}), change.t()), 1e-3);
 }
 

@@ -26,6 +26,16 @@ std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
 /// @param comment  what the file tells of itself
 std::string encode_gif(const std::vector<Frame>& frames, const std::string& comment = "");
 
+/// The frames of a GIF as they are seen one after the other, over white; grey where all of them
+/// are. Throws ErrorKind::data for what is none, a damaged or truncated one, or more than
+/// `max_pixels` pixels in all frames together (checked before a frame is decoded).
+std::vector<Image> decode_gif(std::string_view bytes, const std::string& name,
+                              int64_t max_pixels = 256 << 20);
+
+/// decode_gif or decode_apng, as the first bytes say.
+std::vector<Image> decode_frames(std::string_view bytes, const std::string& name,
+                                 int64_t max_pixels = 256 << 20);
+
 /// The comments of a GIF, one after the other; empty for what has none or is no GIF.
 std::string read_gif_comment(std::string_view gif);
 

@@ -33,4 +33,8 @@ class PictureFiles {
 /// files or 64 GiB unpacked.
 std::unique_ptr<PictureFiles> open_picture_files(const std::filesystem::path& path);
 
+/// The same, with each animation (.gif, .apng) as a folder of its frames: "a.gif/0007.png". Throws
+/// what decode_frames does.
+std::unique_ptr<PictureFiles> open_clip_files(const std::filesystem::path& path);
+
 }  // namespace genai

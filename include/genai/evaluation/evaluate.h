@@ -17,6 +17,7 @@ enum class MetricGroup {
   classification,        ///< needs a Classifier
   editing,               ///< needs a Denoiser and labels in the data set; only when asked for
   captions,              ///< needs a model that is told the captions of a set of things in places
+  told,                  ///< needs a Generator that is told a grid
   forecasts,             ///< needs a model of a series of numbers
 };
 extern const EnumNames<MetricGroup> kMetricGroupNames;
@@ -63,7 +64,7 @@ std::vector<std::string> planned_metrics(const LoadedModel& loaded, const Evalua
 std::vector<std::string> planned_picture_metrics(const EvaluationData& data,
                                                  const EvaluationRequest& request);
 
-/// Pictures: "samples", "neighbours", "mistakes", "editing".
+/// Pictures: "samples", "neighbours", "mistakes", "editing", "captions", "told", "rollout".
 /// @param observer   of the trainings that are needed: the extractor, once; classification scores
 /// Throws Error{usage} when a part asked for does not apply, naming families to which it does; what
 /// the parts throw.

@@ -1,6 +1,8 @@
 // A trained model applied to the user's own pictures: a Denoiser inpaints, upscales, varies and
 // blends; any Generator that is told a grid makes what it was told of.
 #pragma once
+#include <optional>
+
 #include "genai/generation/generate.h"
 
 namespace genai {
@@ -12,16 +14,18 @@ enum class Edit {
   vary,      ///< makes pictures like the given one
   blend,     ///< goes from one picture to another
   colorize,  ///< told grey
-  draw,      ///< told sketch: dark lines on white
+  draw,      ///< told sketch, or pairs of drawings: dark lines on white
   repair,    ///< told masked: what a mask covers
 };
 extern const EnumNames<Edit> kEditNames;
 
 struct EditRequest {
   Edit edit = Edit::vary;
-  int64_t first = 0;      ///< number of the first version ("seed")
-  int64_t label = -1;     ///< class; -1: none, also with a conditional model
-  double strength = 0.5;  ///< vary: share of the path from noise to image that is gone again
+  int64_t first = 0;   ///< number of the first version ("seed")
+  int64_t label = -1;  ///< class; -1: none, also with a conditional model
+  /// vary: share of the path from noise to image that is gone again (0.5); draw, of models with
+  /// guidance: how closely to keep to the drawing, 0.5 as trained, 1 as guidance 1
+  std::optional<double> strength{};
   Json options = Json::object();  ///< those of the family's sampling fields that are not to be
                                   ///< chosen for the edit (steps, levels)
   CheckWanted check_wanted{};     ///< asked before each chunk

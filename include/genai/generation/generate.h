@@ -94,12 +94,18 @@ struct SheetLayout {
 /// Rows, columns and scale filled in for `count` pictures of this size.
 SheetLayout resolve_layout(SheetLayout layout, int64_t count, int64_t width, int64_t height);
 
+/// That of `count` samples, each beside the grids that it was told (generation/told_pictures.h).
+SheetLayout sheet_layout(const SheetLayout& layout, int64_t count, const ConditionSpecs& specs,
+                         const DataInfo& info);
+
 /// Throws Error{usage} for a sheet of more bytes than pictures of ours have (1 GiB).
-void check_sheet(const SheetLayout& layout, int64_t count, const DataInfo& info);
+void check_sheet(const SheetLayout& layout, int64_t count, const ConditionSpecs& specs,
+                 const DataInfo& info);
 
 enum class Metadata { full, none };
 
-/// The sheet itself, and as a PNG that says how it was made (docs/cli.md, `inspect`).
+/// The sheet itself, each sample beside the grids that it was told, and as a PNG that says how it
+/// was made (docs/cli.md, `inspect`).
 /// @param layout   of draw_sheet: resolved
 /// @param look     is shown the pictures of the samples
 using LookAtSamples = std::function<void(const std::vector<Image>&)>;

@@ -35,6 +35,8 @@ struct GanConfig {
   int64_t critic_steps = 1;
   double discriminator_rate = 1;
   double label_smoothing = 0;
+  double adversarial = 1;
+  double reconstruction = 0;
   AugmentConfig augment;
 };
 
@@ -44,9 +46,10 @@ extern const EnumNames<Penalty> kPenaltyNames;
 const FieldTable& gan_fields();
 
 /// Throws Error{usage} for settings that do not fit the data or each other.
-void check_settings(const GanConfig& config, const DataInfo& info);
+/// @param told_grid  is a grid among the conditions?
+void check_settings(const GanConfig& config, const DataInfo& info, bool told_grid);
 
-/// The discriminator's loss, 0-d, of scores [B].
+/// The discriminator's loss, 0-d, of scores [B], or of patches [B, P].
 /// @param smoothing  non_saturating: 1 minus the target of real images (T. Salimans et al. 2016,
 ///                   section 3.4)
 Tensor discriminator_loss(AdversarialLoss loss, const Tensor& real, const Tensor& fake,
@@ -55,7 +58,8 @@ Tensor discriminator_loss(AdversarialLoss loss, const Tensor& real, const Tensor
 /// The generator's loss, 0-d. @param real  scores [B]; only relativistic asks for them
 Tensor generator_loss(AdversarialLoss loss, const Tensor& fake, const Tensor& real);
 
-/// Squared length of the gradient of each score [B] by its image [B, C, H, W]: [B], with a graph.
+/// Squared length of the gradient of each score [B], of patches their mean, by its image
+/// [B, C, H, W]: [B], with a graph.
 /// `scores` must have been computed from `images`, each from its own.
 Tensor squared_gradient_norm(const Tensor& scores, const Tensor& images);
 

@@ -1,17 +1,21 @@
-// What a network is told in words, as one vector.
+// What a network is told in words: one vector, and one of each word.
 #pragma once
 
 #include "genai/nn/modules.h"
 
 namespace genai {
 
+struct EncodedCaption {
+  at::Tensor whole;  ///< [B, out]; without any word the same vector whatever else
+  at::Tensor words;  ///< [B, length, width]; zeros where there is none
+};
+
 /// Words and their places, one block of a transformer among them (A. Vaswani et al., "Attention is
-/// all you need", 2017), then their mean.
+/// all you need", 2017), and their mean.
 struct CaptionEncoderImpl : torch::nn::Module {
   /// @param vocabulary  ids; the last one is "no word"
   CaptionEncoderImpl(int64_t vocabulary, int64_t length, int64_t width, int64_t out);
-  /// ids int64 [B, length] -> [B, out]; without any word the same vector whatever else.
-  at::Tensor forward(const at::Tensor& ids);
+  EncodedCaption forward(const at::Tensor& ids);  // int64 [B, length]
 
  private:
   int64_t nothing_;

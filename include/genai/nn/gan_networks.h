@@ -2,7 +2,9 @@
 //
 // dcgan: strided convolutions 4x4, A. Radford et al., "Unsupervised representation learning with
 // deep convolutional GANs", 2016, section 3. residual: without normalization, after N. Huang et
-// al., "The GAN is dead; long live the GAN! A modern baseline GAN" (R3GAN), 2024, section 4.
+// al., "The GAN is dead; long live the GAN! A modern baseline GAN" (R3GAN), 2024, section 4. unet:
+// from a grid, P. Isola et al., "Image-to-image translation with conditional adversarial networks"
+// (pix2pix), 2017, section 3.2.
 #pragma once
 
 #include "genai/base/fields.h"
@@ -12,7 +14,7 @@
 
 namespace genai {
 
-enum class GeneratorKind { dcgan, residual, style };
+enum class GeneratorKind { dcgan, residual, style, unet };
 enum class DiscriminatorKind { dcgan, residual };
 enum class Normalization { none, batch };
 
@@ -37,6 +39,7 @@ struct DiscriminatorConfig {
   int64_t head = 256;  // residual: features before the score; 0: the maps themselves
   Normalization norm = Normalization::none;
   bool spectral = false;
+  bool patches = false;
 };
 
 const FieldTable& generator_fields();
@@ -98,7 +101,7 @@ class GeneratorNetwork : public torch::nn::Module {
   virtual std::vector<std::vector<int64_t>> noise_sizes() const { return {}; }
 };
 
-/// dcgan or residual.
+/// dcgan, residual or unet.
 /// @param in     numbers of a point
 /// @param grids  channels of the grid that it is told
 std::shared_ptr<GeneratorNetwork> make_plain_generator(const GeneratorConfig& config, int64_t in,
@@ -111,11 +114,13 @@ struct DiscriminatorImpl : torch::nn::Module {
   ///                 T. Miyato, M. Koyama, "cGANs with projection discriminator", 2018, equation 4
   DiscriminatorImpl(const DiscriminatorConfig& config, int64_t channels, int64_t height,
                     int64_t width, int64_t classes);
-  /// images [B, C, H, W] in -1..1, labels int64 [B] or undefined -> [B], at least float32
+  /// images [B, C, H, W] in -1..1, labels int64 [B] or undefined -> [B], at least float32; of
+  /// patches [B, P], one of each place of the last maps (pix2pix, section 3.3)
   at::Tensor forward(const at::Tensor& images, const at::Tensor& labels);
 
  private:
-  at::Tensor features(const at::Tensor& images);  // [B, F]
+  at::Tensor features(const at::Tensor& images);  // [B, F]; of patches [B, P, F]
+  at::Tensor rows(const at::Tensor& maps) const;  // those of maps [B, F, h, w]
 
   DiscriminatorConfig config_;
   torch::nn::ModuleList layers_{nullptr}, norms_{nullptr}, spectral_{nullptr};  // dcgan

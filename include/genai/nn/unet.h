@@ -49,15 +49,19 @@ struct ResidualBlockImpl : torch::nn::Module {
 };
 TORCH_MODULE(ResidualBlock);
 
-/// Self-attention among all positions of an image; added to its input.
+/// Self-attention among all positions of an image, and to the words of its caption, whose keys and
+/// values stand beside those of the positions (A. Nichol et al., "GLIDE", 2021, section 3); added
+/// to its input.
 struct ImageAttentionImpl : torch::nn::Module {
-  ImageAttentionImpl(int64_t channels, int64_t heads);
-  at::Tensor forward(const at::Tensor& x);  // [B, C, H, W] -> the same
+  /// @param words  numbers of an encoded word; 0: it is told none
+  ImageAttentionImpl(int64_t channels, int64_t heads, int64_t words = 0);
+  /// x [B, C, H, W], words [B, T, words] or undefined -> [B, C, H, W]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& words);
 
  private:
   int64_t heads_;
   torch::nn::GroupNorm norm_{nullptr};
-  torch::nn::Linear query_key_value_{nullptr}, out_{nullptr};
+  torch::nn::Linear query_key_value_{nullptr}, words_{nullptr}, out_{nullptr};
 };
 TORCH_MODULE(ImageAttention);
 
