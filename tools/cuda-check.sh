@@ -18,8 +18,8 @@ carry=$PWD/build/cuda-carry
 # The headers of these packages, and their libraries with all that they load in turn.
 pack() {
   local wanted=(libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libpng-dev libjpeg-dev
-    libjpeg62-turbo-dev libgif-dev libwebp-dev libstb-dev libzip-dev zlib1g-dev libssl-dev
-    libcurl4-openssl-dev libutf8proc-dev libgtest-dev)
+    libjpeg62-turbo-dev libgif-dev libwebp-dev libstb-dev libzip-dev zlib1g-dev libbz2-dev
+    liblzma-dev libssl-dev libcurl4-openssl-dev libutf8proc-dev libgtest-dev)
   local libraries link real name
   rm -rf "$carry" && mkdir -p "$carry"
   dpkg -L "${wanted[@]}" | grep -E '^/usr/(include|lib|share/cmake|share/pkgconfig)/' |

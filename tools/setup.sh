@@ -7,7 +7,8 @@ say() { printf '\n== %s\n' "$*"; }
 install_packages() {
   local wanted=(g++ cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
     libcli11-dev nlohmann-json3-dev libspdlog-dev libpng-dev libjpeg-dev libgif-dev libwebp-dev
-    libstb-dev libzip-dev zlib1g-dev libssl-dev libcurl4-openssl-dev libutf8proc-dev "$@")
+    libstb-dev libzip-dev zlib1g-dev libbz2-dev liblzma-dev libssl-dev libcurl4-openssl-dev
+    libutf8proc-dev "$@")
   local missing=() package
   for package in "${wanted[@]}"; do
     case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" in

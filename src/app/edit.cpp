@@ -6,9 +6,9 @@
 #include <array>
 #include <map>
 
+#include "art-inl.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
-#include "genai/base/hash.h"
 #include "genai/base/text.h"
 #include "jobs-inl.h"
 #include "shared-inl.h"
@@ -26,16 +26,18 @@ struct EditWish {
   int64_t count = 0, seed = 0, scale = 0;
   double strength = 0.5;
   bool as_is = false;
+  ArtWish art;
 };
 
 const FieldTable& edit_fields() {
   static const FieldTable table =
       describe<EditWish>()
           .nest("", &EditWish::from, run_choice_fields())
-          .field(
-              "what", &EditWish::what,
-              "inpaint, upscale, vary or blend; of models that are told it: colorize, draw, repair",
-              kEditNames)
+          .field("what", &EditWish::what,
+                 "inpaint, upscale, vary or blend; of models that are told it: colorize, draw, "
+                 "repair; of "
+                 "classifiers: dream, style",
+                 kEditNames)
           .field("files", &EditWish::files, "the picture; blend: two of them")
           .hint("FILE")
           .field("mask", &EditWish::mask,
@@ -46,15 +48,19 @@ const FieldTable& edit_fields() {
                  between(1, 10000))
           .option("n")
           .field("seed", &EditWish::seed, "number of the first version (0)", at_least(0))
-          .field("class", &EditWish::of_class, "class to keep to, by name or number (none)")
+          .field("class", &EditWish::of_class,
+                 "class to keep to, or to dream of, by name or number (none)")
           .hint("CLASS")
           .field("strength", &EditWish::strength,
                  "vary: share of the way from noise that is gone again (0.5); draw: how closely to "
                  "keep to the drawing (0.5: as trained)")
           .field("scale", &EditWish::scale, "whole-pixel enlargement (auto)", between(0, 64))
-          .field("out", &EditWish::out, "PNG file; - is standard output (RUN/out/...)")
+          .field("out", &EditWish::out,
+                 "PNG file; dream, style: the way as x.gif or x.apng; - is standard output "
+                 "(RUN/out/...)")
           .hint("FILE")
           .field("as_is", &EditWish::as_is, "your pictures as they are, neither inverted nor moved")
+          .nest("", &EditWish::art, art_fields())
           .table();
   return table;
 }
@@ -195,13 +201,6 @@ std::vector<Image> sheet_cells(const EditedPictures& edited, const std::vector<I
   return cells;
 }
 
-/// SHA-256 of each of the user's files.
-Json file_hashes(const EditWish& wish) {
-  Json hashes = Json::array();
-  for (const std::string& file : wish.files) hashes.push_back(sha256(read_file(file, kMaxPicture)));
-  return hashes;
-}
-
 /// Edits, and writes the sheet; returns the files.
 Json make_edit_sheet(const RunRequest& run, const EditWish& wish, const EditRequest& request,
                      int64_t count, const EditedPictures& edited, const fs::path& out,
@@ -219,7 +218,7 @@ Json make_edit_sheet(const RunRequest& run, const EditWish& wish, const EditRequ
                {"first", request.first},
                {"count", count},
                {"class", request.label},
-               {"pictures_sha256", file_hashes(wish)},
+               {"pictures_sha256", file_hashes(wish.files)},
                {"options", request.options}};
   if (request.strength) made["strength"] = *request.strength;
   const std::string png = encode_png(large, provenance(loaded, made, large, Origin::mixed));
@@ -237,8 +236,23 @@ Json run_edit(const Settings& given, JobContext& context) {
   auto wish = read_request<EditWish>(edit_fields(), run.request);
   if (!given.find("request.what")) {
     fail(ErrorKind::usage,
-         "request.what: expected inpaint, upscale, vary, blend, colorize, draw or repair");
+         "request.what: expected inpaint, upscale, vary, blend, colorize, draw, repair, dream or ",
+         "style");
   }
+  if (makes_art(wish.what)) {
+    return make_art({.run = run,
+                     .what = wish.what,
+                     .files = wish.files,
+                     .of_class = wish.of_class,
+                     .out = wish.out,
+                     .seed = wish.seed,
+                     .scale = wish.scale,
+                     .as_is = wish.as_is,
+                     .own = wish.art,
+                     .given = given,
+                     .context = context});
+  }
+  refuse_art_options(given, wish.what);
   if (fills(wish.what) && wish.mask.empty() && wish.files.size() == 1 && has_hole(wish.files[0])) {
     wish.mask = wish.files[0];
   }
@@ -275,7 +289,7 @@ Job edit_job() {
   return {.name = "edit",
           .about =
               "applies a model to your own picture: inpaint, upscale, vary, blend, colorize, draw, "
-              "repair",
+              "repair, dream, style",
           .page = [] { return sampling_page(edit_fields()); },
           .form =
               [](const Settings& given, const JobContext& context) {

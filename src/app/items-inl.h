@@ -1,5 +1,6 @@
 // What the jobs do with items of a modality: an entry of a table.
 #pragma once
+#include "genai/compression/archive.h"
 #include "shared-inl.h"
 
 namespace genai {
@@ -24,6 +25,28 @@ struct SampleWork {
   bool counted() const { return given.find("request.count") != nullptr; }
 };
 
+/// Files that are to be compressed.
+struct CompressWork {
+  LoadedModel& loaded;
+  const std::vector<std::string>& files;
+  bool stats;
+  JobContext& context;
+};
+/// What they became.
+struct Compressed {
+  std::vector<ArchiveItem> items;
+  std::string code;
+  std::string content;   ///< of all items, as it comes back
+  std::string packed{};  ///< the same as general compressors are given it, for statistics
+  Json stats;            ///< "items" and "units" with their names; "bound_bits", "png_bytes" where
+                         ///< statistics are asked for
+};
+/// What came back.
+struct Decompressed {
+  std::string content;             ///< as of Compressed
+  std::vector<std::string> files;  ///< the bytes of each item
+};
+
 struct ItemWork {
   const Modality* modality;
   Json sampling;  ///< options that differ from the defaults of families that have them
@@ -32,6 +55,9 @@ struct ItemWork {
   Json (*describe)(const DataConfig& config, const Json& request, JobContext& context);
   /// Of items that are scored one by one; null: they have none.
   Json (*score)(const RunRequest& run, const Settings& given, JobContext& context);
+  /// null: they cannot be compressed. decompress throws Error{data} where the code ends too early.
+  Compressed (*compress)(const CompressWork& work);
+  Decompressed (*decompress)(LoadedModel& loaded, const Archive& archive, JobContext& context);
   /// What to type to see what a trained run makes: "--length 500".
   std::string (*sample_options)(const Manifest& manifest);
   /// Tells the observer of what a model makes while it learns (app/training_samples.h).
@@ -54,6 +80,10 @@ Json describe_text(const DataConfig& config, const Json& request, JobContext& co
 Json describe_series(const DataConfig& config, const Json& request, JobContext& context);
 Json score_pictures(const RunRequest& run, const Settings& given, JobContext& context);
 Json score_text(const RunRequest& run, const Settings& given, JobContext& context);
+Compressed compress_pictures(const CompressWork& work);
+Compressed compress_texts(const CompressWork& work);
+Decompressed decompress_pictures(LoadedModel& loaded, const Archive& archive, JobContext& context);
+Decompressed decompress_texts(LoadedModel& loaded, const Archive& archive, JobContext& context);
 void show_pictures(Model& model, const Dataset& data, at::Device device, int64_t step,
                    TrainObserver& observer);
 void show_texts(Model& model, const Dataset& data, at::Device device, int64_t step,

@@ -23,6 +23,8 @@ const std::vector<ItemWork>& all_work() {
                                              .sample = sample_pictures,
                                              .describe = describe_pictures,
                                              .score = score_pictures,
+                                             .compress = compress_pictures,
+                                             .decompress = decompress_pictures,
                                              .sample_options = picture_options,
                                              .show = show_pictures},
                                             {.modality = &text_modality(),
@@ -30,6 +32,8 @@ const std::vector<ItemWork>& all_work() {
                                              .sample = sample_texts,
                                              .describe = describe_text,
                                              .score = score_text,
+                                             .compress = compress_texts,
+                                             .decompress = decompress_texts,
                                              .sample_options = text_options,
                                              .show = show_texts},
                                             {.modality = &series_modality(),
@@ -37,6 +41,8 @@ const std::vector<ItemWork>& all_work() {
                                              .sample = sample_series,
                                              .describe = describe_series,
                                              .score = nullptr,
+                                             .compress = nullptr,
+                                             .decompress = nullptr,
                                              .sample_options = series_options,
                                              .show = show_forecast}};
   return all;

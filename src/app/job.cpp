@@ -57,10 +57,10 @@ std::string typed_text(const Json& value) {
 }
 
 const std::vector<Job>& jobs() {
-  static const std::vector<Job> all = {train_job(),    sample_job(), show_job(),   edit_job(),
-                                       evaluate_job(), score_job(),  report_job(), check_job(),
-                                       inspect_job(),  runs_job(),   export_job(), import_job(),
-                                       data_job(),     config_job(), doctor_job()};
+  static const std::vector<Job> all = {
+      train_job(),    sample_job(),     show_job(),   edit_job(),   evaluate_job(), score_job(),
+      compress_job(), decompress_job(), report_job(), check_job(),  inspect_job(),  runs_job(),
+      export_job(),   import_job(),     data_job(),   config_job(), doctor_job()};
   return all;
 }
 

@@ -10,6 +10,8 @@ Job show_job();
 Job edit_job();
 Job evaluate_job();
 Job score_job();
+Job compress_job();
+Job decompress_job();
 Job report_job();
 Job check_job();
 Job inspect_job();

@@ -31,9 +31,8 @@ std::string encode_clips(const SampleWork& work, const LoadedModel& loaded,
     texts = provenance(loaded, rollout_json(loaded, request, asked.frames, strip, scale),
                        pictures[0].image);
   }
-  if (strip) return encode_png(pictures[0].image, texts);
-  return file.extension() == ".gif" ? encode_gif(pictures, gif_comment(texts))
-                                    : encode_apng(pictures, texts);
+  return strip ? encode_png(pictures[0].image, texts)
+               : encode_moving(pictures, file.extension() == ".gif", texts);
 }
 
 }  // namespace

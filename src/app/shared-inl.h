@@ -1,6 +1,7 @@
 // What the jobs share.
 #pragma once
 #include "genai/app/job.h"
+#include "genai/base/animation.h"
 #include "genai/data/own_picture.h"
 #include "genai/decode/decoder.h"
 #include "genai/generation/generate.h"
@@ -21,7 +22,8 @@ RunReference find_run(const RunChoice& choice, const JobContext& context);
 /// Of a request that was not checked yet. Warns of runs that are passed over.
 RunReference asked_run(const Settings& given, const JobContext& context);
 
-/// The fields of a job and the sampling options of the run's family.
+/// The fields of a job and the sampling options of the run's family. A field that has the name of
+/// such an option gives way to it.
 RequestForm sampling_form(const FieldTable& request, const Settings& given,
                           const JobContext& context);
 /// The same of the first family that offers one of these; of the first one where none are named.
@@ -34,11 +36,14 @@ std::function<RequestForm(const Settings&, const JobContext&)> plain_form(
 /// {"request": {...}, ...}, checked.
 Json resolve(const RequestForm& form, const Settings& given);
 
-/// Of "request", checked: defaults may lie outside of what may be asked for.
+/// Of "request", checked: defaults may lie outside of what may be asked for. Fields that gave way
+/// keep theirs.
 template <class T>
 T read_request(const FieldTable& table, const Json& request) {
   T value;
-  for (const Field& field : table) field.set(&value, *find_path(request, field.name));
+  for (const Field& field : table) {
+    if (const Json* found = find_path(request, field.name)) field.set(&value, *found);
+  }
   return value;
 }
 
@@ -70,9 +75,6 @@ int64_t asked_class(const std::string& text, const DataInfo& info);
 void refuse_given(const Settings& given, const std::vector<std::string>& fields,
                   const std::string& why);
 
-/// A GIF has room for one text: how it was made.
-std::string gif_comment(const std::vector<PngText>& texts);
-
 inline const EnumNames<Metadata> kMetadataNames = {{Metadata::full, "full"},
                                                    {Metadata::none, "none"}};
 inline const EnumNames<WeightFormat> kWeightFormatNames = {{WeightFormat::float32, "float32"},
@@ -95,7 +97,20 @@ void check_writable(const std::filesystem::path& path, const std::string& ending
 /// Writes it and tells of it.
 void deliver_file(const std::filesystem::path& path, std::string_view bytes, JobContext& context);
 
+// ---- Pictures that move
+
+/// Milliseconds that one of so many frames is shown for: fewer stay longer.
+int64_t frame_time(int64_t count);
+/// A way from the first picture to the last, which stay longer than those between.
+std::vector<Frame> frames_of_way(const std::vector<Image>& pictures);
+/// An APNG, or a GIF, which has room for one text: the request.
+std::string encode_moving(const std::vector<Frame>& frames, bool gif,
+                          const std::vector<PngText>& texts);
+
 // ---- The user's files
+
+/// SHA-256 of each of them, for provenance.
+Json file_hashes(const std::vector<std::string>& files);
 
 /// Bytes of a picture whose provenance is read.
 inline constexpr uint64_t kMaxPicture = 1 << 30;

@@ -60,6 +60,11 @@ FieldTable with_class_names(FieldTable request, const DataInfo& info) {
   return request;
 }
 
+FieldTable giving_way(FieldTable request, const FieldTable& sampling) {
+  std::erase_if(request, [&](const Field& field) { return find_field(sampling, field.name); });
+  return request;
+}
+
 /// What is usual for the items, of the options that the family has.
 Settings usual_sampling(const FieldTable& sampling, const DataInfo& info) {
   Settings settings;
@@ -72,9 +77,9 @@ Settings usual_sampling(const FieldTable& sampling, const DataInfo& info) {
 
 RequestForm form_of(const FieldTable& request, const Manifest& manifest) {
   const FieldTable& sampling = family_of(manifest.config).sampling;
-  return {
-      .sections = {{"request", with_class_names(request, manifest.data)}, {"sampling", sampling}},
-      .usual = usual_sampling(sampling, manifest.data)};
+  return {.sections = {{"request", with_class_names(giving_way(request, sampling), manifest.data)},
+                       {"sampling", sampling}},
+          .usual = usual_sampling(sampling, manifest.data)};
 }
 
 }  // namespace
@@ -92,7 +97,8 @@ RequestForm sampling_page(const FieldTable& request, const std::vector<Capabilit
            });
   };
   const auto family = std::ranges::find_if(families(), offers_one);
-  return {.sections = {{"request", request}, {"sampling", family->sampling}}};
+  const FieldTable& sampling = family->sampling;
+  return {.sections = {{"request", giving_way(request, sampling)}, {"sampling", sampling}}};
 }
 
 std::function<RequestForm()> plain_page(const FieldTable& request) {
@@ -223,6 +229,31 @@ void deliver_file(const fs::path& path, std::string_view bytes, JobContext& cont
   context.events.artifact(path);
 }
 
+// ---- Pictures that move
+
+int64_t frame_time(int64_t count) {
+  return count > 25 ? 100 : 200;
+}
+
+std::vector<Frame> frames_of_way(const std::vector<Image>& pictures) {
+  constexpr int64_t kBegin = 500, kEnd = 2000;  // milliseconds
+  std::vector<Frame> frames;
+  for (const Image& picture : pictures) {
+    frames.push_back(
+        {.image = picture, .milliseconds = frame_time(static_cast<int64_t>(pictures.size()))});
+  }
+  frames.front().milliseconds = kBegin;
+  frames.back().milliseconds = kEnd;
+  return frames;
+}
+
+std::string encode_moving(const std::vector<Frame>& frames, bool gif,
+                          const std::vector<PngText>& texts) {
+  if (!gif) return encode_apng(frames, texts);
+  const auto told = std::ranges::find(texts, kProvenanceKeyword, &PngText::keyword);
+  return encode_gif(frames, told == texts.end() ? "" : told->text);
+}
+
 // ---- The user's files
 
 Json read_config(const std::string& path, const JobContext& context) {
@@ -269,11 +300,10 @@ std::string prompt_text(const std::string& prompt) {
   return text;
 }
 
-std::string gif_comment(const std::vector<PngText>& texts) {
-  for (const PngText& text : texts) {
-    if (text.keyword == kProvenanceKeyword) return text.text;
-  }
-  return "";
+Json file_hashes(const std::vector<std::string>& files) {
+  Json hashes = Json::array();
+  for (const std::string& file : files) hashes.push_back(sha256(read_file(file, kMaxPicture)));
+  return hashes;
 }
 
 }  // namespace genai

@@ -223,9 +223,9 @@ Json deliver(const ShowWork& work, const LoadedModel& loaded, const fs::path& ou
     }
   } else {
     const std::string bytes =
-        format == ShowFormat::strip ? encode_png(shown.frames[0].image, texts(-1))
-        : format == ShowFormat::gif ? encode_gif(shown.frames, gif_comment(texts(-1)))
-                                    : encode_apng(shown.frames, texts(-1));
+        format == ShowFormat::strip
+            ? encode_png(shown.frames[0].image, texts(-1))
+            : encode_moving(shown.frames, format == ShowFormat::gif, texts(-1));
     if (out == "-") {
       work.context.events.output(bytes);
     } else {

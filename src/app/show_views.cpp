@@ -45,23 +45,6 @@ std::string path_words(const ShowRequest& asked, const ImageRequest& images) {
   return words;
 }
 
-/// Fewer frames stay longer.
-int64_t frame_time(int64_t count) {
-  return count > 25 ? 100 : 200;
-}
-
-std::vector<Frame> path_frames(const std::vector<Image>& pictures) {
-  constexpr int64_t kBegin = 500, kEnd = 2000;  // milliseconds
-  std::vector<Frame> frames;
-  for (const Image& picture : pictures) {
-    frames.push_back(
-        {.image = picture, .milliseconds = frame_time(static_cast<int64_t>(pictures.size()))});
-  }
-  frames.front().milliseconds = kBegin;
-  frames.back().milliseconds = kEnd;
-  return frames;
-}
-
 // ---- Styles
 
 /// "0-2" or "1" into first and last layer.
@@ -136,7 +119,7 @@ Json show_path(const ShowWork& work) {
   }
   return deliver(
       work, loaded, out,
-      {.frames = path_frames(draw_path(path, layout)),
+      {.frames = frames_of_way(draw_path(path, layout)),
        .request = [&](int64_t frame) { return path_json(loaded, request, layout, frame); },
        .found = {{"levels", levels}},
        .origin = request.pictures.grids.defined() ? Origin::mixed : Origin::model});

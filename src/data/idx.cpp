@@ -38,20 +38,31 @@ void check_size(std::string_view bytes, uint64_t expected, const std::string& wh
 
 }  // namespace
 
+LabelledImages read_idx_images(std::string_view images, const std::string& name) {
+  check_header(images, 16, kImagesMagic, name);
+  const uint64_t count = big_endian(images, 4);
+  const uint64_t rows = big_endian(images, 8), columns = big_endian(images, 12);
+  if (count == 0) fail(ErrorKind::data, name, ": expected at least 1 image, found 0");
+  if (rows < 1 || rows > kMaxSide || columns < 1 || columns > kMaxSide)
+    fail(ErrorKind::data, name, ": expected sides from 1 to ", kMaxSide, ", found ", rows, " x ",
+         columns);
+  // At most 2^32 * 2^12 * 2^12 = 2^56: the product cannot wrap.
+  check_size(images, 16 + count * rows * columns,
+             concat(count, " images of ", rows, " x ", columns), name);
+  LabelledImages split;
+  split.count = static_cast<int64_t>(count);
+  split.height = static_cast<int64_t>(rows);
+  split.width = static_cast<int64_t>(columns);
+  split.pixels.assign(images.begin() + 16, images.end());
+  return split;
+}
+
 LabelledImages read_idx(std::string_view images, std::string_view labels,
                         const std::string& images_name, const std::string& labels_name,
                         int64_t classes) {
-  check_header(images, 16, kImagesMagic, images_name);
   check_header(labels, 8, kLabelsMagic, labels_name);
-  const uint64_t count = big_endian(images, 4);
-  const uint64_t rows = big_endian(images, 8), columns = big_endian(images, 12);
-  if (count == 0) fail(ErrorKind::data, images_name, ": expected at least 1 image, found 0");
-  if (rows < 1 || rows > kMaxSide || columns < 1 || columns > kMaxSide)
-    fail(ErrorKind::data, images_name, ": expected sides from 1 to ", kMaxSide, ", found ", rows,
-         " x ", columns);
-  // At most 2^32 * 2^12 * 2^12 = 2^56: the product cannot wrap.
-  check_size(images, 16 + count * rows * columns,
-             concat(count, " images of ", rows, " x ", columns), images_name);
+  LabelledImages split = read_idx_images(images, images_name);
+  const auto count = static_cast<uint64_t>(split.count);
   const uint64_t label_count = big_endian(labels, 4);
   if (label_count != count)
     fail(ErrorKind::data, labels_name, ": expected ", count, " labels, one an image of ",
@@ -63,12 +74,6 @@ LabelledImages read_idx(std::string_view images, std::string_view labels,
       fail(ErrorKind::data, labels_name, ": expected labels from 0 to ", classes - 1, ", found ",
            int{label}, " at image ", i);
   }
-
-  LabelledImages split;
-  split.count = static_cast<int64_t>(count);
-  split.height = static_cast<int64_t>(rows);
-  split.width = static_cast<int64_t>(columns);
-  split.pixels.assign(images.begin() + 16, images.end());
   split.labels.reserve(count);
   for (const char label : labels.substr(8)) split.labels.push_back(static_cast<uint8_t>(label));
   return split;

@@ -54,6 +54,16 @@ class Characters : public Tokenizer {
     return ids;
   }
 
+  size_t known(std::string_view text) const override {
+    size_t at = 0;
+    while (at < text.size()) {
+      const Character character = character_at(text, at);
+      if (!ids_.contains(character.code_point)) break;
+      at += character.bytes;
+    }
+    return at;
+  }
+
   std::string token(int32_t id) const override {
     check(id);
     return to_utf8(code_points_[to_index(id)]);

@@ -12,10 +12,10 @@
 
 namespace genai {
 
-const EnumNames<Edit> kEditNames = {{Edit::inpaint, "inpaint"},   {Edit::upscale, "upscale"},
-                                    {Edit::vary, "vary"},         {Edit::blend, "blend"},
-                                    {Edit::colorize, "colorize"}, {Edit::draw, "draw"},
-                                    {Edit::repair, "repair"}};
+const EnumNames<Edit> kEditNames = {
+    {Edit::inpaint, "inpaint"}, {Edit::upscale, "upscale"},   {Edit::vary, "vary"},
+    {Edit::blend, "blend"},     {Edit::colorize, "colorize"}, {Edit::draw, "draw"},
+    {Edit::repair, "repair"},   {Edit::dream, "dream"},       {Edit::style, "style"}};
 
 namespace {
 

@@ -10,6 +10,7 @@
 #include "genai/core/philox.h"
 #include "genai/data/sequences.h"
 #include "genai/data/unicode.h"
+#include "genai/decode/rolling_context.h"
 #include "genai/generation/generate.h"
 
 namespace genai {
@@ -43,7 +44,7 @@ size_t maybe_stop(std::string_view text, const std::vector<std::string>& stops) 
 class Writers {
  public:
   Writers(Decoder& decoder, const TextRequest& request, const DataInfo& info)
-      : decoder_(decoder),
+      : context_(decoder),
         request_(request),
         info_(info),
         prompt_(prompt_tokens(request.prompt, info)),
@@ -65,7 +66,6 @@ class Writers {
         add_token(writer, stream, watch);
         if (writer.open) rows.push_back({static_cast<int64_t>(stream), writer.all.back()});
       }
-      make_room(rows);
       read(rows);
     }
     std::vector<TextSample> samples;
@@ -85,17 +85,14 @@ class Writers {
   /// The prompt is read once, all streams go on from it.
   void begin(int64_t first, int64_t count) {
     writers_.assign(static_cast<size_t>(count), {});
-    std::vector<Decoder::Row> rows;
-    for (const int32_t token : window(prompt_)) rows.push_back({0, token});
-    decoder_.clear(0);
     std::vector<float> logits(vocabulary_);
-    decoder_.read_last(rows, logits);
+    context_.begin(0, prompt_, logits);
     for (int64_t i = 0; i < count; ++i) {
       Writer& writer = writers_[static_cast<size_t>(i)];
       writer.sample.number = first + i;
       writer.all = prompt_;
       writer.logits = logits;
-      if (i > 0) decoder_.copy(0, i);
+      if (i > 0) context_.copy(0, i);
     }
   }
 
@@ -142,44 +139,16 @@ class Writers {
     if (!go_on) writer.open = false;
   }
 
-  /// What of the tokens is read when they are a beginning.
-  std::span<const int32_t> window(const std::vector<int32_t>& all) const {
-    const auto size = static_cast<int64_t>(all.size());
-    const int64_t context = decoder_.context();
-    const int64_t kept = context == 0 || size <= context ? size : std::max<int64_t>(1, context / 2);
-    return std::span(all).subspan(static_cast<size_t>(size - kept));
-  }
-
-  /// Where a context is full, its second half becomes a beginning; the newest token is still to
-  /// read.
-  void make_room(std::vector<Decoder::Row>& rows) {
-    std::vector<Decoder::Row> more;
-    for (const Decoder::Row& row : rows) {
-      if (decoder_.context() == 0 || decoder_.length(row.stream) < decoder_.context()) continue;
-      decoder_.clear(row.stream);
-      const auto kept = window(writers_[static_cast<size_t>(row.stream)].all);
-      for (const int32_t token : kept.first(kept.size() - 1)) more.push_back({row.stream, token});
-    }
-    rows.insert(rows.begin(), more.begin(), more.end());
-  }
-
   void read(const std::vector<Decoder::Row>& rows) {
-    if (rows.empty()) return;
-    std::vector<int64_t> streams;
-    for (const Decoder::Row& row : rows) {
-      if (std::find(streams.begin(), streams.end(), row.stream) == streams.end()) {
-        streams.push_back(row.stream);
-      }
-    }
-    logits_.resize(streams.size() * vocabulary_);
-    decoder_.read_last(rows, logits_);
-    for (size_t i = 0; i < streams.size(); ++i) {
+    logits_.resize(rows.size() * vocabulary_);
+    context_.read(rows, logits_);
+    for (size_t i = 0; i < rows.size(); ++i) {
       const auto from = logits_.begin() + static_cast<std::ptrdiff_t>(i * vocabulary_);
-      std::copy_n(from, vocabulary_, writers_[static_cast<size_t>(streams[i])].logits.begin());
+      std::copy_n(from, vocabulary_, writers_[static_cast<size_t>(rows[i].stream)].logits.begin());
     }
   }
 
-  Decoder& decoder_;
+  RollingContext context_;
   const TextRequest& request_;
   const DataInfo& info_;
   std::vector<int32_t> prompt_;

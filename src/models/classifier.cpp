@@ -43,10 +43,10 @@ struct StageImpl : torch::nn::Module {
     convolution_ = register_module(
         "convolution", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)));
   }
-  Tensor forward(const Tensor& x) {
-    const Tensor y = convolution_->forward(x);
-    return (halve_ ? at::max_pool2d(y, 2) : y).relu();
-  }
+  Tensor forward(const Tensor& x) { return halved(convolution_->forward(x)).relu(); }
+  /// In the size of its input. The next stage sees it halved: the largest of 2x2 and ReLU commute.
+  Tensor activation(const Tensor& x) { return convolution_->forward(x).relu(); }
+  Tensor halved(const Tensor& y) const { return halve_ ? at::max_pool2d(y, 2) : y; }
 
  private:
   bool halve_;
@@ -98,6 +98,17 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
     return {.logits = classes_->forward(features), .features = features};
   }
 
+  std::vector<Activation> activations(const Tensor& images) override {
+    std::vector<Activation> found;
+    Tensor x = normalized(images);
+    for (const auto& stage : stages_->named_children()) {
+      auto* layer = stage.value()->as<Stage>();
+      found.push_back({concat("stages.", stage.key()), layer->activation(x)});
+      x = layer->halved(found.back().values);
+    }
+    return found;
+  }
+
   Tensors validate(const Batch& batch, Draw&) override {
     const Tensor logits = classify(batch.input).logits;
     return {{"cross_entropy", smoothed_cross_entropy(logits, batch.target, 0)},
@@ -136,10 +147,12 @@ class ClassifierModel : public torch::nn::Module, public Model, public Classifie
     torch::nn::init::normal_(classes_->weight, 0, 0.01);
   }
 
+  /// Grey levels about the mean of dark pictures of one bright thing, to unit size.
+  static Tensor normalized(const Tensor& images) { return (images - 0.2) * 3; }
+
   /// [B, F]
   Tensor features_of(const Tensor& images) {
-    // Grey levels about the mean of dark pictures of one bright thing, to unit size.
-    Tensor x = (images - 0.2) * 3;
+    Tensor x = normalized(images);
     for (const auto& stage : *stages_) x = stage->as<Stage>()->forward(x);
     return features_->forward(x.flatten(1)).relu();
   }

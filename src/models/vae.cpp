@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "genai/nn/patches.h"
+
 namespace genai {
 
 Tensor kl_to_standard_normal(const Tensor& mean, const Tensor& log_variance) {
@@ -75,15 +77,10 @@ const FieldTable& vae_sampling_fields() {
   return table;
 }
 
-/// q(z|x); of codes the mean is all there is
-struct Posterior {
-  Tensor mean, log_variance{};  // [B, latent]
-
-  /// The reparameterized draw of section 2.4: z = mean + std * noise.
-  Tensor at(const Tensor& noise) const {
-    return log_variance.defined() ? mean + (0.5 * log_variance).exp() * noise : mean;
-  }
-};
+/// The reparameterized draw of section 2.4: z = mean + std * noise.
+Tensor point_of(const LatentSpace::Posterior& q, const Tensor& noise) {
+  return q.log_variance.defined() ? q.mean + (0.5 * q.log_variance).exp() * noise : q.mean;
+}
 
 class Vae : public torch::nn::Module,
             public Model,
@@ -200,9 +197,32 @@ class Vae : public torch::nn::Module,
   }
 
   Tensor decode(const Tensor& points, const Tensors& told) override {
-    const Tensor pixels = decoded(points, told);
+    const Tensor pixels = pixel_parameters(points, told);
     if (info_.levels == 0) return pixels;
     return config_.pixels == PixelModel::bernoulli ? pixels.sigmoid() : pixels.clamp(0, 1);
+  }
+
+  Posterior posterior(const Tensor& images, const Tensors& told) override {
+    const Tensor x = joined(images, grids_among(conditions(), told));
+    if (posterior_grid_) {
+      const Tensor features =
+          encoder_->forward(joined(x, everywhere(class_numbers(told, x), x)), {})
+              .view({x.size(0), -1, latent_shape_[1], latent_shape_[2]});
+      return posterior_of(posterior_grid_->forward(normed(features)).to(at::kFloat));
+    }
+    const Tensor features = encoder_->forward(x, class_numbers(told, x));
+    return posterior_of(posterior_->forward(normed(features)).to(at::kFloat));
+  }
+
+  Tensor pixel_parameters(const Tensor& z, const Tensors& told) override {
+    const Tensor numbers = class_numbers(told, z), grids = grids_among(conditions(), told);
+    if (!posterior_grid_) return decoder_->forward(joined(z, numbers), grids);
+    const Tensor grid = z.view({-1, latent_shape_[0], latent_shape_[1], latent_shape_[2]});
+    return decoder_->forward(joined(grid, everywhere(numbers, grid)), grids);
+  }
+
+  double pixel_log_deviation() const override {
+    return pixel_log_std_.defined() ? pixel_log_std_.item<double>() : 0;
   }
 
   /// Of codes the bound is one number, whatever is drawn.
@@ -293,8 +313,7 @@ class Vae : public torch::nn::Module,
     down.hidden = up.hidden = {};
     encoder_ = register_module("encoder", ImageEncoder(down, info.channels + grids + classes_,
                                                        info.height, info.width, 0));
-    const int64_t h = halvings(info.height, down.levels).back(),
-                  w = halvings(info.width, down.levels).back();
+    const int64_t h = lowest_resolution(down, info.height), w = lowest_resolution(down, info.width);
     latent_shape_ = {config_.latent, h, w};
     posterior_grid_ =
         register_module("posterior", torch::nn::Conv2d(torch::nn::Conv2dOptions(
@@ -347,30 +366,11 @@ class Vae : public torch::nn::Module,
     return numbers.view({x.size(0), -1, 1, 1}).expand({-1, -1, x.size(2), x.size(3)});
   }
 
-  Posterior posterior(const Tensor& x, const Tensors& told) {
-    const Tensor images = joined(x, grids_among(conditions(), told));
-    if (posterior_grid_) {
-      const Tensor features =
-          encoder_->forward(joined(images, everywhere(class_numbers(told, x), x)), {})
-              .view({x.size(0), -1, latent_shape_[1], latent_shape_[2]});
-      return posterior_of(posterior_grid_->forward(normed(features)).to(at::kFloat));
-    }
-    const Tensor features = encoder_->forward(images, class_numbers(told, x));
-    return posterior_of(posterior_->forward(normed(features)).to(at::kFloat));
-  }
-
   Tensor normed(const Tensor& features) { return norm_ ? norm_->forward(features) : features; }
-
-  Tensor decoded(const Tensor& z, const Tensors& told) {
-    const Tensor numbers = class_numbers(told, z), grids = grids_among(conditions(), told);
-    if (!posterior_grid_) return decoder_->forward(joined(z, numbers), grids);
-    const Tensor grid = z.view({-1, latent_shape_[0], latent_shape_[1], latent_shape_[2]});
-    return decoder_->forward(joined(grid, everywhere(numbers, grid)), grids);
-  }
 
   /// log p(x|z), [B]
   Tensor pixel_log_likelihood(const Tensor& z, const Tensors& told, const Tensor& x) {
-    const Tensor pixels = decoded(z, told).to(at::kFloat);  // [B, C, H, W]
+    const Tensor pixels = pixel_parameters(z, told).to(at::kFloat);  // [B, C, H, W]
     if (config_.pixels == PixelModel::bernoulli) return bernoulli_log_likelihood(pixels, x);
     const Tensor density = gaussian_log_likelihood(x.flatten(1), pixels.flatten(1), pixel_log_std_);
     if (info_.levels == 0) return density;
@@ -382,7 +382,7 @@ class Vae : public torch::nn::Module,
   Terms bound(const Batch& batch, const Tensors& draws) {
     const Tensor x = observe(batch.input, draws);
     const Posterior q = posterior(x, batch.conditions);
-    return {.log_likelihood = pixel_log_likelihood(q.at(draws.at("z")), batch.conditions, x),
+    return {.log_likelihood = pixel_log_likelihood(point_of(q, draws.at("z")), batch.conditions, x),
             .kl = q.log_variance.defined() ? kl_to_standard_normal(q.mean, q.log_variance)
                                            : at::full({x.size(0)}, kl_of_codes(), x.options())};
   }
@@ -426,12 +426,16 @@ std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& contex
     fail(ErrorKind::usage, "model.pixels: bernoulli is of numbers from 0 to 1, which ",
          context.inputs.codec ? "latents" : info.modality->name(), " are not; expected gaussian");
   }
+  const auto lowest = [&](const NetworkConfig& network) {
+    return std::pair(lowest_resolution(network, info.height),
+                     lowest_resolution(network, info.width));
+  };
   if (config.latent_grid &&
       (config.encoder.kind != Architecture::conv || config.decoder.kind != Architecture::conv ||
-       config.encoder.levels != config.decoder.levels)) {
+       lowest(config.encoder) != lowest(config.decoder))) {
     fail(ErrorKind::usage,
          "model.latent_grid: expected an encoder and a decoder of kind conv with ",
-         "equally many levels");
+         "equally many levels and equal patches");
   }
   if (config.latent_levels == 1) {
     fail(ErrorKind::usage, "model.latent_levels: 1 level tells nothing; expected 0 (real numbers) ",
@@ -439,11 +443,8 @@ std::unique_ptr<Model> make_vae(const Json& settings, const ModelContext& contex
   }
   for (const auto& [name, network] :
        {std::pair("encoder", config.encoder), std::pair("decoder", config.decoder)}) {
-    const int64_t side = std::min(info.height, info.width);
-    if (network.kind == Architecture::conv && (side >> network.levels) < 1) {
-      fail(ErrorKind::usage, "model.", name, ".levels: ", network.levels,
-           " halvings leave nothing of an image ", info.width, "x", info.height);
-    }
+    if (network.kind != Architecture::conv) continue;
+    check_levels(name, network.levels, network.patch, info.height, info.width);
   }
   return std::make_unique<Vae>(config, context);
 }

@@ -1,5 +1,8 @@
 #include "genai/nn/image_networks.h"
 
+#include "genai/nn/gan_networks.h"
+#include "genai/nn/patches.h"
+
 namespace genai {
 namespace nn = torch::nn;
 
@@ -23,6 +26,10 @@ const FieldTable& network_fields() {
                  between(1, 4096))
           .field("levels", &NetworkConfig::levels,
                  "conv: halvings of the resolution, each doubling the channels", between(0, 8))
+          .field("blocks", &NetworkConfig::blocks, "conv: residual blocks at each resolution",
+                 between(0, 16))
+          .field("patch", &NetworkConfig::patch,
+                 "conv: side of the squares of pixels that are one position", between(1, 16))
           .field("activation", &NetworkConfig::activation, "after each hidden layer",
                  kActivationNames)
           .table();
@@ -61,27 +68,56 @@ at::Tensor DenseImpl::forward(at::Tensor x) {
   return x;
 }
 
+int64_t lowest_resolution(const NetworkConfig& config, int64_t size) {
+  return halvings(positions(size, config.patch), config.levels).back();
+}
+
+namespace {
+
+/// `count` blocks of these channels more.
+void add_blocks(nn::ModuleList& blocks, int64_t count, int64_t channels) {
+  for (int64_t i = 0; i < count; ++i) blocks->push_back(PlainBlock(channels, /*spectral=*/false));
+}
+
+/// x through the blocks at resolution number `place`.
+at::Tensor through_blocks(nn::ModuleList& blocks, int64_t count, int64_t place, at::Tensor x) {
+  // The order that kernels/winograd works in.
+  if (count > 0 && x.is_cpu()) x = x.contiguous(at::MemoryFormat::ChannelsLast);
+  for (int64_t i = place * count; i < (place + 1) * count; ++i)
+    x = blocks[static_cast<size_t>(i)]->as<PlainBlock>()->forward(x);
+  return x;
+}
+
+}  // namespace
+
 ImageEncoderImpl::ImageEncoderImpl(const NetworkConfig& config, int64_t channels, int64_t height,
                                    int64_t width, int64_t extra)
-    : activation_(config.activation) {
+    : config_(config) {
   int64_t features = channels * height * width;
   convolutions_ = register_module("convolutions", nn::ModuleList());
+  blocks_ = register_module("blocks", nn::ModuleList());
   if (config.kind == Architecture::conv) {
-    convolutions_->push_back(nn::Conv2d(nn::Conv2dOptions(channels, config.width, 3).padding(1)));
+    const int64_t area = config.patch * config.patch;
+    convolutions_->push_back(
+        nn::Conv2d(nn::Conv2dOptions(channels * area, config.width, 3).padding(1)));
     int64_t c = config.width;
+    add_blocks(blocks_, config.blocks, c);
     for (int64_t i = 0; i < config.levels; ++i, c *= 2) {
       convolutions_->push_back(nn::Conv2d(nn::Conv2dOptions(c, 2 * c, 3).stride(2).padding(1)));
+      add_blocks(blocks_, config.blocks, 2 * c);
     }
-    features = c * halvings(height, config.levels).back() * halvings(width, config.levels).back();
+    features = c * lowest_resolution(config, height) * lowest_resolution(config, width);
   }
   dense_ = register_module("dense", Dense(features + extra, config.hidden, config.activation));
   out = dense_->out;
 }
 
 at::Tensor ImageEncoderImpl::forward(const at::Tensor& images, const at::Tensor& extra) {
-  at::Tensor x = images;
+  at::Tensor x = convolutions_->is_empty() ? images : to_patches(images, config_.patch);
+  int64_t place = 0;
   for (const auto& layer : *convolutions_) {
-    x = activate(layer->as<nn::Conv2d>()->forward(x), activation_);  // [B, c, h, w]
+    x = activate(layer->as<nn::Conv2d>()->forward(x), config_.activation);  // [B, c, h, w]
+    x = through_blocks(blocks_, config_.blocks, place++, x);
   }
   x = x.flatten(1);
   return dense_->forward(extra.defined() ? at::cat({x, extra}, 1) : x);
@@ -89,16 +125,20 @@ at::Tensor ImageEncoderImpl::forward(const at::Tensor& images, const at::Tensor&
 
 ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int64_t channels,
                                    int64_t height, int64_t width, int64_t grids, bool from_grid)
-    : activation_(config.activation) {
+    : config_(config), height_(height), width_(width) {
   const std::vector<int64_t> mirrored(config.hidden.rbegin(), config.hidden.rend());
   if (config.kind == Architecture::mlp) in += grids * height * width;
   if (!from_grid) dense_ = register_module("dense", Dense(in, mirrored, config.activation));
   shape_ = {channels, height, width};
   if (config.kind == Architecture::conv) {
-    const auto heights = halvings(height, config.levels), widths = halvings(width, config.levels);
+    const int64_t area = config.patch * config.patch;
+    const auto heights = halvings(positions(height, config.patch), config.levels),
+               widths = halvings(positions(width, config.patch), config.levels);
     shape_ = {config.width << config.levels, heights.back(), widths.back()};
     convolutions_ = register_module("convolutions", nn::ModuleList());
+    blocks_ = register_module("blocks", nn::ModuleList());
     int64_t c = shape_[0];
+    add_blocks(blocks_, config.blocks, c);
     std::vector<int64_t> told{c};  // channels at each resolution
     for (size_t i = heights.size() - 1; i > 0; --i, c /= 2) {
       // (h + 1) / 2 rows back to h: 2 * rows - 1, and one more when h is even.
@@ -109,10 +149,11 @@ ImageDecoderImpl::ImageDecoderImpl(const NetworkConfig& config, int64_t in, int6
               .stride(2)
               .padding(1)
               .output_padding({more(heights[i - 1], heights[i]), more(widths[i - 1], widths[i])})));
+      add_blocks(blocks_, config.blocks, c / 2);
     }
-    pixels_ = register_module("pixels",
-                              nn::Conv2d(nn::Conv2dOptions(config.width, channels, 3).padding(1)));
-    if (grids > 0) grids_ = register_module("grids", GridInput(grids, told));
+    pixels_ = register_module(
+        "pixels", nn::Conv2d(nn::Conv2dOptions(config.width, channels * area, 3).padding(1)));
+    if (grids > 0) grids_ = register_module("grids", GridInput(grids * area, told));
   }
   if (from_grid) {
     lift_ = register_module("lift", nn::Conv2d(nn::Conv2dOptions(in, shape_[0], 3).padding(1)));
@@ -131,17 +172,21 @@ at::Tensor ImageDecoderImpl::forward(const at::Tensor& points, const at::Tensor&
     x = x.view({points.size(0), shape_[0], shape_[1], shape_[2]});
   }
   if (!pixels_) return x;
-  x = activate(x, activation_);
-  size_t place = 0;
-  const auto tell = [&] {
-    if (grids_) x = grids_->forward(x, grid, place++);
+  x = activate(x, config_.activation);
+  const at::Tensor patches = grids_ ? to_patches(grid, config_.patch) : at::Tensor();
+  int64_t place = 0;
+  const auto finish = [&] {  // a resolution
+    if (grids_) x = grids_->forward(x, patches, static_cast<size_t>(place));
+    x = through_blocks(blocks_, config_.blocks, place++, x);
   };
-  tell();
+  finish();
   for (const auto& layer : *convolutions_) {
-    x = activate(layer->as<nn::ConvTranspose2d>()->forward(x), activation_);
-    tell();
+    x = activate(layer->as<nn::ConvTranspose2d>()->forward(x), config_.activation);
+    finish();
   }
-  return pixels_->forward(x);  // [B, C, H, W]
+  x = pixels_->forward(x);
+  if (config_.patch > 1) x = at::pixel_shuffle(x, config_.patch);
+  return x.narrow(2, 0, height_).narrow(3, 0, width_);  // [B, C, H, W]
 }
 
 }  // namespace genai

@@ -8,6 +8,7 @@
 #include "genai/app/training_samples.h"
 #include "genai/data/batcher.h"
 #include "genai/evaluation/evaluate.h"
+#include "genai/generation/dream.h"
 #include "genai/generation/edit.h"
 #include "genai/generation/path.h"
 #include "genai/generation/recreate.h"
@@ -141,7 +142,11 @@ TEST_F(Codecs, LetEveryFamilyOfGridsLearnLatentsBitForBit) {
     EXPECT_EQ(a.manifest.files, b.manifest.files);
     EXPECT_EQ(a.manifest.parts, b.manifest.parts);
     fs::rename(folder("gone"), folder("vae"));
-    if (family == "classifier") continue;
+    if (family == "classifier") {
+      expect_error(ErrorKind::usage, "computes on the latents of its codec",
+                   [&] { dream(a, {.label = 1}, digits().test.grids[0]); });
+      continue;
+    }
     const Tensor samples = generate_items(a, {.count = 20});
     EXPECT_EQ(samples.sizes(), (at::IntArrayRef{20, 1, 28, 28}));
     EXPECT_TRUE(at::equal(generate_items(a, {.first = 17, .count = 1})[0], samples[17]));

@@ -12,7 +12,7 @@
 namespace genai {
 namespace {
 
-constexpr int64_t kFrames = 7, kSide = 8;
+constexpr int64_t kFrames = 7, kFrameSide = 8;
 
 /// Clips of a bright column that goes to the right or to the left by one pixel a frame, and comes
 /// in again at the other side.
@@ -21,9 +21,9 @@ Dataset columns() {
   std::vector<int64_t> items, before;
   for (int64_t clip = 0; clip < 64; ++clip) {
     for (int64_t frame = 0; frame < kFrames; ++frame) {
-      const int64_t at = clip + (clip % 2 ? frame : kFrames * kSide - frame);
-      Tensor picture = at::full({1, kSide, kSide}, 20, at::kByte);
-      picture.select(2, at % kSide).fill_(240);
+      const int64_t at = clip + (clip % 2 ? frame : kFrames * kFrameSide - frame);
+      Tensor picture = at::full({1, kFrameSide, kFrameSide}, 20, at::kByte);
+      picture.select(2, at % kFrameSide).fill_(240);
       if (frame >= 2) {
         items.push_back(static_cast<int64_t>(frames.size()));
         before.push_back(items.back() - 2);
@@ -38,8 +38,8 @@ Dataset columns() {
               .past = 2};
   Dataset data{.info = {.source = "columns",
                         .channels = 1,
-                        .height = kSide,
-                        .width = kSide,
+                        .height = kFrameSide,
+                        .width = kFrameSide,
                         .train_count = split.size(),
                         .test_count = 16 * (kFrames - 2),
                         .fingerprint = "columns"},
@@ -95,7 +95,7 @@ TEST_F(Rollouts, BeginWithTheSamplesAndDependOnNothingElse) {
   const LoadedModel loaded =
       train_run("run", small_diffusion("past"), 20);  // with noise in each frame
   const Rollout three = roll_out(loaded, {.first = 3, .count = 4}, 3);
-  EXPECT_EQ(three.past.sizes(), (at::IntArrayRef{4, 2, 1, kSide, kSide}));
+  EXPECT_EQ(three.past.sizes(), (at::IntArrayRef{4, 2, 1, kFrameSide, kFrameSide}));
   EXPECT_TRUE(at::equal(three.past.flatten(1, 2),
                         load_kept(loaded.run, loaded.manifest).past_frames().narrow(0, 3, 4)));
   EXPECT_TRUE(

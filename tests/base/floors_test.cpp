@@ -14,10 +14,10 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::map<std::string, int> kFloors{
-    {"base", 0},     {"core", 1},       {"data", 1},       {"kernels", 1}, {"model", 2},
-    {"nn", 2},       {"decode", 2},     {"sampling", 2},   {"models", 3},  {"run", 4},
-    {"training", 5}, {"generation", 5}, {"evaluation", 6}, {"report", 6},  {"interop", 6},
-    {"app", 7},      {"tools", 8}};
+    {"base", 0},     {"core", 1},       {"data", 1},        {"kernels", 1},    {"model", 2},
+    {"nn", 2},       {"decode", 2},     {"sampling", 2},    {"models", 3},     {"run", 4},
+    {"training", 5}, {"generation", 5}, {"compression", 5}, {"evaluation", 6}, {"report", 6},
+    {"interop", 6},  {"app", 7},        {"tools", 8}};
 
 struct Include {
   std::string path;

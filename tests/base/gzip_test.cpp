@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include "genai/base/packers.h"
 #include "temp_folder.h"
 
 namespace genai {
@@ -88,6 +89,29 @@ TEST(Gzip, NothingElseMayFollow) {
   expect_error(ErrorKind::data, "found 3 more bytes",
                [&] { gunzip(packed + packed + std::string("\0\0x", 3), 9, "x.gz"); });
   expect_error(ErrorKind::data, "gzip header", [&] { gunzip("plain text", 9, "x.gz"); });
+}
+
+TEST(Gzip, WhatIsPackedComesBack) {
+  std::string text;
+  for (int i = 0; i < 50'000; ++i) text += concat(i * 7919 % 1000, " ");
+  for (const std::string& bytes : {std::string(), std::string("a"), std::string(3, '\0'), text}) {
+    const std::string packed = gzip(bytes);
+    EXPECT_TRUE(is_gzip(packed));
+    EXPECT_EQ(gunzip(packed, bytes.size(), "x"), bytes);
+    EXPECT_EQ(gzip(bytes), packed);
+  }
+  EXPECT_LT(gzip(text).size(), text.size() / 2);
+}
+
+TEST(Packers, AreNamedAndPack) {
+  const std::string zeros(100'000, '\0');
+  std::vector<std::string> names;
+  for (const PackedSize& packed : packed_sizes(zeros)) {
+    names.push_back(packed.packer);
+    EXPECT_LT(packed.bytes, 300u) << packed.packer;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"gzip", "bzip2", "xz"}));
+  for (const PackedSize& packed : packed_sizes("")) EXPECT_GT(packed.bytes, 0u) << packed.packer;
 }
 
 }  // namespace

@@ -225,5 +225,15 @@ TEST(Tokenizer, JsonIsReadStrictly) {
   refused("ids 64 and 258 are both the token 'a'", bpe.dump());
 }
 
+TEST(Tokenizer, KnownIsWhatEncodeTakes) {
+  const auto characters = make_tokenizer(TokenizerKind::characters, "ab\xc3\xa9");
+  EXPECT_EQ(characters->known("ab\xc3\xa9\xc3\xa9"), 6u);
+  EXPECT_EQ(characters->known("abcab"), 2u);
+  EXPECT_EQ(characters->known("a\xc3"), 1u);  // half a character
+  EXPECT_EQ(characters->known("\xff"), 0u);
+  EXPECT_EQ(characters->known(""), 0u);
+  EXPECT_EQ(make_tokenizer(TokenizerKind::bytes, "a")->known("\xff\xfe"), 2u);
+}
+
 }  // namespace
 }  // namespace genai

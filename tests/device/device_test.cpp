@@ -303,6 +303,8 @@ TEST_P(SecondDevice, ModelsAnswerAsOnTheCpu) {
     auto* b = dynamic_cast<Classifier*>(twin);
     agree(b->classify(other.input).logits, a->classify(cpu.input).logits, "logits");
     agree(b->classify(other.input).features, a->classify(cpu.input).features, "features");
+    agree(b->activations(other.input).back().values, a->activations(cpu.input).back().values,
+          "activations");
   }
   if (auto* a = dynamic_cast<NextToken*>(model)) {
     agree(dynamic_cast<NextToken*>(twin)->next_logits(other.input), a->next_logits(cpu.input),

@@ -242,6 +242,15 @@ void write_tensors(const fs::path& folder) {
                  "\nabcdefgh"));
 }
 
+/// Headers; tests/fuzz/archive.cpp wraps them.
+void write_archives(const fs::path& folder) {
+  const std::string begin =
+      R"({"weights_sha256":"a","arithmetic":"b","content_sha256":"c","items":[)";
+  write(folder, "text", begin + R"({"name":"a.txt","kind":"text","size":9,"symbols":4}]})");
+  write(folder, "pictures",
+        begin + R"({"name":"a.png","kind":"picture"},{"name":"t","kind":"idx","size":7}]})");
+}
+
 void write_idx(const fs::path& folder) {
   const std::string images =
       png_number(2051) + png_number(2) + png_number(2) + png_number(3) + "abcdefghijkl";
@@ -294,6 +303,7 @@ void write_seeds(const fs::path& to) {
   write_tokenizers(to / "tokenizer", to / "gpt2");
   write_tensors(to / "safetensors");
   write_idx(to / "idx");
+  write_archives(to / "archive");
   write_zips(to / "zip");
   write_manifests(to / "manifest");
   write(to / "provenance", "png",

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <regex>
+#include <set>
 
 #include "base/temp_folder.h"
 #include "data/small_digits.h"
@@ -310,6 +311,23 @@ TEST_P(Families, LikelihoodIsFiniteForEachImage) {
   const Tensor found = likelihood->log_likelihood(batch, Draw(0, "evaluate", batch.sample_ids), 3);
   EXPECT_EQ(found.sizes(), (at::IntArrayRef{8}));
   EXPECT_TRUE(found.isfinite().all().item<bool>());
+}
+
+TEST_P(Families, NameTheirLayersAndDifferentiateThemInAnySize) {
+  const auto model = make_model(family(), config()["model"], data().info);
+  auto* classifier = dynamic_cast<Classifier*>(model.get());
+  if (!classifier) GTEST_SKIP() << "does not classify";
+  const Tensor images = at::rand({2, 1, 40, 56}).requires_grad_();
+  std::set<std::string> names;
+  for (const auto& [layer, values] : classifier->activations(images)) {
+    EXPECT_TRUE(names.insert(layer).second) << layer;
+    EXPECT_TRUE(model->module().named_modules("", false).contains(layer)) << layer;
+    EXPECT_EQ(values.dim(), 4) << layer;
+    EXPECT_EQ(values.size(0), 2) << layer;
+    const Tensor gradient = torch::autograd::grad({values.sum()}, {images}, {}, true)[0];
+    EXPECT_GT(gradient.abs().sum().item<double>(), 0) << layer;
+  }
+  EXPECT_FALSE(names.empty());
 }
 
 TEST_P(Families, PrintASchemaOfAllSettings) {

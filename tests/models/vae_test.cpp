@@ -415,7 +415,7 @@ TEST(VaeSettings, TooManyLevelsForTheImage) {
     };
     EXPECT_NO_THROW(make(3, 8, 8));
     EXPECT_NO_THROW(make(0, 1, 1));
-    expect_error(ErrorKind::usage, "levels: 4 halvings leave nothing of an image 8x8",
+    expect_error(ErrorKind::usage, "levels: 4 halvings leave nothing of 8 positions (an image 8x8",
                  [&] { make(4, 8, 8); });
     expect_error(ErrorKind::usage, "8x100", [&] { make(4, 100, 8); });
   }
@@ -435,7 +435,9 @@ TEST(VaeShapes, AnySizeAndNumberOfChannels) {
   for (const char* kind : {"mlp", "conv"}) {
     for (const int64_t levels : {0, 1, 2, 4}) {
       const DataInfo info = make_info(3, 29, 31);
-      const Json network = {{"kind", kind}, {"hidden", {8}}, {"width", 2}, {"levels", levels}};
+      const int64_t patch = levels == 2 ? 3 : 1;
+      const Json network = {{"kind", kind},        {"hidden", {8}},  {"width", 2},
+                            {"blocks", patch - 1}, {"patch", patch}, {"levels", levels}};
       Vae vae({{"latent", 5}, {"encoder", network}, {"decoder", network}}, info);
       const at::NoGradGuard guard;
       const Batch batch = make_batch(binary_images(2, info));

@@ -9,12 +9,12 @@ namespace genai::tool {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
-      {"train", make_train},   {"sample", make_sample},     {"show", make_show},
-      {"edit", make_edit},     {"evaluate", make_evaluate}, {"score", make_score},
-      {"report", make_report}, {"check", make_check},       {"inspect", make_inspect},
-      {"runs", make_runs},     {"export", make_export},     {"import", make_import},
-      {"data", make_data},     {"config", make_config},     {"doctor", make_doctor},
-      {"help", make_help}};
+      {"train", make_train},       {"sample", make_sample},         {"show", make_show},
+      {"edit", make_edit},         {"evaluate", make_evaluate},     {"score", make_score},
+      {"compress", make_compress}, {"decompress", make_decompress}, {"report", make_report},
+      {"check", make_check},       {"inspect", make_inspect},       {"runs", make_runs},
+      {"export", make_export},     {"import", make_import},         {"data", make_data},
+      {"config", make_config},     {"doctor", make_doctor},         {"help", make_help}};
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -28,14 +29,21 @@ void tune_malloc() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-/// --exact: code paths that every x86-64 CPU of the last decade has, and one thread.
-/// Throws Error{device} on a CPU that is older than that.
+/// What must be the same everywhere: samples of --exact, and what is coded and decoded again.
+bool wants_same_bits(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return false;
+  return arguments[0] == "compress" || arguments[0] == "decompress" ||
+         std::ranges::find(arguments, "--exact") != arguments.end();
+}
+
+/// Code paths that every x86-64 CPU of the last decade has. Throws Error{device} on a CPU that is
+/// older than that.
 void pin_code_paths() {
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-    fail(ErrorKind::device,
-         "--exact: its code needs a CPU with AVX2 and FMA (x86-64 from 2013 on), ",
-         "which this one is not; leave --exact out: pixels may then differ by a grey value or two");
+    fail(ErrorKind::device, "code that gives the same bits everywhere (--exact, compress, ",
+         "decompress) needs a CPU with AVX2 and FMA (x86-64 from 2013 on), which this one is not; ",
+         "without --exact pixels may differ by a grey value or two");
   }
 #endif
   for (const char* setting :
@@ -82,9 +90,7 @@ int main_of(int argc, char** argv) {
   const fs::path folder = library_folder();
   if (const auto code = answer_at_once(arguments, folder / "genai-grammar.json")) return *code;
   try {
-    for (const std::string& argument : arguments) {
-      if (argument == "--exact") pin_code_paths();
-    }
+    if (wants_same_bits(arguments)) pin_code_paths();
   } catch (const Error& error) {
     return report_error(arguments, static_cast<int>(error.kind()), error.what());
   }

@@ -10,6 +10,8 @@ std::unique_ptr<Command> make_show(const Arguments& arguments);
 std::unique_ptr<Command> make_edit(const Arguments& arguments);
 std::unique_ptr<Command> make_evaluate(const Arguments& arguments);
 std::unique_ptr<Command> make_score(const Arguments& arguments);
+std::unique_ptr<Command> make_compress(const Arguments& arguments);
+std::unique_ptr<Command> make_decompress(const Arguments& arguments);
 std::unique_ptr<Command> make_report(const Arguments& arguments);
 std::unique_ptr<Command> make_export(const Arguments& arguments);
 std::unique_ptr<Command> make_import(const Arguments& arguments);

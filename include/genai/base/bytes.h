@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace genai {
@@ -18,6 +19,11 @@ inline std::optional<uint32_t> read_number(std::string_view bytes, uint64_t at, 
     value = value << 8 | byte;
   }
   return value;
+}
+
+/// Appends the lowest `size` bytes of a number, the lowest first.
+inline void append_little_endian(uint64_t value, int size, std::string& bytes) {
+  for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i));
 }
 
 }  // namespace genai

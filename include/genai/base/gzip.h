@@ -1,4 +1,4 @@
-// Strict gzip reading (RFC 1952, by zlib).
+// gzip (RFC 1952, by zlib), read strictly.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,5 +14,8 @@ bool is_gzip(std::string_view bytes);
 /// Throws ErrorKind::data, naming `name`, when it is damaged or truncated, expands beyond
 /// `max_output` bytes (never more than that is allocated), or is followed by other bytes.
 std::string gunzip(std::string_view bytes, uint64_t max_output, const std::string& name);
+
+/// The reverse, at the highest level. Equal bytes give equal bytes (with the same zlib).
+std::string gzip(std::string_view bytes);
 
 }  // namespace genai

@@ -17,6 +17,9 @@ LabelledImages read_idx(std::string_view images, std::string_view labels,
                         const std::string& images_name, const std::string& labels_name,
                         int64_t classes = 10);
 
+/// The image file alone, likewise.
+LabelledImages read_idx_images(std::string_view images, const std::string& name);
+
 /// The image file of read_idx. Throws Error{usage} unless the images have one channel.
 std::string write_idx_images(const LabelledImages& images);
 

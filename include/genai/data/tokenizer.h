@@ -37,6 +37,8 @@ class Tokenizer {
   /// Throws Error{data} where a text cannot be said in these tokens: characters alone, naming the
   /// first byte that is no UTF-8 or the first character that is not in the vocabulary.
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
+  /// How many bytes at the beginning of a text encode takes.
+  virtual size_t known(std::string_view text) const { return text.size(); }
   /// The bytes of one token. Throws Error{data} for an id out of range.
   virtual std::string token(int32_t id) const = 0;
   /// What from_json takes.

@@ -16,6 +16,8 @@ enum class Edit {
   colorize,  ///< told grey
   draw,      ///< told sketch, or pairs of drawings: dark lines on white
   repair,    ///< told masked: what a mask covers
+  dream,     ///< by a classifier: generation/dream.h, not edit_pixels
+  style,     ///< by a classifier: generation/style.h, not edit_pixels
 };
 extern const EnumNames<Edit> kEditNames;
 

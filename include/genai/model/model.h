@@ -130,6 +130,19 @@ struct LatentSpace {
   virtual Tensor encode(const Tensor& images, const Tensors& conditions) = 0;
   /// Images [B, C, H, W] in [0, 1] (means, not draws) of points [B, latent].
   virtual Tensor decode(const Tensor& points, const Tensors& conditions) = 0;
+
+  // The distributions behind both, for lossless coding (compression/latent_coder.h).
+
+  /// q(z|x) = N(mean, exp(log_variance)), [B, latent]; of codes the mean is all there is.
+  struct Posterior {
+    Tensor mean, log_variance{};
+  };
+  virtual Posterior posterior(const Tensor& images, const Tensors& conditions) = 0;
+  /// p(x|z) by what Likelihood::pixel_model says, [B, C, H, W]: the logits of pixels that are 0 or
+  /// 1, or the means of Gaussian ones.
+  virtual Tensor pixel_parameters(const Tensor& points, const Tensors& conditions) = 0;
+  /// The logarithm of the standard deviation of Gaussian pixels.
+  virtual double pixel_log_deviation() const = 0;
 };
 
 /// Makes images from a style for each of its layers: coarse layers set shapes, fine ones strokes.
@@ -179,6 +192,14 @@ struct Classifier {
     Tensor features;  ///< [B, F]: what the last layer sees
   };
   virtual Judgement classify(const Tensor& images) = 0;
+  /// What a layer makes of images.
+  struct Activation {
+    std::string layer;  ///< as the weights are called: "stages.0"
+    Tensor values;      ///< [B, c, h, w], after the layer's nonlinearity
+  };
+  /// Of the convolutional layers, first to last; differentiable. The images may be larger than
+  /// those that the model was trained on.
+  virtual std::vector<Activation> activations(const Tensor& images) = 0;
 };
 
 /// Says what comes next in a text.

@@ -10,6 +10,7 @@
 #include "genai/base/fields.h"
 #include "genai/nn/grid_input.h"
 #include "genai/nn/modules.h"
+#include "genai/nn/patches.h"
 #include "genai/nn/spectral_norm.h"
 
 namespace genai {
@@ -45,19 +46,8 @@ struct DiscriminatorConfig {
 const FieldTable& generator_fields();
 const FieldTable& discriminator_fields();
 
-/// Positions along a side of `size` pixels in patches.
-int64_t positions(int64_t size, int64_t patch);
-
-/// Throws Error{usage} when images of this size cannot be halved so often.
-void check_levels(const std::string& network, int64_t levels, int64_t patch, int64_t height,
-                  int64_t width);
-
 /// leaky_relu with slope 0.2 below 0
 at::Tensor leaky(const at::Tensor& x);
-
-/// Images [B, C, H, W] as [B, C patch patch, ...]; sides that patch does not divide are filled up
-/// with black.
-at::Tensor to_patches(const at::Tensor& images, int64_t patch);
 
 /// A dense layer initialized after K. He et al. 2015 for leaky().
 torch::nn::Linear he_linear(int64_t in, int64_t out);

@@ -15,6 +15,8 @@ struct NetworkConfig {
   std::vector<int64_t> hidden = {400};
   int64_t width = 32;
   int64_t levels = 2;
+  int64_t blocks = 0;
+  int64_t patch = 1;
   Activation activation = Activation::relu;
 };
 const FieldTable& network_fields();
@@ -36,9 +38,12 @@ TORCH_MODULE(Dense);
 /// The size of an image after each of `levels` halvings (rounded up): {28, 14, 7}.
 std::vector<int64_t> halvings(int64_t size, int64_t levels);
 
+/// Positions along a side of `size` pixels at the lowest resolution of conv.
+int64_t lowest_resolution(const NetworkConfig& config, int64_t size);
+
 /// Images [B, C, H, W] and `extra` numbers [B, extra] (a class, say) -> features [B, out].
-/// conv: a 3x3 convolution, then one of stride 2 per level, each doubling the channels, then the
-/// dense layers.
+/// conv: a 3x3 convolution of patches, then one of stride 2 per level, each doubling the channels,
+/// residual blocks after each; then the dense layers.
 struct ImageEncoderImpl : torch::nn::Module {
   ImageEncoderImpl(const NetworkConfig& config, int64_t channels, int64_t height, int64_t width,
                    int64_t extra);
@@ -46,9 +51,9 @@ struct ImageEncoderImpl : torch::nn::Module {
   int64_t out;
 
  private:
-  torch::nn::ModuleList convolutions_;
+  torch::nn::ModuleList convolutions_, blocks_;  // as many blocks after each convolution
   Dense dense_{nullptr};
-  Activation activation_;
+  NetworkConfig config_;
 };
 TORCH_MODULE(ImageEncoder);
 
@@ -63,11 +68,12 @@ struct ImageDecoderImpl : torch::nn::Module {
  private:
   Dense dense_{nullptr};
   torch::nn::Linear spread_{nullptr};
-  torch::nn::Conv2d lift_{nullptr};  // in their place, from grids
-  torch::nn::ModuleList convolutions_;
-  GridInput grids_{nullptr};  // of conv, at every resolution
+  torch::nn::Conv2d lift_{nullptr};              // in their place, from grids
+  torch::nn::ModuleList convolutions_, blocks_;  // as many blocks before each convolution
+  GridInput grids_{nullptr};                     // of conv, at every resolution
   torch::nn::Conv2d pixels_{nullptr};
-  Activation activation_;
+  NetworkConfig config_;
+  int64_t height_, width_;      // of the images
   std::vector<int64_t> shape_;  // of what spread_ makes: [c, h, w]
 };
 TORCH_MODULE(ImageDecoder);
