@@ -119,7 +119,7 @@ Json show_path(const ShowWork& work) {
   }
   return deliver(
       work, loaded, out,
-      {.frames = frames_of_way(draw_path(path, layout)),
+      {.frames = frames_of_way(draw_path(path, layout, told_on_path(loaded, request))),
        .request = [&](int64_t frame) { return path_json(loaded, request, layout, frame); },
        .found = {{"levels", levels}},
        .origin = request.pictures.grids.defined() ? Origin::mixed : Origin::model});

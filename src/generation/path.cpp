@@ -155,8 +155,22 @@ Rows rows_of(const PathFrame& frame, PathView view) {
   return rows;
 }
 
-/// For each image its rows, from the first frame to the last.
-Image draw_strip(const std::vector<PathFrame>& path, const PathLayout& layout) {
+/// A figure of cells of which some are grey and some perhaps in colour.
+Image draw_cells(const Figure& figure, std::vector<Image> cells) {
+  if (std::ranges::any_of(cells, [](const Image& cell) { return cell.channels == 3; })) {
+    for (Image& cell : cells) cell = to_rgb(cell);
+  }
+  return draw_figure(figure, cells);
+}
+
+Image blackened(Image image) {
+  std::ranges::fill(image.pixels, uint8_t{0});
+  return image;
+}
+
+/// For each image what it was told and its rows, from the first frame to the last.
+Image draw_strip(const std::vector<PathFrame>& path, const PathLayout& layout,
+                 const ToldPictures& told) {
   Figure figure{
       .columns = static_cast<int64_t>(path.size()), .scale = layout.scale, .title = "noise"};
   std::vector<Rows> columns;
@@ -164,25 +178,36 @@ Image draw_strip(const std::vector<PathFrame>& path, const PathLayout& layout) {
     columns.push_back(rows_of(frame, layout.view));
     figure.column_names.push_back(noise_text(frame.level));
   }
+  const Image black = blackened(columns[0].images[0][0]);
   std::vector<Image> cells;
   for (size_t image = 0; image < columns[0].images[0].size(); ++image) {
+    if (!told.empty()) {
+      figure.row_names.push_back("told");
+      for (size_t column = 0; column < columns.size(); ++column)
+        cells.push_back(column < told[image].size() ? told[image][column] : black);
+    }
     for (size_t row = 0; row < columns[0].names.size(); ++row) {
       figure.row_names.push_back(columns[0].names[row]);
       for (const Rows& column : columns) cells.push_back(column.images[row][image]);
     }
   }
   figure.rows = static_cast<int64_t>(figure.row_names.size());
-  return draw_figure(figure, cells);
+  return draw_cells(figure, cells);
 }
 
-Image draw_frame(const PathFrame& frame, const PathLayout& layout) {
-  const Rows rows = rows_of(frame, layout.view);
+Image draw_frame(const PathFrame& frame, const PathLayout& layout, const ToldPictures& told) {
+  Rows rows = rows_of(frame, layout.view);
+  for (size_t i = 0; !told.empty() && i < told[0].size(); ++i) {
+    std::vector<Image> row;
+    for (const auto& pictures : told) row.push_back(pictures[i]);
+    rows.names.insert(rows.names.begin() + static_cast<std::ptrdiff_t>(i), "told");
+    rows.images.insert(rows.images.begin() + static_cast<std::ptrdiff_t>(i), std::move(row));
+  }
   const auto count = static_cast<int64_t>(rows.images[0].size());
   Figure figure{.columns = std::min(count, kPerRow),
                 .scale = layout.scale,
                 .title = "noise " + noise_text(frame.level)};
-  Image black = rows.images[0][0];
-  std::fill(black.pixels.begin(), black.pixels.end(), 0);
+  const Image black = blackened(rows.images[0][0]);
   std::vector<Image> cells;
   for (int64_t first = 0; first < count; first += figure.columns) {
     for (size_t row = 0; row < rows.names.size(); ++row) {
@@ -193,7 +218,7 @@ Image draw_frame(const PathFrame& frame, const PathLayout& layout) {
     }
   }
   figure.rows = static_cast<int64_t>(figure.row_names.size());
-  return draw_figure(figure, cells);
+  return draw_cells(figure, cells);
 }
 
 PathView view_of(const std::string& name) {
@@ -241,11 +266,17 @@ PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t frames, cons
   return layout;
 }
 
-std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayout& layout) {
-  if (layout.strip) return {draw_strip(path, layout)};
+std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayout& layout,
+                             const ToldPictures& told) {
+  if (layout.strip) return {draw_strip(path, layout, told)};
   std::vector<Image> pictures;
-  for (const PathFrame& frame : path) pictures.push_back(draw_frame(frame, layout));
+  for (const PathFrame& frame : path) pictures.push_back(draw_frame(frame, layout, told));
   return pictures;
+}
+
+ToldPictures told_on_path(const LoadedModel& loaded, const PathRequest& request) {
+  if (!request.pictures.grids.defined()) return told_pictures(loaded, request.images);
+  return {};
 }
 
 Json path_json(const LoadedModel& loaded, const PathRequest& request, const PathLayout& layout,
@@ -283,7 +314,8 @@ std::vector<Image> draw_path_again(const LoadedModel& loaded, const Json& json) 
       .view = view_of(json.at("view")), .strip = json.at("strip"), .scale = json.at("scale")};
   if (json.at("show") != "path" || layout.scale < 1) fail(ErrorKind::usage, "no request of ours");
   if (request.test >= 0) take_test_pictures(loaded, request);
-  std::vector<Image> pictures = draw_path(find_path(loaded, request), layout);
+  std::vector<Image> pictures =
+      draw_path(find_path(loaded, request), layout, told_on_path(loaded, request));
   if (!json.contains("frame")) return pictures;
   const size_t frame = json.at("frame");
   if (frame >= pictures.size()) fail(ErrorKind::usage, "a path without a frame ", frame);

@@ -40,9 +40,8 @@ int64_t told_picture_count(const ConditionSpecs& specs, const DataInfo& info) {
   return count;
 }
 
-std::vector<std::vector<Image>> told_pictures(const ConditionSpecs& specs, const Tensors& told,
-                                              const DataInfo& info) {
-  std::vector<std::vector<Image>> rows;
+ToldPictures told_pictures(const ConditionSpecs& specs, const Tensors& told, const DataInfo& info) {
+  ToldPictures rows;
   for (const ConditionSpec& spec : specs) {
     const auto found = told.find(spec.name);
     if (spec.kind != ConditionKind::grid || found == told.end()) continue;
@@ -55,8 +54,7 @@ std::vector<std::vector<Image>> told_pictures(const ConditionSpecs& specs, const
   return rows;
 }
 
-std::vector<std::vector<Image>> told_pictures(const LoadedModel& loaded,
-                                              const ImageRequest& request) {
+ToldPictures told_pictures(const LoadedModel& loaded, const ImageRequest& request) {
   const ConditionSpecs& specs = loaded.model->conditions();
   const DataInfo& info = loaded.manifest.data;
   if (told_picture_count(specs, info) == 0) return {};

@@ -103,6 +103,13 @@ TEST_F(Given, PairsAreFollowed) {
   const Image cell = draw_sheet(loaded, {.count = 1}, {.rows = 1, .columns = 1, .scale = 1});
   EXPECT_EQ(cell, side_by_side({to_images(data_.test.pairs.narrow(0, 0, 1))[0],
                                 to_images(generate_items(loaded, {.count = 1}))[0]}));
+  const PathRequest way{.images = {.count = 2}, .frames = 3};
+  const PathLayout strip{.scale = 1};
+  const Image drawn = draw_path(find_path(loaded, way), strip, told_on_path(loaded, way)).front();
+  EXPECT_TRUE(recreate(encode_png(drawn, provenance(loaded, path_json(loaded, way, strip), drawn)),
+                       "", loaded)
+                  .same);
+  EXPECT_GT(drawn.height, draw_path(find_path(loaded, way), strip).front().height);
   expect_error(ErrorKind::usage, "request.prompt: this model is told no captions",
                [&] { generate_items(loaded, {.condition = {.prompt = "a dark picture"}}); });
 }

@@ -267,8 +267,9 @@ TEST_F(Paths, AreMadeAgainFromTheirProvenance) {
     const auto path = find_path(loaded, request);
     const PathLayout strip{.view = PathView::both, .strip = true, .scale = 2};
     const PathLayout moments{.view = PathView::clean, .strip = false, .scale = 1};
-    const Image whole = draw_path(path, strip)[0];
-    const auto single = draw_path(path, moments);
+    const ToldPictures seen = told_on_path(loaded, request);
+    const Image whole = draw_path(path, strip, seen)[0];
+    const auto single = draw_path(path, moments, seen);
     std::vector<Frame> frames;
     for (const Image& image : single) frames.push_back({.image = image});
     const auto texts = [&](const PathLayout& layout, int64_t frame = -1) {

@@ -2,7 +2,7 @@
 #pragma once
 #include <functional>
 
-#include "genai/generation/generate.h"
+#include "genai/generation/told_pictures.h"
 
 namespace genai {
 
@@ -58,8 +58,12 @@ struct PathLayout {
 /// The scale filled in for so many images of this size and frames.
 PathLayout resolve_layout(PathLayout layout, int64_t count, int64_t frames, const DataInfo& info);
 
-/// One picture, or one for each frame. The layout is resolved.
-std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayout& layout);
+/// The grids that samples on a path are told; those of pictures are derived from what is seen.
+ToldPictures told_on_path(const LoadedModel& loaded, const PathRequest& request);
+
+/// One picture, or one for each frame; `told` before what is made of it. The layout is resolved.
+std::vector<Image> draw_path(const std::vector<PathFrame>& path, const PathLayout& layout,
+                             const ToldPictures& told = {});
 
 /// What makes the same pictures again: the request of their provenance.
 /// @param frame  of the picture, when it is one of draw_path's alone
