@@ -1,5 +1,6 @@
 #include <torch/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -86,7 +87,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 /// Rates in bits a unit: of the whole file, of the model's bound, of general compressors.
 Json rates(const Compressed& made, uint64_t size, JobContext& context) {
-  const double units = made.stats.at("units").get<double>();
+  const double units = std::max(1.0, made.stats.at("units").get<double>());  // of no text, too
   Json rates = Json::array();
   const auto add = [&](const std::string& name, double bits) {
     rates.push_back({{"name", name}, {"bytes", bits / 8}, {"bits", bits / units}});

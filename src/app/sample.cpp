@@ -146,7 +146,9 @@ std::vector<Image> read_clip(const std::string& path, std::string& hashes) {
   if (!fs::is_directory(path)) {
     const std::string bytes = read_file(path, kMaxPicture);
     hashes += sha256(bytes);
-    return decode_frames(bytes, path);
+    const std::string kind = binary_kind(bytes);
+    if (kind == "a GIF" || kind == "a PNG") return decode_frames(bytes, path);
+    return {decode_picture(bytes, path).image};
   }
   const auto files = open_picture_files(path);
   std::ranges::sort(files->pictures, natural_less);

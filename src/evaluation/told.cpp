@@ -8,6 +8,7 @@
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
 #include "genai/data/batcher.h"
+#include "genai/evaluation/likelihood.h"
 #include "genai/evaluation/samples.h"
 #include "genai/evaluation/similarity.h"
 #include "genai/generation/rollout.h"
@@ -17,14 +18,6 @@ namespace genai {
 namespace {
 
 constexpr int64_t kVersions = 3, kTold = 200, kToldShown = 10, kClipsShown = 4;
-
-/// "/given-grey"
-std::string given_names(const ConditionSpecs& specs) {
-  std::string names;
-  for (const ConditionSpec& spec : specs)
-    names += concat(names.empty() ? "/given-" : "+", spec.name);
-  return names;
-}
 
 /// Metrics of one protocol.
 struct Measured {
@@ -96,8 +89,9 @@ void measure_pictures(const LoadedModel& loaded, const Dataset& data, int64_t im
   shape[0] = count;
   shape.insert(shape.begin(), kVersions);
   const Tensor versions = made.view(shape);
-  Measured measured{.protocol = concat("@", data.info.source, "-test", count, given_names(specs)),
-                    .into = into};
+  Measured measured{
+      .protocol = concat("@", data.info.source, "-test", count, given_conditions(loaded)),
+      .into = into};
   measured.add_likeness("", versions[0], items.grids, Better::higher);
   for (const ConditionSpec& spec : specs) {
     if (!spec.rule || spec.rule->name != "low") continue;
@@ -188,6 +182,7 @@ bool is_told_grid(const LoadedModel& loaded) {
 
 void measure_told(const LoadedModel& loaded, const Dataset& data, int64_t images,
                   const Json& options, Evaluation& into, const StageProgress& progress) {
+  check_given(loaded, data.test, data.info.source);
   const bool clips = find_condition(loaded.model->conditions(), kPast) != nullptr;
   (clips ? measure_rollouts : measure_pictures)(loaded, data, images, options, into, progress);
 }

@@ -82,17 +82,18 @@ Rollout roll_out(const LoadedModel& loaded, const ImageRequest& asked, int64_t f
   const int64_t count = request.count;
   const std::vector<int64_t> shape{count, -1, info.channels, info.height, info.width};
   Rollout rollout{.past = items.past_frames().view(shape), .frames = {}};
-  Tensor clip = rollout.past;  // [N, P + f, C, H, W]
+  Tensor window = rollout.past;  // the frames before the next one
+  items.before = at::arange(count) * info.past;
+  std::vector<Tensor> made;
   for (int64_t frame = 0; frame < frames; ++frame) {
-    items.frames = clip.flatten(0, 1);
-    items.before = at::arange(count) * clip.size(1) + frame;
+    items.frames = window.flatten(0, 1);
     ImageRequest next = request;
     next.first = request.first + frame * kFrameNumbers;
     next.condition = {.items = for_numbers(items, next.first), .prompt = request.condition.prompt};
-    clip =
-        at::cat({clip, generate_items(*loaded.model, next, info, loaded.device).unsqueeze(1)}, 1);
+    made.push_back(generate_items(*loaded.model, next, info, loaded.device).unsqueeze(1));
+    window = at::cat({window.narrow(1, 1, info.past - 1), made.back()}, 1);
   }
-  rollout.frames = clip.narrow(1, info.past, frames);
+  rollout.frames = at::cat(made, 1);
   return rollout;
 }
 

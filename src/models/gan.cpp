@@ -3,10 +3,8 @@
 #include <torch/torch.h>
 
 #include <cmath>
-#include <limits>
 #include <numeric>
 
-#include "genai/base/text.h"
 #include "genai/data/value_range.h"
 #include "genai/nn/style_generator.h"
 
@@ -27,20 +25,6 @@ const FieldTable& gan_sampling_fields() {
           .table();
   return table;
 }
-
-// Rules of the warnings; also in docs/gan.md.
-
-/// Judged after this share of the run, or so many steps.
-constexpr double kJudgedFrom = 0.1;
-constexpr int64_t kJudgedFromStep = 1000;
-/// How far a fake image is from its nearest neighbour, by how far a real one is, below which it is
-/// collapse.
-constexpr double kCollapse = 0.4;
-/// The discriminator's loss, without penalty, below which it has won (not for wasserstein, whose
-/// loss has no end).
-constexpr double kWon = 0.01;
-/// Standard deviation of all its scores below which it is dead: it tells nothing from nothing.
-constexpr double kFlat = 1e-3;
 
 class Gan : public torch::nn::Module, public Model, public Generator {
  public:
@@ -123,7 +107,7 @@ class Gan : public torch::nn::Module, public Model, public Generator {
       values["ranked_right"] = right.dim() > 1 ? right.mean(1) : right;
     }
     if (config_.reconstruction > 0) {
-      values["l1"] = (batch.input - shown(fake)).abs().flatten(1).mean(1);
+      values["l1"] = (fake - range_.centred(batch.input)).abs().flatten(1).mean(1);
     }
     return values;
   }
@@ -134,42 +118,11 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
     const Tensor fake = make(latent_draws(draw), known(batch.conditions));
     const double share = diversity(range_.centred(batch.input), fake).item<double>();
-    if (!std::isfinite(share)) return "";  // test images that are all alike
-    return concat("samples lie ", number_text(100 * share, 3),
-                  " % as far from their nearest neighbours as test images",
-                  share < kCollapse ? "; the generator has collapsed (see docs/gan.md)" : "");
+    return health_of_play(share);
   }
 
   std::string warning(const Progress& progress, const Json& means) const override {
-    if (!plays()) return "";
-    const int64_t planned =
-        progress.steps > 0 ? static_cast<int64_t>(kJudgedFrom * static_cast<double>(progress.steps))
-                           : kJudgedFromStep;
-    if (progress.step < std::min(planned, kJudgedFromStep)) return "";
-    const double share = means.at("diversity");
-    if (share < kCollapse) {
-      return concat(
-          "the generator collapses: its images lie ", number_text(100 * share, 3),
-          " % as far from their nearest neighbours as real ones. Try model.penalty r1-r2 with ",
-          "a larger model.penalty_weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
-          config_.penalty_weight, "), model.loss relativistic, or a lower training.learning_rate");
-    }
-    if (means.at("score_spread") < kFlat) {
-      return concat("the discriminator is dead: its scores of all images are alike. Try a smaller ",
-                    "model.penalty_weight (now ", config_.penalty_weight,
-                    "), a higher model.discriminator_rate (now ", config_.discriminator_rate,
-                    ") or a wider model.discriminator.width (now ", config_.discriminator.width,
-                    ")");
-    }
-    if (config_.loss != AdversarialLoss::wasserstein && means.at("d_loss") < kWon) {
-      return concat(
-          "the discriminator has won: its loss is ", number_text(means.at("d_loss"), 2),
-          " and the generator finds no way to follow. Try model.penalty r1-r2 with a larger ",
-          "model.penalty_weight (now ", enum_name(kPenaltyNames, config_.penalty), ", ",
-          config_.penalty_weight, "), fewer model.critic_steps (now ", config_.critic_steps,
-          ") or a lower model.discriminator_rate (now ", config_.discriminator_rate, ")");
-    }
-    return "";
+    return plays() ? warning_of_play(config_, progress, means) : "";
   }
 
   Tensor generate(const Draw& draw, const Tensors& conditions, const Json& options) override {
@@ -451,18 +404,6 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   /// The classes of the pairs at hand.
   Tensor label_of(const LossInput& in) const {
     return classes_ ? in.shared.at("labels") : Tensor();
-  }
-
-  /// Mean distance of an image to its nearest neighbour in the batch, of fake images by real ones:
-  /// also where each class, or one of a few modes, has become one image.
-  static Tensor diversity(const Tensor& real, const Tensor& fake) {
-    if (real.size(0) < 2) return at::ones({}, real.options());
-    const auto nearest = [](const Tensor& images) {
-      const Tensor distances = at::cdist(images, images);
-      return distances.fill_diagonal_(std::numeric_limits<double>::infinity()).amin(1).mean();
-    };
-    return nearest(fake.detach().to(at::kFloat).flatten(1)) /
-           nearest(real.flatten(1)).clamp_min(1e-12);
   }
 
   GanConfig config_;

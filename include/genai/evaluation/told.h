@@ -22,6 +22,7 @@ bool is_told_grid(const LoadedModel& loaded);
 ///   means over the frames of a clip. Beside them those of the last frame given, and of the mean of
 ///   all frames given.
 /// The picture "rollout": what was given, what came, what was made.
+/// Throws what check_given throws (evaluation/likelihood.h).
 void measure_told(const LoadedModel& loaded, const Dataset& data, int64_t images,
                   const Json& options, Evaluation& into, const StageProgress& progress = {});
 

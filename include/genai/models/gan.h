@@ -75,6 +75,20 @@ Tensor gradient_penalty(const std::function<Tensor(const Tensor&)>& score, const
 /// unbiased estimate of it, 0 for equal distributions.
 Tensor energy_terms(const Tensor& real, const Tensor& fake);
 
+// ---- Health (docs/gan.md)
+
+/// Mean distance of an image [B, ...] to its nearest neighbour in the batch, of fake images by real
+/// ones, 0-d: small also where each class, or one of a few modes, has become one image. 1 where
+/// there is no neighbour.
+Tensor diversity(const Tensor& real, const Tensor& fake);
+
+/// What such a share says of a trained generator; nothing of one that is not finite.
+std::string health_of_play(double share);
+
+/// The first rule that the means since the last line of the log break ("diversity",
+/// "score_spread", "d_loss"), and what to change; empty: none, or too early to tell.
+std::string warning_of_play(const GanConfig& config, const Progress& progress, const Json& means);
+
 Family gan_family();
 
 }  // namespace genai
