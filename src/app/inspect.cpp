@@ -176,7 +176,7 @@ Json run_doctor(const Settings&, JobContext& context) {
                {"cores", std::thread::hardware_concurrency()},
                {"--precision auto", has_fast_bfloat16(numerics.torch_device())
                                         ? "bfloat16 (this hardware has it)"
-                                        : "float32 (no AMX, AVX512-BF16 or GPU here)"},
+                                        : "float32 (no AMX or GPU here)"},
                {"runs", writable_folder(context.runs)},
                {"data", writable_folder(data_folder(""))}};
   for (const KnownSet& set : known_sets()) {

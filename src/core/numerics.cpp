@@ -139,11 +139,10 @@ std::string check_device(const std::string& name) {
 bool has_fast_bfloat16(at::Device device) {
   if (device.is_cuda()) return true;
 #if defined(__x86_64__)
-  // Intel SDM, CPUID leaf 7: AMX-BF16 is bit 22 of EDX, AVX512-BF16 bit 5 of EAX in sub-leaf 1.
-  // (LibTorch's own questions about the CPU change from release to release.)
+  // Intel SDM, CPUID leaf 7: AMX-BF16 is bit 22 of EDX. (LibTorch's own questions about the CPU
+  // change from release to release.)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx >> 22 & 1)) return true;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 5 & 1)) return true;
 #endif
   return false;
 }

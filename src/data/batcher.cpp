@@ -27,13 +27,15 @@ Split on_device(const Split& split, at::Device device) {
           .captions = moved(split.captions),
           .frames = moved(split.frames),
           .before = moved(split.before),
-          .past = split.past};
+          .past = split.past,
+          .ahead = split.ahead};
+}
+
+Tensor pixels(const Tensor& bytes) {
+  return bytes.defined() ? bytes.to(at::kFloat).div_(255.0) : Tensor();
 }
 
 GivenConditions given_of(const Split& items) {
-  const auto pixels = [](const Tensor& bytes) {
-    return bytes.defined() ? bytes.to(at::kFloat).div_(255.0) : Tensor();
-  };
   return {.labels = items.labels,
           .pairs = pixels(items.pairs),
           .captions = items.captions,
@@ -155,6 +157,7 @@ Batch Batcher::grids_at(const std::vector<int64_t>& positions) const {
   set_input(encoded_.defined() ? encoded_.index_select(0, index)
                                : inputs_.encoded(to_input(chosen.grids, data_.info, draw)),
             chosen.labels, seen_, batch);
+  batch.ahead = pixels(chosen.ahead_frames());
   batch.conditions = conditions_of(inputs_.conditions, in_range(chosen.grids, data_.info),
                                    given_of(chosen), Draw(seed_, "conditions", positions, device_));
   return batch;
@@ -179,6 +182,10 @@ Batch items_batch(const Split& split, const DataInfo& info, int64_t first, int64
   const Tensor labels =
       split.labels.defined() ? split.labels.narrow(0, first, count).to(device) : Tensor();
   set_input(inputs.encoded(to_input(grids, info, draw)), labels, inputs.seen(info), batch);
+  if (split.ahead > 1) {
+    const Tensor index = at::arange(first, first + count);
+    batch.ahead = pixels(split.at(index).ahead_frames().to(device));
+  }
   batch.conditions = test_conditions(inputs.conditions, split, info, batch.sample_ids, device);
   return batch;
 }

@@ -272,12 +272,20 @@ Split Split::at(const Tensor& index) const {
           .captions = chosen(captions),
           .frames = frames,
           .before = chosen(before),
-          .past = past};
+          .past = past,
+          .ahead = ahead};
 }
 
 Tensor Split::past_frames() const {
-  if (!frames.defined()) return {};
-  const Tensor index = before.unsqueeze(1) + at::arange(past, before.options());  // [N, past]
+  return frames.defined() ? frames_from(before, past) : Tensor();
+}
+
+Tensor Split::ahead_frames() const {
+  return ahead > 1 ? frames_from(before + past, ahead) : Tensor();
+}
+
+Tensor Split::frames_from(const Tensor& first, int64_t count) const {
+  const Tensor index = first.unsqueeze(1) + at::arange(count, first.options());  // [N, count]
   return frames.index_select(0, index.flatten()).view({size(), -1, frames.size(2), frames.size(3)});
 }
 

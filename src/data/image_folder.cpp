@@ -225,7 +225,7 @@ std::string clip_of(const std::string& path) {
 }
 
 /// The frames of each clip one after the other, as people count.
-void order_clips(int64_t past, PictureLayout& layout) {
+void order_clips(int64_t least, PictureLayout& layout) {
   for (PictureEntry& entry : layout.entries) entry.label.clear();
   std::erase_if(layout.notes,
                 [](const std::string& note) { return note.find("classes are") == 0; });
@@ -233,12 +233,12 @@ void order_clips(int64_t past, PictureLayout& layout) {
   for (const PictureEntry& entry : layout.entries) ++frames[clip_of(entry.path)];
   std::vector<std::string> brief;
   for (const auto& [clip, count] : frames)
-    if (count <= past) brief.push_back(clip.substr(1));
+    if (count < least) brief.push_back(clip.substr(1));
   std::erase_if(layout.entries,
-                [&](const PictureEntry& entry) { return frames.at(clip_of(entry.path)) <= past; });
+                [&](const PictureEntry& entry) { return frames.at(clip_of(entry.path)) < least; });
   if (!brief.empty())
-    layout.notes.push_back(concat("left out ", counted(brief.size(), "clip"), " of ", past,
-                                  " frames or fewer: ", first_names(brief)));
+    layout.notes.push_back(concat("left out ", counted(brief.size(), "clip"), " of fewer than ",
+                                  least, " frames: ", first_names(brief)));
   std::ranges::stable_sort(layout.entries, [](const PictureEntry& a, const PictureEntry& b) {
     const std::string first = clip_of(a.path), second = clip_of(b.path);
     return first != second ? first < second : natural_less(a.path, b.path);
@@ -274,7 +274,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
                              options.ground);
       pair = pairs.find(entry.path, options.ground);
     } catch (const Error& error) {
-      if (options.past > 0) throw;  // a clip is whole
+      if (options.frames > 0) throw;  // a clip is whole
       reading.findings.failures.push_back(error.what());
       continue;
     }
@@ -284,7 +284,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
     }
     reading.all_pairs_grey = reading.all_pairs_grey && pair.channels != 3;
     note_picture(found, entry.path, reading.findings);
-    if (options.past > 0) check_frame(found.image, entry.path, clip, frame);
+    if (options.frames > 0) check_frame(found.image, entry.path, clip, frame);
     Image image = without_false_colour(std::move(found.image));
     if (options.channels == 1 && image.channels == 3) image = to_grey(image);
     reading.all_grey = reading.all_grey && image.channels == 1;
@@ -294,7 +294,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
       fail(ErrorKind::data, reading.name, ": ", reading.layout.entries.size(), " pictures of ",
            size.width, " x ", size.height,
            " need more than the limit of 8 GiB of memory; choose a smaller size");
-    const uint64_t hash = path_hash(options.past > 0 ? clip : entry.path);
+    const uint64_t hash = path_hash(options.frames > 0 ? clip : entry.path);
     const bool test = reading.layout.splits
                           ? entry.split == "test"
                           : static_cast<double>(hash >> 11) * 0x1p-53 < options.test_share;
@@ -304,7 +304,7 @@ void read_pictures(Reading& reading, const PictureFiles& files,
          .label = entry.label.empty() ? -1 : label_of[entry.label],
          .pair = pairs.wanted() ? resize_to_fit(pair, size.width, size.height) : Image(),
          .caption = entry.caption,
-         .clip = options.past > 0 ? clip : ""});
+         .clip = options.frames > 0 ? clip : ""});
     reading.hashes.push_back(hash);
   }
 }
@@ -317,10 +317,10 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
     fail(ErrorKind::data, "data.pair: ", reading.options.pairs.string(),
          ": expected pictures of the same names as in ", reading.name, ", found none for ",
          counted(unpaired.size(), "picture"), ": ", first_names(unpaired));
-  if (pictures.size() < 2 && reading.options.past > 0)
-    fail(ErrorKind::data, reading.name,
-         ": expected at least 2 clips, folders or animations of more than ", reading.options.past,
-         " frames, found none; ", reading.layout.notes.empty() ? "" : reading.layout.notes.back());
+  if (pictures.size() < 2 && reading.options.frames > 0)
+    fail(ErrorKind::data, reading.name, ": expected at least 2 clips, folders or animations of ",
+         reading.options.frames, " frames or more, found none; ",
+         reading.layout.notes.empty() ? "" : reading.layout.notes.back());
   if (pictures.size() < 2)
     fail(ErrorKind::data, reading.name, ": expected at least 2 readable pictures (", kEndings,
          "; right in the folder, or in one sub-folder a class), found ", pictures.size(),
@@ -332,7 +332,7 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
     fail(ErrorKind::data, reading.name, ": expected at least 1 readable picture for ",
          tests == 0 ? "testing" : "training", ", found 0; ", unreadable);
   const auto& hashes = reading.hashes;
-  if (reading.options.past > 0 &&
+  if (reading.options.frames > 0 &&
       std::ranges::all_of(hashes, [&](uint64_t hash) { return hash == hashes[0]; }))
     fail(ErrorKind::data, reading.name,
          ": expected at least 2 clips, folders of frames or animations, found one of ",
@@ -387,9 +387,9 @@ LabelledImages read_sample_folder(const fs::path& folder, const SampleShape& sha
 
 ImageSet read_image_folder(const fs::path& folder, const FolderOptions& options) {
   check(options);
-  const auto files = options.past > 0 ? open_clip_files(folder) : open_picture_files(folder);
+  const auto files = options.frames > 0 ? open_clip_files(folder) : open_picture_files(folder);
   PictureLayout layout = arrange_pictures(*files, folder.string());
-  if (options.past > 0) order_clips(options.past, layout);
+  if (options.frames > 0) order_clips(options.frames, layout);
   ImageSet set{.name = set_name(folder), .classes = order_classes(layout.entries, options.classes)};
   check_class_names(set.classes, folder.string());
   Extent size = options.size;

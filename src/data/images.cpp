@@ -28,11 +28,12 @@ Split to_split(const LabelledImages& images) {
   return split;
 }
 
-/// Of the frames of clips those with `past` before them in their clip.
-Split with_past(Split all, const std::vector<int64_t>& clips, int64_t past) {
+/// Of the frames of clips those with `past` before them in their clip and, with themselves, `ahead`
+/// to come.
+Split frames_between(Split all, const std::vector<int64_t>& clips, int64_t past, int64_t ahead) {
   std::vector<int64_t> items, before;
   for (size_t clip = 0; clip + 1 < clips.size(); ++clip) {
-    for (int64_t first = clips[clip]; first + past < clips[clip + 1]; ++first) {
+    for (int64_t first = clips[clip]; first + past + ahead <= clips[clip + 1]; ++first) {
       before.push_back(first);
       items.push_back(first + past);
     }
@@ -41,28 +42,41 @@ Split with_past(Split all, const std::vector<int64_t>& clips, int64_t past) {
   split.frames = std::move(all.grids);
   split.before = at::tensor(before, at::kLong);
   split.past = past;
+  split.ahead = ahead;
   return split;
 }
 
-/// Items become the frames of clips that have enough before them.
-void take_past(const ImageSet& set, int64_t past, Dataset& data) {
+/// Frames that a clip must have for an item; 0: the pictures are no clips.
+int64_t fewest_frames(const ImageSettings& settings) {
+  return settings.past > 0 ? settings.past + settings.ahead : 0;
+}
+
+/// Items become the frames of clips that have enough before and after them.
+void take_clips(const ImageSet& set, const ImageSettings& settings, Dataset& data) {
+  const int64_t past = settings.past, ahead = settings.ahead;
+  if (past == 0 && ahead > 1) {
+    fail(ErrorKind::usage, "data.ahead: expected 1 unless frames come before (data.past), found ",
+         ahead);
+  }
   if (past == 0) return;
   if (set.train.clips.empty()) {
     fail(ErrorKind::usage, "data.past: the images of '", set.name, "' are no clips");
   }
-  data.train = with_past(std::move(data.train), set.train.clips, past);
-  data.test = with_past(std::move(data.test), set.test.clips, past);
+  data.train = frames_between(std::move(data.train), set.train.clips, past, ahead);
+  data.test = frames_between(std::move(data.test), set.test.clips, past, ahead);
   for (const auto& [split, images, name] :
        {std::tuple(&data.train, &set.train, "training"), {&data.test, &set.test, "test"}}) {
     int64_t longest = 0;
     for (size_t i = 1; i < images->clips.size(); ++i)
       longest = std::max(longest, images->clips[i] - images->clips[i - 1]);
     if (split->size() > 0) continue;
-    fail(ErrorKind::data, "data.past: expected ", name, " clips of '", set.name,
-         "' with more than ", past, " frames; the longest has ", longest);
+    fail(ErrorKind::data, "data.past: expected ", name, " clips of '", set.name, "' with ",
+         past + ahead, " frames or more (data.past and data.ahead); the longest has ", longest);
   }
   data.info.past = past;
-  data.info.fingerprint = sha256(concat(set.fingerprint, " past ", past));
+  data.info.ahead = ahead;
+  data.info.fingerprint =
+      sha256(concat(set.fingerprint, " past ", past, ahead > 1 ? concat(" ahead ", ahead) : ""));
 }
 
 /// Captions as ids of the words that training captions have.
@@ -150,7 +164,7 @@ ImageSet read_pictures(const DataConfig& config, const ImageSettings& settings,
                         .test_share = config.test_share,
                         .ground = settings.ground,
                         .pairs = settings.pair,
-                        .past = settings.past};
+                        .frames = fewest_frames(settings)};
   if (known) {
     options.classes = known->classes;
     if (!options.size.given()) options.size = Extent(known->width, known->height);
@@ -192,6 +206,9 @@ class Images : public Modality {
                "clips: frames before each that a model can be told (--condition past); of image "
                "folders each folder of pictures is a clip, in the order of their names",
                between(0, 1000))
+        .field("ahead", &ImageSettings::ahead,
+               "clips: frames that a model learns to make one after the other, each from its own",
+               between(1, 1000))
         .field("binarize", &ImageSettings::binarize, "how grey values become 0 or 1",
                kBinarizeNames)
         .table();
@@ -226,7 +243,7 @@ class Images : public Modality {
                  .test = to_split(set.test),
                  .notes = set.notes};
     add_captions(set, data);
-    take_past(set, settings.past, data);
+    take_clips(set, settings, data);
     if (!settings.leave_out.empty()) leave_out(settings.leave_out, data);
     return data;
   }
@@ -252,6 +269,7 @@ class Images : public Modality {
                  {"binarize", enum_name(kBinarizeNames, info.binarize)}});
     if (info.pair_channels > 0) json["pair_channels"] = info.pair_channels;
     if (info.past > 0) json["past"] = info.past;
+    if (info.ahead > 1) json["ahead"] = info.ahead;
     if (info.captions) json["captions"] = info.captions->to_json();
   }
 
@@ -267,9 +285,12 @@ class Images : public Modality {
     if (info.pair_channels != 0 && info.pair_channels != 1 && info.pair_channels != 3)
       fail(ErrorKind::data, "pairs of ", info.pair_channels, " channels are none of ours");
     info.past = json.value("past", int64_t{0});
-    constexpr int64_t kMostPast = 1000;
-    if (info.past < 0 || info.past > kMostPast)
+    info.ahead = json.value("ahead", int64_t{1});
+    constexpr int64_t kMostFrames = 1000;
+    if (info.past < 0 || info.past > kMostFrames)
       fail(ErrorKind::data, info.past, " frames before an image are none of ours");
+    if (info.ahead < 1 || info.ahead > kMostFrames)
+      fail(ErrorKind::data, info.ahead, " frames ahead are none of ours");
     if (json.contains("captions"))
       info.captions = std::make_shared<const Captions>(Captions::from_json(json.at("captions")));
     constexpr int64_t kMostChannels = 16, kMostSide = 65536, kMostPixels = 1 << 26;
@@ -296,7 +317,8 @@ class Images : public Modality {
         ", ", classes, class_list(info),
         info.captions ? concat(", captions of ", info.captions->vocabulary() - 2, " words") : "",
         info.pair_channels > 0 ? ", pairs" : "",
-        info.past > 0 ? concat(", each after ", info.past, " frames") : "");
+        info.past > 0 ? concat(", each after ", info.past, " frames") : "",
+        info.ahead > 1 ? concat(" and before ", info.ahead - 1) : "");
   }
 
   void check_same_items(const DataInfo& expected, const DataInfo& found) const override {

@@ -37,7 +37,7 @@ void add_digit_sets(const std::string& of, LoadImages digits, bool built_in,
       all);
   all.push_back({.name = moving,
                  .about = concat("clips of two of ", of,
-                                 " that bounce in 64x64 grey, 20 frames, 4,000 + 200"),
+                                 " that bounce in 64x64 grey, 20 frames, 8,000 + 200"),
                  .built_in = built_in,
                  .images = [digits, moving](const auto& folder, const auto& fetch) {
                    return make_moving_digits(moving, digits(folder, fetch));

@@ -123,7 +123,7 @@ Clips find_clips(const Split& items) {
     }
   }
   fewest = std::min(fewest, items.size() - starts.back());
-  return {.starts = at::tensor(starts, at::kLong), .frames = fewest};
+  return {.starts = at::tensor(starts, at::kLong), .frames = fewest + items.ahead - 1};
 }
 
 void measure_rollouts(const LoadedModel& loaded, const Dataset& data, int64_t images,
@@ -136,9 +136,10 @@ void measure_rollouts(const LoadedModel& loaded, const Dataset& data, int64_t im
       loaded,
       {.count = count, .options = options, .condition = {.items = data.test.at(clips.starts)}},
       frames);
-  const Tensor index = clips.starts.unsqueeze(1) + at::arange(frames);  // [N, F]
+  const Tensor first = data.test.before.index_select(0, clips.starts) + past;
+  const Tensor index = first.unsqueeze(1) + at::arange(frames);  // [N, F]
   const Tensor truth =
-      data.test.grids.index_select(0, index.flatten()).view(rollout.frames.sizes());
+      data.test.frames.index_select(0, index.flatten()).view(rollout.frames.sizes());
   Measured measured{
       .protocol = concat("@", data.info.source, "-test", count, "/", past, "to", frames),
       .into = into};

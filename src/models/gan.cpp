@@ -97,7 +97,8 @@ class Gan : public torch::nn::Module, public Model, public Generator {
   Tensors validate(const Batch& batch, Draw& draw) override {
     const Told told = known(batch.conditions);
     const Tensor real = paired(range_.centred(batch.input), told);
-    const Tensor fake = make(latent_draws(draw), told);
+    const Tensors draws = latent_draws(draw);
+    const Tensor fake = make(draws, told);
     Tensors values{
         {"energy_distance", energy_terms(batch.input.flatten(1), shown(fake).flatten(1))}};
     if (plays()) {
@@ -107,12 +108,18 @@ class Gan : public torch::nn::Module, public Model, public Generator {
       values["ranked_right"] = right.dim() > 1 ? right.mean(1) : right;
     }
     if (config_.reconstruction > 0) {
-      values["l1"] = (fake - range_.centred(batch.input)).abs().flatten(1).mean(1);
+      values[difference_name()] = difference_ahead(fake, told, batch, draws);
     }
     return values;
   }
 
-  std::string objective() const override { return plays() ? "energy_distance" : "l1"; }
+  bool learns_ahead() const override {
+    const ConditionSpec* past = find_condition(conditions(), kPast);
+    return !plays() && config_.generator.kind == GeneratorKind::unet && past &&
+           past->channels == grid_channels(conditions());
+  }
+
+  std::string objective() const override { return plays() ? "energy_distance" : difference_name(); }
 
   std::string health(const Batch& batch) override {
     const Draw draw(0, "health", batch.sample_ids, batch.input.device());
@@ -382,23 +389,47 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     }
     Loss loss{.value = config_.adversarial * generator_loss(config_.loss, fake, real), .logs = {}};
     if (config_.reconstruction > 0) {
-      const Tensor l1 =
-          difference(images_of(in.shared.at("fake")), images_of(in.shared.at("real")));
-      loss.value = loss.value + config_.reconstruction * l1;
-      loss.logs["l1"] = l1.detach();
+      const Tensor far =
+          difference(images_of(in.shared.at("fake")), images_of(in.shared.at("real"))).mean();
+      loss.value = loss.value + config_.reconstruction * far;
+      loss.logs[difference_name()] = far.detach();
     }
     return loss;
   }
 
   /// Of a generator that plays against nobody.
   Loss reconstruction_loss(LossInput& in) {
-    const Tensor fake = make_mixed(in.draws, known(in.batch.conditions));
-    const Tensor l1 = difference(fake, range_.centred(in.batch.input));
-    return {.value = config_.reconstruction * l1, .logs = {{"l1", l1.detach()}}};
+    const Told told = known(in.batch.conditions);
+    const Tensor far =
+        difference_ahead(make_mixed(in.draws, told), told, in.batch, in.draws).mean();
+    return {.value = config_.reconstruction * far, .logs = {{difference_name(), far.detach()}}};
   }
 
-  static Tensor difference(const Tensor& fake, const Tensor& real) {
-    return at::l1_loss(fake.to(at::kFloat), real.to(at::kFloat));
+  std::string difference_name() const { return enum_name(kDifferenceNames, config_.difference); }
+
+  /// Of each image, [B].
+  Tensor difference(const Tensor& fake, const Tensor& real) const {
+    const Tensor apart = fake.to(at::kFloat) - real.to(at::kFloat);
+    return (config_.difference == Difference::l1 ? apart.abs() : apart.square()).flatten(1).mean(1);
+  }
+
+  /// The same, the mean over data.ahead frames: each is made of those before, of which the first
+  /// ones are made too, as they will be when a clip goes on. A model that has only seen true frames
+  /// does not know its own errors, which grow from frame to frame (M. Ranzato et al., "Sequence
+  /// level training with recurrent neural networks", 2016, section 3).
+  Tensor difference_ahead(Tensor fake, Told told, const Batch& batch, const Tensors& draws) {
+    if (!batch.ahead.defined()) return difference(fake, range_.centred(batch.input));
+    const int64_t channels = info_.channels, older = told.grid.size(1) - channels;
+    Tensor sum;
+    for (const Tensor& real : range_.centred(batch.ahead).split(channels, 1)) {
+      if (sum.defined()) {
+        told.grid = at::cat({told.grid.narrow(1, channels, older), range_.held(fake)}, 1);
+        fake = make(draws, told);
+      }
+      const Tensor far = difference(fake, real);
+      sum = sum.defined() ? sum + far : far;
+    }
+    return sum / static_cast<double>(info_.ahead);
   }
 
   /// The classes of the pairs at hand.

@@ -11,6 +11,7 @@ const EnumNames<Penalty> kPenaltyNames = {{Penalty::none, "none"},
                                           {Penalty::r1, "r1"},
                                           {Penalty::r1_r2, "r1-r2"},
                                           {Penalty::gradient, "gradient"}};
+const EnumNames<Difference> kDifferenceNames = {{Difference::l1, "l1"}, {Difference::l2, "l2"}};
 
 namespace {
 
@@ -59,9 +60,13 @@ const FieldTable& gan_fields() {
                  "reconstruction alone",
                  at_least(0))
           .field("reconstruction", &G::reconstruction,
-                 "weight of the mean absolute difference from the image that the grid belongs to "
-                 "(pix2pix, equation 4)",
+                 "weight of the difference from the image that the grid belongs to (pix2pix, "
+                 "equation 4)",
                  at_least(0))
+          .field("difference", &G::difference,
+                 "of pixels: absolute (l1), which is sharp and leaves out what is unsure, or "
+                 "squared (l2), which blurs it",
+                 kDifferenceNames)
           .nest("augment", &G::augment, augment_fields())
           .table();
   return table;
@@ -71,8 +76,8 @@ void check_settings(const GanConfig& config, const DataInfo& info, bool told_gri
   const bool from_grid = config.generator.kind == GeneratorKind::unet;
   if (!told_grid && (from_grid || config.reconstruction > 0)) {
     fail(ErrorKind::usage, from_grid ? "model.generator.kind: unet" : "model.reconstruction",
-         " is of models that are told a grid; expected model.condition sketch, grey, low, masked ",
-         "or pair");
+         " is of models that are told a grid; expected model.condition sketch, grey, low, masked, ",
+         "pair or past");
   }
   if (config.adversarial == 0 && config.reconstruction == 0) {
     fail(ErrorKind::usage,

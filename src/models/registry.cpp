@@ -194,6 +194,8 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
   DataInfo seen = codec ? codec->encoded(info) : info;
   ConditionSpecs conditions = checked_conditions(family, added.value(kCondition, ""), info, seen);
   if (images_as_sequences) seen = with_prefix(seen, conditions);
+  if (codec && info.ahead > 1)
+    fail(ErrorKind::usage, "data.ahead: expected 1 with a codec, found ", info.ahead);
   const ModelContext context{.info = seen,
                              .inputs = {.codec = codec, .conditions = std::move(conditions)}};
   const LayerGenerator initial_weights;
@@ -201,6 +203,11 @@ std::unique_ptr<Model> make_model(const Family& family, Json settings, const Dat
   if (images_as_sequences) model = make_image_sequence(std::move(model), context);
   if (model->inputs().codec != codec)
     throw std::logic_error("a model that was not told its inputs: Model(context.inputs)");
+  if (info.ahead > 1 && !model->learns_ahead()) {
+    fail(ErrorKind::usage, "data.ahead: such a model of the family ", family.name,
+         " learns from the next frame alone; expected 1, or a gan that is told past alone, with ",
+         "model.generator.kind unet and model.adversarial 0, found ", info.ahead);
+  }
   return model;
 }
 

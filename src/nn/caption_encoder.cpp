@@ -42,6 +42,7 @@ CaptionEncoderImpl::CaptionEncoderImpl(int64_t vocabulary, int64_t length, int64
   nn::init::normal_(places_);
   blocks_ = register_module("blocks", nn::ModuleList());
   for (int64_t i = 0; i < kBlocks; ++i) blocks_->push_back(WordBlock(width));
+  norm_ = register_module("norm", nn::LayerNorm(nn::LayerNormOptions({width})));
   out_ = register_module("out", nn::Linear(width, out));
 }
 
@@ -50,7 +51,7 @@ EncodedCaption CaptionEncoderImpl::forward(const at::Tensor& ids) {
   at::Tensor x = words_->forward(ids) + places_;
   for (const auto& block : *blocks_) x = block->as<WordBlock>()->forward(x, there);
   const at::Tensor kept = there.unsqueeze(2).to(x.dtype());
-  x = x * kept;
+  x = norm_->forward(x) * kept;
   return {.whole = out_->forward(x.sum(1) / kept.sum(1).clamp_min(1)), .words = x};
 }
 

@@ -4,6 +4,7 @@
 
 #include "genai/base/error.h"
 #include "genai/kernels/group_norm_silu.h"
+#include "genai/kernels/linear_product.h"
 #include "genai/kernels/winograd.h"
 
 namespace genai {
@@ -53,6 +54,18 @@ struct LevelImpl : nn::Module {
   nn::Conv2d resize{nullptr};
 };
 TORCH_MODULE(Level);
+
+/// What tells the places of a grid apart, [h w, c]: sin and cos of y in one half, of x in the
+/// other. A caption says where a thing stands; early on there is nothing else to know it by.
+at::Tensor places(int64_t h, int64_t w, int64_t c, const at::TensorOptions& options) {
+  const auto along = [&](int64_t size) {
+    return sinusoidal_embedding(at::arange(size, options), c / 2);
+  };
+  return at::cat(
+             {along(h).unsqueeze(1).expand({h, w, -1}), along(w).unsqueeze(0).expand({h, w, -1})},
+             2)
+      .reshape({h * w, c});
+}
 
 }  // namespace
 
@@ -138,19 +151,23 @@ ImageAttentionImpl::ImageAttentionImpl(int64_t channels, int64_t heads, int64_t 
 
 at::Tensor ImageAttentionImpl::forward(const at::Tensor& x, const at::Tensor& words) {
   const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), n = h * w;
-  const at::Tensor rows = norm_->forward(x).permute({0, 2, 3, 1}).reshape({b, n, c});
+  at::Tensor rows = norm_->forward(x).permute({0, 2, 3, 1}).reshape({b, n, c});
+  if (words_) rows = rows + places(h, w, c, x.options());
   // [B, n, parts C] as so many of [B, heads, n, C / heads]
   const auto parts = [&](const at::Tensor& all, int64_t count) {
     return all.view({b, -1, count, heads_, c / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
   };
-  auto qkv = parts(query_key_value_->forward(rows), 3);
+  const auto apply = [](const nn::Linear& layer, const at::Tensor& x) {
+    return linear_product(x, layer->weight, layer->bias);
+  };
+  auto qkv = parts(apply(query_key_value_, rows), 3);
   if (words_) {
-    const auto told = parts(words_->forward(words), 2);
+    const auto told = parts(apply(words_, words), 2);
     qkv[1] = at::cat({qkv[1], told[0]}, 2);
     qkv[2] = at::cat({qkv[2], told[1]}, 2);
   }
   const at::Tensor mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);
-  const at::Tensor y = out_->forward(mixed.transpose(1, 2).reshape({b, n, c}));
+  const at::Tensor y = apply(out_, mixed.transpose(1, 2).reshape({b, n, c}));
   return x + y.view({b, h, w, c}).permute({0, 3, 1, 2});
 }
 

@@ -22,7 +22,7 @@ const FieldTable& numerics_fields() {
           .field("device", &NumericsRequest::device, "auto, cpu, cuda or cuda:N")
           .resumable()
           .field("precision", &NumericsRequest::precision,
-                 "auto: bfloat16 products where the hardware has them, else float32; tf32: CUDA",
+                 "auto: bfloat16 products on a GPU or with AMX, else float32; tf32: CUDA",
                  kPrecisionNames)
           .field("layout", &NumericsRequest::layout, "memory order of images in convolutions",
                  kLayoutNames)

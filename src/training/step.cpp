@@ -125,6 +125,7 @@ void TrainingStep::keep_inputs(std::vector<Update> from, std::vector<Update>& to
       const Micro &a = from[i].micros[micro], &b = to[i].micros[micro];
       copy(a.batch.input, b.batch.input);
       copy(a.batch.target, b.batch.target);
+      copy(a.batch.ahead, b.batch.ahead);
       copy(a.batch.counts, b.batch.counts);
       for (const auto& [name, told] : a.batch.conditions) copy(told, b.batch.conditions.at(name));
       copy(a.weight, b.weight);

@@ -109,7 +109,8 @@ INSTANTIATE_TEST_SUITE_P(
         PicturePreset{"repair", {"--data", "disks", "--size", "16"}, {}},
         PicturePreset{"pix2pix", {"--data", "disks", "--size", "16"}, {}},
         PicturePreset{"captions", {"--data", "disks", "--size", "16"}, {"--prompt", "a blue disk"}},
-        PicturePreset{"next-frame", {"--data", "clips", "--past", "10"}, {"--frames", "3"}},
+        PicturePreset{
+            "next-frame", {"--data", "clips", "--past", "10", "--ahead", "2"}, {"--frames", "3"}},
         PicturePreset{"latent-vae", {"--data", "disks", "--size", "16"}, {}},
         PicturePreset{
             "latent-diffusion", {"--data", "disks", "--size", "16", "--condition", ""}, {}}),

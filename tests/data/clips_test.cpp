@@ -123,6 +123,32 @@ TEST_F(Clips, GiveTheFramesBeforeEach) {
   EXPECT_TRUE(at::equal(some.past_frames()[1], data.train.past_frames()[0]));
 }
 
+TEST_F(Clips, GiveTheFramesAheadOfEachToo) {
+  put_clips(3, 6);
+  const auto load_ahead = [&](int64_t ahead) {
+    return load_dataset(
+        {.source = folder_.path().string(), .own = {{"past", 2}, {"ahead", ahead}}});
+  };
+  const Dataset one = load_ahead(1), three = load_ahead(3);
+  EXPECT_EQ(one.train.size() + one.test.size(), 3 * 4);
+  EXPECT_EQ(three.train.size() + three.test.size(), 3 * 2);
+  EXPECT_NE(one.info.fingerprint, three.info.fingerprint);
+  EXPECT_FALSE(one.train.ahead_frames().defined());
+  const Tensor ahead = three.train.ahead_frames();
+  EXPECT_EQ(ahead.sizes(), (at::IntArrayRef{three.train.size(), 3, 8, 8}));
+  EXPECT_TRUE(at::equal(ahead.narrow(1, 0, 1), three.train.grids));
+  // What comes next of the first item is the second one, which the first one is before.
+  EXPECT_TRUE(at::equal(ahead[0][1], three.train.grids[1][0]));
+  EXPECT_TRUE(at::equal(three.train.past_frames()[1][1], three.train.grids[0][0]));
+  const Batch batch = items_batch(three.train, three.info, 0, 2, at::kCPU);
+  EXPECT_TRUE(at::equal(batch.ahead, ahead.narrow(0, 0, 2).to(at::kFloat) / 255));
+  EXPECT_TRUE(at::equal(batch.ahead.narrow(1, 0, 1), batch.input));
+  expect_error(ErrorKind::data, "of 7 frames or more", [&] { load_ahead(5); });
+  expect_error(ErrorKind::usage, "data.ahead: expected 1 unless frames come before", [&] {
+    load_dataset({.source = folder_.path().string(), .own = {{"ahead", 2}}});
+  });
+}
+
 TEST_F(Clips, AreReadFromAnimationsToo) {
   std::vector<std::vector<Frame>> clips(6);
   for (size_t clip = 0; clip < 6; ++clip) {
@@ -147,9 +173,10 @@ TEST_F(Clips, AreReadFromAnimationsToo) {
 
 TEST_F(Clips, ThatAreNoneAreRefused) {
   put_clips(3, 4);
-  expect_refused(ErrorKind::data, "left out 3 clips of 4 frames or fewer: clip0, clip1, clip2", 4);
+  expect_refused(ErrorKind::data, "left out 3 clips of fewer than 5 frames: clip0, clip1, clip2",
+                 4);
   put("short/0.png", 1);
-  EXPECT_EQ(load(2).notes.at(0), "left out 1 clip of 2 frames or fewer: short");
+  EXPECT_EQ(load(2).notes.at(0), "left out 1 clip of fewer than 3 frames: short");
   EXPECT_EQ(load(3).train.size() + load(3).test.size(), 3);
   put("clip1/9.png", 3, 10);
   expect_refused(ErrorKind::data, "clip1/9.png: expected frames of one size, of 8x8", 2);

@@ -78,7 +78,9 @@ Numerics numerics_from_json(const Json& json);
 /// "cpu", "cuda:0 (NVIDIA H200)", ...
 std::vector<std::string> list_devices();
 
-/// True where bfloat16 products are computed by tensor cores, AMX or AVX512-BF16.
+/// True where training is faster with products in bfloat16: by tensor cores or AMX. AVX512-BF16
+/// alone is no faster than float32, and loses to our kernels, which are for float32
+/// (docs/log.md, "bfloat16 without AMX").
 bool has_fast_bfloat16(at::Device device);
 
 /// Inside its scope, convolutions and matrix products compute in bfloat16 when precision says so;

@@ -73,6 +73,7 @@ struct DataInfo {
   int64_t pair_channels = 0;                 ///< of the picture that comes with each; 0: none does
   std::shared_ptr<const Captions> captions;  ///< of each; null: they have none
   int64_t past = 0;                          ///< frames that come before each; 0: single pictures
+  int64_t ahead = 1;                         ///< of clips: each and the frames after it
 
   int64_t train_count = 0, test_count = 0;
   std::string fingerprint;  ///< SHA-256 of what defines the images or the text
@@ -112,9 +113,9 @@ struct Split {
   Tensor labels{};    ///< int64 [N], or undefined
   Tensor pairs{};     ///< uint8 [N, DataInfo::pair_channels, H, W], or undefined
   Tensor captions{};  ///< int64 [N, Captions::length()], or undefined
-  Tensor frames{};    ///< of clips: uint8 [F, C, H, W], those before each item; else undefined
+  Tensor frames{};    ///< of clips: uint8 [F, C, H, W], those around each item; else undefined
   Tensor before{};    ///< int64 [N]: item i follows frames before[i] to before[i] + past - 1
-  int64_t past = 0;
+  int64_t past = 0, ahead = 1;
   Tensor tokens{};  ///< int32 [N], one text or lines each with its end
   Tensor
       starts{};  ///< int64 [lines + 1]: line i is tokens starts[i] to starts[i + 1]; else undefined
@@ -128,8 +129,13 @@ struct Split {
   Split at(const Tensor& index) const;
   /// uint8 [N, past * C, H, W]: the frames before each item, oldest first; undefined without clips.
   Tensor past_frames() const;
+  /// uint8 [N, ahead * C, H, W]: each item and the frames after it; undefined where ahead is 1.
+  Tensor ahead_frames() const;
   /// The items whose label is in `labels` (or, with `inside` false, is not).
   Split with_labels(const std::vector<int64_t>& labels, bool inside = true) const;
+
+ private:
+  Tensor frames_from(const Tensor& first, int64_t count) const;
 };
 
 struct Dataset {

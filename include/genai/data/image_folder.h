@@ -18,7 +18,7 @@ struct FolderOptions {
   Ground ground = Ground::white;       ///< behind what is transparent
   std::vector<std::string> classes{};  ///< an order that the same classes are to have
   std::filesystem::path pairs{};       ///< another folder or ZIP; empty: none
-  int64_t past = 0;  ///< above 0 each folder that holds pictures is a clip of more frames
+  int64_t frames = 0;  ///< above 0 each folder that holds pictures is a clip of so many or more
 };
 
 /// Reads the pictures of a folder or ZIP (data/picture_files.h); splits and classes are those of
@@ -34,7 +34,7 @@ struct FolderOptions {
 /// brought to the same size; pictures without one are left out.
 ///
 /// Clips are their frames in the order of natural_less; they go to a split whole and have no
-/// classes; those without a frame that has `past` before it are left out. Throws Error{data} for
+/// classes; those of fewer frames are left out. Throws Error{data} for
 /// frames of different sizes in a clip or one that cannot be read.
 ///
 /// Pictures that cannot be read are left out. The notes say what was decided and what was left out,

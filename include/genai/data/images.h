@@ -13,7 +13,7 @@ struct ImageSettings {
   std::vector<ClassChoice> leave_out;
   Binarize binarize = Binarize::none;
   std::string pair;
-  int64_t past = 0;
+  int64_t past = 0, ahead = 1;
 };
 
 /// uint8 [N, C, H, W] of our images.

@@ -8,7 +8,7 @@
 namespace genai {
 
 inline constexpr int64_t kClipFrames = 20, kClipSide = 64;
-inline constexpr int64_t kTrainClips = 4000, kTestClips = 200;
+inline constexpr int64_t kTrainClips = 8000, kTestClips = 200;
 
 /// Draws clip number `index` of the set `seed` into frames [20, 64, 64]: two of `digits`, of 28x28
 /// pixels, with places and directions that are a pure function of (seed, index), the same on every

@@ -79,6 +79,8 @@ class Model {
   virtual Tensors validate(const Batch& batch, Draw& draw) = 0;
   /// The entry of validate() whose mean tells a better checkpoint; lower is better.
   virtual std::string objective() const = 0;
+  /// Does it learn from Batch::ahead?
+  virtual bool learns_ahead() const { return false; }
   /// Values that change from step to step, by name: {"kl_weight", 0.3}.
   virtual std::map<std::string, double> scheduled(const Progress&) const { return {}; }
   /// One line on what tends to go wrong with this family, measured on some images: "17 of 20 latent

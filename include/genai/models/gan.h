@@ -24,6 +24,11 @@ enum class Penalty {
   gradient,  ///< (|grad D| - 1)^2 between the two: I. Gulrajani et al. (WGAN-GP) 2017, equation 3
 };
 
+/// How far the generator is from the picture that it was to make: the mean absolute or the mean
+/// squared difference of pixels in -1..1. The best of all is the median or the mean.
+enum class Difference { l1, l2 };
+extern const EnumNames<Difference> kDifferenceNames;
+
 struct GanConfig {
   int64_t latent = 64;
   GeneratorConfig generator;
@@ -37,6 +42,7 @@ struct GanConfig {
   double label_smoothing = 0;
   double adversarial = 1;
   double reconstruction = 0;
+  Difference difference = Difference::l1;
   AugmentConfig augment;
 };
 

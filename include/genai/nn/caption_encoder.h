@@ -24,7 +24,7 @@ struct WordBlockImpl : torch::nn::Module {
 };
 TORCH_MODULE(WordBlock);
 
-/// Words and their places through two blocks, and their mean.
+/// Words and their places through two blocks and a last norm, and their mean.
 struct CaptionEncoderImpl : torch::nn::Module {
   /// @param vocabulary  ids; the last one is "no word"
   CaptionEncoderImpl(int64_t vocabulary, int64_t length, int64_t width, int64_t out);
@@ -35,6 +35,7 @@ struct CaptionEncoderImpl : torch::nn::Module {
   torch::nn::Embedding words_{nullptr};
   at::Tensor places_;
   torch::nn::ModuleList blocks_{nullptr};
+  torch::nn::LayerNorm norm_{nullptr};
   torch::nn::Linear out_{nullptr};
 };
 TORCH_MODULE(CaptionEncoder);

@@ -51,7 +51,7 @@ TORCH_MODULE(ResidualBlock);
 
 /// Self-attention among all positions of an image, and to the words of its caption, whose keys and
 /// values stand beside those of the positions (A. Nichol et al., "GLIDE", 2021, section 3); added
-/// to its input.
+/// to its input. Where there are words, positions also know where they are.
 struct ImageAttentionImpl : torch::nn::Module {
   /// @param words  numbers of an encoded word; 0: it is told none
   ImageAttentionImpl(int64_t channels, int64_t heads, int64_t words = 0);
