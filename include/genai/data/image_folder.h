@@ -34,8 +34,8 @@ struct FolderOptions {
 /// brought to the same size; pictures without one are left out.
 ///
 /// Clips are their frames in the order of natural_less; they go to a split whole and have no
-/// classes; those of fewer frames are left out. Throws Error{data} for
-/// frames of different sizes in a clip or one that cannot be read.
+/// classes; those of fewer frames are left out. Throws Error{data} for frames of different sizes in
+/// a clip or one that cannot be read.
 ///
 /// Pictures that cannot be read are left out. The notes say what was decided and what was left out,
 /// and why: splits, other sizes, transparency, 12-bit values in 16 bits, classes without training
