@@ -23,7 +23,8 @@ struct CheckRequest {
 const FieldTable& check_fields() {
   static const FieldTable table =
       describe<CheckRequest>()
-          .field("path", &CheckRequest::path, "a PNG, a text of ours, a folder of them, or a run")
+          .field("path", &CheckRequest::path,
+                 "a PNG or GIF, a text of ours, a folder of them, or a run")
           .hint("PATH")
           .table();
   return table;
@@ -47,14 +48,16 @@ std::vector<fs::path> files_of(const fs::path& path) {
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
     const fs::path extension = entry.path().extension();
     if (!entry.is_regular_file(error)) continue;  // a loop of links is no file either
-    if (extension == ".png" || extension == ".apng") {
+    if (extension == ".png" || extension == ".apng" || extension == ".gif") {
       found.push_back(entry.path());
     } else if (is_sidecar(entry.path())) {
       found.push_back(entry.path().parent_path() / entry.path().stem());
     }
   }
   std::sort(found.begin(), found.end());
-  if (found.empty()) fail(ErrorKind::data, path.string(), ": no .png files or texts of ours in it");
+  if (found.empty())
+    fail(ErrorKind::data, path.string(),
+         ": no pictures (.png, .apng, .gif) or texts of ours in it");
   return found;
 }
 

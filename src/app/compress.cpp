@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEnding = ".genai";
-constexpr uint64_t kMostArchive = uint64_t{1} << 31;
 
 struct CompressRequest {
   RunChoice from;
@@ -180,12 +179,12 @@ Json run_decompress(const Settings& given, JobContext& context) {
     fail(ErrorKind::usage, "request.file: expected a file that `genai compress` wrote, found none");
   const Archive archive = read_archive(read_file(request.file, kMostArchive), request.file);
   const auto paths = targets(archive, request);
+  for (const fs::path& path : paths) check_writable(path, path.extension().string());
   LoadedModel loaded = load_coder("decompress", given, context);
   check_model(archive, loaded, request.file);
   const auto start = std::chrono::steady_clock::now();
   const Decompressed back = decompressed(archive, loaded, request.file, context);
   const double seconds = seconds_since(start);
-  for (const fs::path& path : paths) check_writable(path, path.extension().string());
   Json files = Json::array();
   for (size_t i = 0; i < paths.size(); ++i) {
     deliver_file(paths[i], back.files[i], context);

@@ -10,6 +10,7 @@
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/text.h"
+#include "genai/evaluation/evaluate.h"
 #include "jobs-inl.h"
 #include "shared-inl.h"
 
@@ -127,8 +128,11 @@ void check_edit_files(const EditWish& wish) {
 Image prepare_picture(const std::string& path, const EditWish& wish, const DataInfo& info,
                       JobContext& context) {
   // Drawings are dark lines on white, whatever the set's are.
-  if (wish.what == Edit::draw)
-    return own_picture(path, info, /*as_is=*/true, context, Placing::free);
+  if (wish.what == Edit::draw && !wish.as_is) {
+    const OwnPicture own = fit_own_drawing(load_picture(path), info, path);
+    if (!own.said.empty()) context.events.noted(path + ": " + own.said + " (request.as_is: not)");
+    return own.image;
+  }
   const bool movable =
       has_pen_convention(info) && !wish.as_is && mask_parts(info).contains(wish.mask);
   const bool fixed = wish.what == Edit::upscale || (fills(wish.what) && !movable);
@@ -253,6 +257,10 @@ Json run_edit(const Settings& given, JobContext& context) {
                      .context = context});
   }
   refuse_art_options(given, wish.what);
+  if (!applies(MetricGroup::editing, *run.info().modality)) {  // it has no pictures
+    fail(ErrorKind::usage, "edit ", enum_name(kEditNames, wish.what),
+         ": expected a run that makes pictures, found one of ", run.info().modality->name());
+  }
   if (fills(wish.what) && wish.mask.empty() && wish.files.size() == 1 && has_hole(wish.files[0])) {
     wish.mask = wish.files[0];
   }

@@ -9,6 +9,7 @@
 #include "genai/base/hash.h"
 #include "genai/base/picture.h"
 #include "genai/base/png.h"
+#include "genai/compression/archive.h"
 #include "genai/core/device.h"
 #include "genai/core/numerics.h"
 #include "genai/data/known_sets.h"
@@ -29,7 +30,8 @@ struct InspectRequest {
 const FieldTable& inspect_fields() {
   static const FieldTable table =
       describe<InspectRequest>()
-          .field("what", &InspectRequest::what, "a PNG or GIF, a text or table of ours, or a run")
+          .field("what", &InspectRequest::what,
+                 "a PNG or GIF, a text, table or archive of ours, or a run")
           .hint("WHAT")
           .table();
   return table;
@@ -69,8 +71,24 @@ Json inspect_picture(const fs::path& path) {
           {"text", list}};
 }
 
+/// What `compress` wrote: the model that it needs, and what is inside.
+Json inspect_archive(const fs::path& path) {
+  const Archive archive = read_archive(read_file(path, kMostArchive), path.string());
+  Json items = Json::array();
+  for (const ArchiveItem& item : archive.items)
+    items.push_back({{"name", item.name}, {"size", item.size}});
+  return {{"file", path.string()},
+          {"text",
+           {{kProvenanceKeyword,
+             {{"weights_sha256", archive.weights_sha256},
+              {"arithmetic", archive.arithmetic},
+              {"content_sha256", archive.content_sha256},
+              {"items", items}}}}}};
+}
+
 /// A file by what it holds; a text or a table, by what stands beside it.
 Json inspect_file(const fs::path& path) {
+  if (is_archive(read_start(path, 16))) return inspect_archive(path);
   const std::string kind = binary_kind(read_start(path, 16));
   if (!kind.empty()) return inspect_picture(path);
   const Json made = read_sidecar(path);

@@ -163,18 +163,22 @@ std::vector<Image> read_clip(const std::string& path, std::string& hashes) {
 
 /// Reads the pictures. Throws Error{usage} for conditions that the model is not told.
 ConditionSource read_conditions(const ConditionWords& words, const Model& model,
-                                const DataInfo& info) {
+                                const DataInfo& info, JobContext& context) {
   ConditionSource source{.test = words.test};
   std::string hashes;
   for (const auto& [name, file] : words.files) {
     const ConditionSpec& spec = grid_named(name, model.conditions());
     if (spec.name == kPast) {
-      source.given[kPast] = past_of_clip(spec, read_clip(file, hashes), file, info);
+      const std::vector<Image> clip = read_clip(file, hashes);
+      note_crop(clip.at(0), info, file, context);
+      source.given[kPast] = past_of_clip(spec, clip, file, info);
       continue;
     }
     const std::string bytes = read_file(file, kMaxPicture);
     hashes += sha256(bytes);
-    source.given[spec.name] = condition_of_picture(spec, decode_picture(bytes, file).image, info);
+    const Image picture = decode_picture(bytes, file).image;
+    note_crop(picture, info, file, context);
+    source.given[spec.name] = condition_of_picture(spec, picture, info);
   }
   constexpr size_t kOneHash = 64;
   if (!hashes.empty()) source.sha256 = hashes.size() == kOneHash ? hashes : sha256(hashes);
@@ -239,6 +243,10 @@ Json sample_pictures(const SampleWork& work) {
                        .condition = {.prompt = prompt},
                        .check_wanted = [&] { work.context.check_wanted(); }};
   const ConditionWords words = condition_words(asked.condition);
+  if (words.test >= 0 && !prompt.empty()) {
+    fail(ErrorKind::usage,
+         "request.condition: a test item has a caption of its own; expected it or request.prompt");
+  }
   if (asked.separate && asked.out == "-") {
     fail(ErrorKind::usage,
          "request.separate: expected a folder as request.out, found standard output");
@@ -247,7 +255,7 @@ Json sample_pictures(const SampleWork& work) {
   if (!work.counted() && layout.rows > 0) request.count = layout.rows * layout.columns;
   const LoadedModel loaded = run.load(work.context);
   loaded.as<Generator>("sample");
-  request.condition = read_conditions(words, *loaded.model, run.info());
+  request.condition = read_conditions(words, *loaded.model, run.info(), work.context);
   request.condition.prompt = prompt;
   if (work.given.find("request.prompt") && prompt.empty()) {
     fail(ErrorKind::usage, "request.prompt: expected words of the training captions, found none");

@@ -37,6 +37,20 @@ std::string encode_clips(const SampleWork& work, const LoadedModel& loaded,
 
 }  // namespace
 
+/// Throws Error{usage} for clips of more pixels than a reader takes, before they are computed.
+void check_clips(const SampleRequest& asked, const ImageRequest& request, const DataInfo& info,
+                 const fs::path& out) {
+  constexpr double kMost = 256 << 20;  // decode_frames'
+  const int64_t scale = clip_scale(asked.scale, is_strip(out), request.count, asked.frames, info);
+  const double pixels = static_cast<double>(info.height * info.width) *
+                        static_cast<double>(scale * scale * request.count) *
+                        static_cast<double>(asked.frames + info.past);
+  if (pixels <= kMost) return;
+  fail(ErrorKind::usage, "request.frames: ", request.count, " clips of ", asked.frames,
+       " frames would be ", pixels, " pixels, more than a file holds (", kMost,
+       "); expected fewer frames or clips (request.count), or a smaller request.scale");
+}
+
 Json sample_clips(const SampleWork& work, const LoadedModel& loaded, const ImageRequest& request,
                   const std::string& name) {
   const SampleRequest& asked = work.request;
@@ -53,6 +67,7 @@ Json sample_clips(const SampleWork& work, const LoadedModel& loaded, const Image
       fail(ErrorKind::usage, "request.out: expected a .gif or .apng file, or .png for a strip, ",
            "found ", out.string());
     }
+    check_clips(asked, request, run.info(), out);
     check_writable(out, end);
   }
   const Rollout rollout = roll_out(loaded, request, asked.frames);

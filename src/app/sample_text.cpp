@@ -21,7 +21,7 @@ constexpr int64_t kForecastPaths = 200, kForecastLength = 50;
 constexpr double kToldQuantiles[] = {0.05, 0.25, 0.5, 0.75, 0.95};
 
 void refuse_picture_options(const SampleWork& work) {
-  refuse_given(work.given, {"class", "condition", "grid", "scale", "separate"},
+  refuse_given(work.given, {"class", "condition", "frames", "grid", "scale", "separate"},
                "is for pictures; this run writes texts");
 }
 

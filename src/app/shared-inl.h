@@ -123,6 +123,10 @@ Json read_config(const std::string& path, const JobContext& context);
 Image own_picture(const std::string& path, const DataInfo& info, bool as_is, JobContext& context,
                   Placing placing = Placing::free);
 
+/// Notes what resize_to_fit to the set's size crops, if anything.
+void note_crop(const Image& image, const DataInfo& info, const std::string& name,
+               JobContext& context);
+
 /// A prompt itself, or what is in the file of "@FILE" without the line end behind it, as plain_text
 /// has it (data/text_file.h).
 std::string prompt_text(const std::string& prompt);

@@ -170,7 +170,8 @@ std::string options_name(const Json& options, const Json& usual) {
 
 std::string request_name(const std::string& words) {
   constexpr size_t kLongest = 80, kHash = 8;  // sanitize_name cuts there
-  if (words.size() <= kLongest) return sanitize_name(words);
+  const bool ascii = std::ranges::none_of(words, [](char c) { return (c & 0x80) != 0; });
+  if (words.size() <= kLongest && ascii) return sanitize_name(words);
   const std::string start = sanitize_name(words.substr(0, kLongest - kHash - 1));
   return start + "-" + sha256(words).substr(0, kHash);
 }
@@ -266,13 +267,20 @@ Json read_config(const std::string& path, const JobContext& context) {
 Image own_picture(const std::string& path, const DataInfo& info, bool as_is, JobContext& context,
                   Placing placing) {
   const Picture picture = load_picture(path);
-  if (as_is) {
-    return placing == Placing::fixed ? picture.image
-                                     : resize_to_fit(picture.image, info.width, info.height);
+  if (!as_is) {
+    const OwnPicture own = fit_own_picture(picture, info, placing, path);
+    if (!own.said.empty()) context.events.noted(path + ": " + own.said + " (request.as_is: not)");
+    return own.image;
   }
-  const OwnPicture own = fit_own_picture(picture, info, placing, path);
-  if (!own.said.empty()) context.events.noted(path + ": " + own.said + " (request.as_is: not)");
-  return own.image;
+  if (placing == Placing::fixed) return picture.image;
+  note_crop(picture.image, info, path, context);
+  return resize_to_fit(picture.image, info.width, info.height);
+}
+
+void note_crop(const Image& image, const DataInfo& info, const std::string& name,
+               JobContext& context) {
+  const std::string kept = kept_by_fit(image, info.width, info.height);
+  if (!kept.empty()) context.events.noted(concat(name, ": ", kept));
 }
 
 std::string unescaped(std::string_view text) {

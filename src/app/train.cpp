@@ -250,6 +250,15 @@ DataConfig resumed_data(const fs::path& run, const Manifest& stored, Json& confi
   return data;
 }
 
+/// Throws Error{usage} where pairs are read for nothing.
+void check_pairs_are_told(const Json& model, const DataInfo& info) {
+  if (info.pair_channels == 0) return;
+  const auto told = find_conditions(model.value("condition", ""), info);
+  if (find_condition(told, kPair)) return;
+  fail(ErrorKind::usage, "data.pair: the model would be told nothing of it; expected ",
+       "model.condition pair, or no data.pair");
+}
+
 /// A batch that nobody asked for is no larger than the set.
 void fit_batch(const Settings& settings, const Dataset& data, Json& training, JobEvents& events) {
   const std::string origin = settings.origin("training.batch");
@@ -399,6 +408,7 @@ class Training {
     if (!plan_.resume) fit_batch(settings_, data, config_.at("training"), context_.events);
     request.config = config_;
     check_request(request);
+    if (!plan_.resume) check_pairs_are_told(config_["model"], data.info);
     const auto training =
         from_json<TrainingConfig>(training_fields(), config_.at("training"), "training");
     const int64_t planned = planned_steps(training, data.train.size());

@@ -406,22 +406,105 @@ std::string encode_apng(const std::vector<Frame>& frames, const std::vector<PngT
   return bytes + chunk("IEND", "");
 }
 
+namespace {
+
+/// fcTL: where a frame stands on the canvas, and what becomes of it.
+struct FrameControl {
+  int64_t width, height, x, y;
+  enum Disposal : uint8_t { none, background, previous } disposal;
+  bool over;  // what is transparent shows what was there; else it replaces it
+};
+
+FrameControl read_control(std::string_view data, const Image& canvas, const std::string& name) {
+  if (data.size() != 26) damaged(name, "expected 26 bytes of fcTL");
+  const auto disposal = static_cast<uint8_t>(data[24]), blend = static_cast<uint8_t>(data[25]);
+  const FrameControl control{.width = number(data, 4),
+                             .height = number(data, 8),
+                             .x = number(data, 12),
+                             .y = number(data, 16),
+                             .disposal = static_cast<FrameControl::Disposal>(disposal),
+                             .over = blend == 1};
+  if (control.width < 1 || control.height < 1 || control.x + control.width > canvas.width ||
+      control.y + control.height > canvas.height || disposal > 2 || blend > 1) {
+    damaged(name, "a frame does not lie within the picture");
+  }
+  return control;
+}
+
+/// Puts frames over each other, over white as decode_png does.
+class Canvas {
+ public:
+  explicit Canvas(const Image& size) : image_(size) {
+    std::ranges::fill(image_.pixels, uint8_t{255});
+  }
+
+  /// What is seen with the frame on it.
+  Image put(const Png& frame, FrameControl control) {
+    const Image before = image_;
+    const auto channels = static_cast<size_t>(image_.channels);
+    each_pixel(control, [&](size_t at, size_t from) {
+      const int through =  // of what was there, where the frame has white already
+          control.over && !frame.alpha.pixels.empty() ? 255 - frame.alpha.pixels[from] : 0;
+      for (size_t c = 0; c < channels; ++c) {
+        uint8_t& value = image_.pixels[at * channels + c];
+        const int darker = (through * (255 - value) + 127) / 255;
+        value = static_cast<uint8_t>(std::max(0, frame.image.pixels[from * channels + c] - darker));
+      }
+    });
+    Image seen = image_;
+    if (control.disposal == FrameControl::previous) image_ = before;
+    if (control.disposal == FrameControl::background) {
+      each_pixel(control, [&](size_t at, size_t) {
+        std::fill_n(image_.pixels.begin() + static_cast<std::ptrdiff_t>(at * channels), channels,
+                    uint8_t{255});
+      });
+    }
+    return seen;
+  }
+
+ private:
+  /// Of a frame: places on the canvas and in the frame.
+  template <class Use>
+  void each_pixel(const FrameControl& control, Use use) const {
+    for (int64_t y = 0; y < control.height; ++y) {
+      for (int64_t x = 0; x < control.width; ++x) {
+        use(static_cast<size_t>((control.y + y) * image_.width + control.x + x),
+            static_cast<size_t>(y * control.width + x));
+      }
+    }
+  }
+
+  Image image_;
+};
+
+}  // namespace
+
 std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
                                int64_t max_pixels) {
-  std::vector<Image> frames{decode_png(bytes, name, max_pixels).image};  // checks every chunk
-  const int64_t pixels = frames[0].width * frames[0].height;
+  const Png still = decode_png(bytes, name, max_pixels);  // checks every chunk
+  const int64_t pixels = still.image.width * still.image.height;
   const auto chunks = chunks_of(bytes);
-  const std::string start = std::string(bytes.substr(0, kSignatureSize)).append(chunks[0].all);
+  std::string shared;  // by all frames: what their numbers mean
   const std::string end = chunk("IEND", "");
-  uint32_t sequence = 0, expected = 1;
-  std::string png;  // the frame that is being gathered
+  uint32_t sequence = 0, expected = 0;
+  Canvas canvas(still.image);
+  std::vector<Image> frames;
+  std::optional<FrameControl> control;  // of the frame that is being gathered
+  std::string data;                     // its pixels; of the first frame those of the still
+  bool is_still = false, moves = false, has_pixels = false;
   const auto finish = [&] {
-    if (png.empty()) return;
-    const std::string frame_name = concat(name, ", frame ", frames.size());
-    frames.push_back(decode_png(png + end, frame_name, max_pixels).image);
-    png.clear();
+    if (!control) return;
+    const std::string size = big_endian(static_cast<uint64_t>(control->width), 4) +
+                             big_endian(static_cast<uint64_t>(control->height), 4);
+    const std::string png = std::string(bytes.substr(0, kSignatureSize)) +
+                            chunk("IHDR", size + std::string(chunks[0].data.substr(8))) + shared +
+                            data + end;
+    frames.push_back(canvas.put(
+        is_still ? still : decode_png(png, concat(name, ", frame ", frames.size()), max_pixels),
+        *control));
+    control.reset();
+    data.clear();
   };
-  bool moves = false, has_pixels = false;
   for (const Chunk& part : chunks) {
     if (part.type == "acTL") {
       if (part.data.size() != 8) damaged(name, "expected 8 bytes of acTL");
@@ -432,28 +515,25 @@ std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
                              " pixels, found ", expected));
       }
     }
+    if (part.type == "PLTE" || part.type == "tRNS") shared += part.all;
     has_pixels = has_pixels || part.type == "IDAT";
     if (part.type != "fcTL" && part.type != "fdAT") continue;
     if (!moves || part.data.size() < 4 || number(part.data, 0) != sequence++) {
       damaged(name, concat("its frames are not in order at chunk ", sequence));
     }
     if (part.type == "fdAT") {
-      if (png.empty()) damaged(name, "pixels before their frame");
-      png += chunk("IDAT", part.data.substr(4));
+      if (!control || is_still) damaged(name, "pixels before their frame");
+      data += chunk("IDAT", part.data.substr(4));
       continue;
     }
     finish();
-    const Image& whole = frames[0];
-    if (part.data.size() != 26 || number(part.data, 4) != whole.width ||
-        number(part.data, 8) != whole.height || number(part.data, 12) != 0 ||
-        number(part.data, 16) != 0) {
-      damaged(name, "expected whole frames");
-    }
-    if (has_pixels) {
-      if (frames.size() == expected) damaged(name, concat("more than its ", expected, " frames"));
-      png = start;
-    }
+    if (frames.size() == expected) damaged(name, concat("more than its ", expected, " frames"));
+    control = read_control(part.data, still.image, name);
+    is_still = !has_pixels;
+    if (is_still && (control->width != still.image.width || control->height != still.image.height))
+      damaged(name, "expected a first frame of the picture's size");
   }
+  if (!moves) return {still.image};
   finish();
   if (frames.size() != expected) {
     damaged(name, concat("expected ", expected, " frames, found ", frames.size()));

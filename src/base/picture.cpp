@@ -349,6 +349,13 @@ std::string read_start(const std::filesystem::path& path, size_t most) {
   return bytes;
 }
 
+std::string kept_by_fit(const Image& image, int64_t width, int64_t height) {
+  const int64_t kept_w = std::min(image.width, (image.height * width + height / 2) / height),
+                kept_h = std::min(image.height, (image.width * height + width / 2) / width);
+  if (image.width - kept_w <= 1 && image.height - kept_h <= 1) return "";
+  return concat("the middle ", kept_w, "x", kept_h, " of ", image.width, "x", image.height);
+}
+
 Image resize_to_fit(const Image& image, int64_t width, int64_t height) {
   check_image(image, "cannot resize");
   constexpr int64_t kMaxSide = 65536;

@@ -119,9 +119,12 @@ std::string write_archive(const Archive& archive) {
   return bytes + sha256(bytes);
 }
 
+bool is_archive(std::string_view bytes) {
+  return bytes.starts_with(kMark);
+}
+
 Archive read_archive(std::string_view bytes, const std::string& name) {
-  const std::string_view mark = bytes.substr(0, kMark.size());
-  if (mark != kMark) {
+  if (!is_archive(bytes)) {
     fail(ErrorKind::data, name, ": expected a file that `genai compress` wrote, found ",
          bytes.empty() ? "an empty one" : "something else");
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "genai/base/error.h"
 #include "genai/base/fields.h"
@@ -73,11 +74,19 @@ void Captions::check(std::string_view caption, const std::string& option) const 
   const auto words = caption_words(caption);
   if (words.empty())
     fail(ErrorKind::usage, option, ": expected words, found '", inert(caption), "'");
+  std::string unknown, meant;
+  std::set<std::string> told;
   for (const std::string& word : words) {
-    if (ids_.contains(word)) continue;
-    const std::string near = nearest(word, words_);
-    fail(ErrorKind::usage, option, ": no training caption has the word '", inert(word), "'",
-         near.empty() ? "" : "; did you mean '" + near + "'?");
+    constexpr size_t kNamed = 5;
+    if (ids_.contains(word) || told.size() == kNamed || !told.insert(word).second) continue;
+    unknown += concat(unknown.empty() ? "'" : ", '", inert(word), "'");
+    if (const std::string near = nearest(word, words_); !near.empty())
+      meant += concat(meant.empty() ? "'" : ", '", near, "'");
+  }
+  if (!unknown.empty()) {
+    fail(ErrorKind::usage, option, ": no training caption has the ",
+         told.size() == 1 ? "word " : "words ", unknown,
+         meant.empty() ? "" : "; did you mean " + meant + "?");
   }
   if (static_cast<int64_t>(words.size()) > length_) {
     fail(ErrorKind::usage, option, ": expected at most ", length_, " words, as captions had in ",

@@ -173,7 +173,8 @@ ConditionSpec find_caption(const DataInfo& info) {
 ConditionSpec find_class(const DataInfo& info) {
   if (info.classes.empty()) {
     fail(ErrorKind::usage, "model.condition: class: the data set '", info.source,
-         "' has no labels");
+         "' has no labels; expected classes in folders, or a model that is told something else or "
+         "nothing (model.condition '')");
   }
   return {.name = kClass, .kind = ConditionKind::label, .classes = info.class_count()};
 }

@@ -256,6 +256,13 @@ void check_frame(const Image& image, const std::string& path, std::string& clip,
   size = found;
 }
 
+/// Do both show the same of what they are made of, once they are cropped to one shape? Sizes may be
+/// rounded.
+bool same_shape(const Image& a, const Image& b) {
+  const int64_t most = std::max(std::max(a.width, a.height), std::max(b.width, b.height));
+  return std::abs(a.width * b.height - a.height * b.width) <= most;
+}
+
 /// Each picture is brought to its final size at once: memory holds no originals.
 void read_pictures(Reading& reading, const PictureFiles& files,
                    const std::vector<std::string>& classes) {
@@ -282,6 +289,10 @@ void read_pictures(Reading& reading, const PictureFiles& files,
       reading.findings.unpaired.push_back(entry.path);
       continue;
     }
+    if (pairs.wanted() && !same_shape(found.image, pair))
+      fail(ErrorKind::data, "data.pair: ", entry.path, ": expected both of a pair of one shape, ",
+           "found ", found.image.width, "x", found.image.height, " in ", reading.name, " and ",
+           pair.width, "x", pair.height, " in ", options.pairs.string());
     reading.all_pairs_grey = reading.all_pairs_grey && pair.channels != 3;
     note_picture(found, entry.path, reading.findings);
     if (options.frames > 0) check_frame(found.image, entry.path, clip, frame);
@@ -319,7 +330,7 @@ void check_and_split(Reading& reading, const std::string& unreadable) {
          counted(unpaired.size(), "picture"), ": ", first_names(unpaired));
   if (pictures.size() < 2 && reading.options.frames > 0)
     fail(ErrorKind::data, reading.name, ": expected at least 2 clips, folders or animations of ",
-         reading.options.frames, " frames or more, found none; ",
+         reading.options.frames, " frames or more (data.past and data.ahead), found none; ",
          reading.layout.notes.empty() ? "" : reading.layout.notes.back());
   if (pictures.size() < 2)
     fail(ErrorKind::data, reading.name, ": expected at least 2 readable pictures (", kEndings,

@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <cstring>
+#include <set>
 
 #include "genai/base/error.h"
 #include "genai/base/hash.h"
@@ -60,7 +61,8 @@ void take_clips(const ImageSet& set, const ImageSettings& settings, Dataset& dat
   }
   if (past == 0) return;
   if (set.train.clips.empty()) {
-    fail(ErrorKind::usage, "data.past: the images of '", set.name, "' are no clips");
+    fail(ErrorKind::usage, "data.past: the images of '", set.name,
+         "' are no clips; expected moving-digits, moving-mnist, animations or folders of frames");
   }
   data.train = frames_between(std::move(data.train), set.train.clips, past, ahead);
   data.test = frames_between(std::move(data.test), set.test.clips, past, ahead);
@@ -79,10 +81,29 @@ void take_clips(const ImageSet& set, const ImageSettings& settings, Dataset& dat
       sha256(concat(set.fingerprint, " past ", past, ahead > 1 ? concat(" ahead ", ahead) : ""));
 }
 
+/// What of the captions is not learned. Throws Error{data} where that is everything.
+void note_captions(const ImageSet& set, const Captions& words, std::vector<std::string>& notes) {
+  int64_t longer = 0;
+  std::set<std::string> all;
+  for (const std::string& caption : set.train.captions) {
+    const auto found = caption_words(caption);
+    longer += static_cast<int64_t>(found.size()) > words.length();
+    all.insert(found.begin(), found.end());
+  }
+  if (all.empty()) fail(ErrorKind::data, set.name, ": its captions hold no words");
+  if (longer > 0)
+    notes.push_back(
+        concat(longer, " captions are longer than ", words.length(), " words, and cut there"));
+  if (const auto known = static_cast<size_t>(words.vocabulary() - 2); all.size() > known)
+    notes.push_back(concat("of the ", all.size(), " different words of captions the ", known,
+                           " most frequent are told"));
+}
+
 /// Captions as ids of the words that training captions have.
 void add_captions(const ImageSet& set, Dataset& data) {
   if (set.train.captions.empty()) return;
   const auto words = std::make_shared<const Captions>(Captions::learn(set.train.captions));
+  note_captions(set, *words, data.notes);
   const auto encode = [&](const std::vector<std::string>& captions) {
     std::vector<int64_t> ids;
     for (const std::string& caption : captions) {
@@ -309,16 +330,17 @@ class Images : public Modality {
                                 : info.classes.size() == 1
                                     ? "1 class: "
                                     : concat(info.classes.size(), " classes: ");
-    return concat(
-        shape(info),
-        info.binarize == Binarize::none
-            ? ""
-            : ", binarized (" + enum_name(kBinarizeNames, info.binarize) + ")",
-        ", ", classes, class_list(info),
-        info.captions ? concat(", captions of ", info.captions->vocabulary() - 2, " words") : "",
-        info.pair_channels > 0 ? ", pairs" : "",
-        info.past > 0 ? concat(", each after ", info.past, " frames") : "",
-        info.ahead > 1 ? concat(" and before ", info.ahead - 1) : "");
+    return concat(shape(info),
+                  info.binarize == Binarize::none
+                      ? ""
+                      : ", binarized (" + enum_name(kBinarizeNames, info.binarize) + ")",
+                  ", ", classes, class_list(info),
+                  info.captions ? concat(", captions of ", info.captions->vocabulary() - 2,
+                                         " different words")
+                                : "",
+                  info.pair_channels > 0 ? ", pairs" : "",
+                  info.past > 0 ? concat(", each after ", info.past, " frames") : "",
+                  info.ahead > 1 ? concat(" and before ", info.ahead - 1) : "");
   }
 
   void check_same_items(const DataInfo& expected, const DataInfo& found) const override {

@@ -196,6 +196,13 @@ void follow_pen_convention(const DataInfo& info, Placing placing, OwnPicture& ow
               concat("scaled to ", side * 20 / 28, " of ", side, " pixels and centred by mass");
 }
 
+/// To the set's size.
+void fit(const DataInfo& info, OwnPicture& own) {
+  if (const std::string kept = kept_by_fit(own.image, info.width, info.height); !kept.empty())
+    own.said += (own.said.empty() ? "" : ", ") + kept;
+  own.image = resize_to_fit(own.image, info.width, info.height);
+}
+
 }  // namespace
 
 bool has_pen_convention(const DataInfo& info) {
@@ -203,7 +210,7 @@ bool has_pen_convention(const DataInfo& info) {
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
   const auto starts = [&](const char* start) { return name.starts_with(start); };
-  return info.channels == 1 && info.width == info.height &&
+  return info.channels == 1 && info.width == info.height && !info.captions &&
          (starts("mnist") || starts("digits") || starts("emnist") || starts("qmnist"));
 }
 
@@ -236,9 +243,21 @@ OwnPicture fit_own_picture(const Picture& picture, const DataInfo& info, Placing
          " pictures, expected one; ", "`genai sample RUN --seed NUMBER -n 1` makes one of them");
   }
   if (has_pen_convention(info)) follow_pen_convention(info, placing, own);
-  if (placing == Placing::free) {
-    own.image = resize_to_fit(own.image, info.width, info.height);
+  if (placing == Placing::free) fit(info, own);
+  return own;
+}
+
+OwnPicture fit_own_drawing(const Picture& picture, const DataInfo& info, const std::string& name) {
+  OwnPicture own{.image = to_grey(picture.image), .said = {}};
+  if (!picture.alpha.pixels.empty() && contrast(own.image) < kLeastContrast)
+    own.image = over_black(own.image, picture.alpha);
+  if (contrast(own.image) < kLeastContrast)
+    fail(ErrorKind::data, name, ": expected dark lines on white, found nothing but one tone");
+  if (ground_of(own.image) < 128) {
+    for (uint8_t& value : own.image.pixels) value = static_cast<uint8_t>(255 - value);
+    own.said = "inverted to dark lines on white";
   }
+  fit(info, own);
   return own;
 }
 

@@ -10,6 +10,7 @@
 #include "genai/data/csv.h"
 #include "genai/data/split_names.h"
 #include "genai/data/text_file.h"
+#include "genai/data/unicode.h"
 
 namespace genai {
 namespace {
@@ -145,7 +146,7 @@ bool is_called_captions(const std::string& path) {
   return name == "captions.csv" || name == "captions.tsv" || name == "captions.txt";
 }
 
-/// Lines "name, caption" where the caption may hold commas, as captions.txt often has them.
+/// Lines "name, caption" where the caption may hold commas, as captions.txt has them.
 std::vector<std::vector<std::string>> name_and_rest(const std::string& text) {
   std::vector<std::vector<std::string>> rows;
   for (size_t at = 0; at < text.size();) {
@@ -158,11 +159,25 @@ std::vector<std::vector<std::string>> name_and_rest(const std::string& text) {
   return rows;
 }
 
+/// Throws Error{data} with the first line that is not.
+void check_utf8(const std::string& text, const std::string& name) {
+  size_t line = 1;
+  for (size_t at = 0; at < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view found = std::string_view(text).substr(at, end - at);
+    if (!is_utf8(found))
+      fail(ErrorKind::data, name, ", line ", line, ": expected UTF-8, found '", valid_utf8(found),
+           "'; save the file as UTF-8");
+    at = end + 1;
+  }
+}
+
 /// The rows of a table of captions, the picture's name first. Throws Error{data}.
 std::vector<std::vector<std::string>> caption_rows(const std::string& text,
                                                    const std::string& name) {
   const Csv csv = parse_csv(text);
-  if (!csv.problem.empty() || csv.records.empty() || csv.records[0].fields.size() < 2)
+  if (lower_case(name).ends_with(".txt") || !csv.problem.empty() || csv.records.empty() ||
+      csv.records[0].fields.size() < 2)
     return name_and_rest(text);
   const auto& head = csv.records[0].fields;
   size_t column = head.size() == 2 ? 1 : 0;
@@ -173,7 +188,7 @@ std::vector<std::vector<std::string>> caption_rows(const std::string& text,
   if (column == 0)
     fail(ErrorKind::data, name,
          ": expected the pictures' names in the first column and one called ", "caption, found ",
-         head.size(), " columns");
+         head.size(), " columns; captions with commas stand in quotes");
   std::vector<std::vector<std::string>> rows;
   for (const CsvRecord& record : csv.records)
     rows.push_back({record.fields[0], record.fields[column]});
@@ -187,10 +202,13 @@ void caption_by_table(const PictureFiles& files, PictureLayout& layout) {
   if (table == layout.others.end()) return;
   const std::string path = *table;
   const PictureNames pictures(layout.entries, "");
-  size_t more = 0;
-  for (const auto& row : caption_rows(plain_text(files.read(path, kMaxTable), path), path)) {
+  const std::string text = plain_text(files.read(path, kMaxTable), path);
+  check_utf8(text, path);
+  size_t more = 0, named = 0;
+  for (const auto& row : caption_rows(text, path)) {
     const auto* places = pictures.find(row[0]);
     if (!places) continue;
+    ++named;
     for (const size_t place : *places) {
       std::string& caption = layout.entries[place].caption;
       more += !caption.empty();
@@ -201,7 +219,9 @@ void caption_by_table(const PictureFiles& files, PictureLayout& layout) {
   for (const PictureEntry& entry : layout.entries)
     if (entry.caption.empty()) without.push_back(entry.path);
   if (without.size() == layout.entries.size()) {
-    layout.notes.push_back(concat("no captions from ", path, ": it names none of the pictures"));
+    layout.notes.push_back(concat("no captions from ", path, ": ",
+                                  named > 0 ? "all that it has for the pictures are empty"
+                                            : "it names none of the pictures"));
     return;
   }
   layout.captions = true;

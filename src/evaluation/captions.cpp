@@ -22,9 +22,10 @@ const KnownSet* scenes_of(const DataInfo& info) {
 }
 
 /// Single things, as much smaller as the pictures of `info` are.
-Dataset things_of_set(const KnownSet& set, const DataInfo& info) {
+Dataset things_of_set(const KnownSet& set, const DataInfo& info,
+                      const std::filesystem::path& folder) {
   const ImageSet things =
-      make_things(set.scenes(data_folder(""), FetchOptions{.download = false, .progress = {}}));
+      make_things(set.scenes(folder, FetchOptions{.download = false, .progress = {}}));
   const int64_t factor = kSceneSide / info.height, side = kWindowSide / factor;
   const auto split = [&](const LabelledImages& images) {
     const Tensor pixels = at::avg_pool2d(to_tensor(images).to(at::kFloat), factor);
@@ -91,11 +92,13 @@ bool has_caption_judge(const LoadedModel& loaded, const DataInfo& info) {
   return sequence_of(loaded.model->conditions()) && scenes_of(info);
 }
 
-void measure_captions(const LoadedModel& loaded, const Dataset& data, int64_t first, int64_t count,
+void measure_captions(const LoadedModel& loaded, const Dataset& data,
+                      const std::filesystem::path& folder, int64_t first, int64_t count,
                       const Json& options, Evaluation& into, TrainObserver& observer,
                       const StageProgress& progress) {
   const Asked asked = find_asked(data);
-  const Extractor judge = load_extractor(things_of_set(*scenes_of(data.info), data.info), observer);
+  const Extractor judge =
+      load_extractor(things_of_set(*scenes_of(data.info), data.info, folder), observer);
   const Split items = data.test.at(asked.items);
   const Samples samples =
       generate_samples(loaded, first, count, options, {.items = items}, progress);

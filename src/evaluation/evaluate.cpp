@@ -285,7 +285,8 @@ EvaluationData load_evaluation_data(const DataConfig& config,
                                     const std::shared_ptr<const Tokenizer>& tokenizer,
                                     const DataInfo* known) {
   const LoadOptions options{.tokenizer = tokenizer, .known = known};
-  EvaluationData data{.own = load_dataset(config, options), .whole = {}};
+  EvaluationData data{
+      .own = load_dataset(config, options), .whole = {}, .folder = data_folder(config.dir)};
   if (is_whole_set(config)) {
     data.whole = data.own;  // shares the images
   } else {
@@ -394,7 +395,7 @@ Evaluation evaluate_model(const LoadedModel& loaded, const EvaluationData& data,
                           result);
     }
     if (parts.count(MetricGroup::captions)) {
-      measure_captions(loaded, data.own, request.first, std::min(count, kCaptioned),
+      measure_captions(loaded, data.own, data.folder, request.first, std::min(count, kCaptioned),
                        request.options, result, observer, progress);
     }
     result.pictures["samples"] =

@@ -1,5 +1,6 @@
 #include "genai/generation/provenance.h"
 
+#include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/base/hash.h"
@@ -15,8 +16,12 @@ constexpr uint64_t kMaxSidecar = uint64_t{64} << 20;
 
 }  // namespace
 
-Json read_provenance(const std::string& png, const std::string& name) {
-  for (const PngText& text : decode_png(png, name).text) {
+Json read_provenance(const std::string& picture, const std::string& name) {
+  if (picture.starts_with("GIF8")) {
+    const std::string comment = read_gif_comment(picture);
+    return comment.starts_with('{') ? parse_json(comment, name, ErrorKind::data) : Json();
+  }
+  for (const PngText& text : decode_png(picture, name).text) {
     if (text.keyword == kProvenanceKeyword) return parse_json(text.text, name, ErrorKind::data);
   }
   return nullptr;

@@ -34,6 +34,13 @@ std::vector<Image> make_again(const LoadedModel& loaded, const Json& request) {
   fail(ErrorKind::usage, "no request of ours");
 }
 
+/// What a GIF, which has fewer colours, keeps of pictures.
+std::vector<Image> as_gif_has_them(const std::vector<Image>& images, const std::string& name) {
+  std::vector<Frame> frames;
+  for (const Image& image : images) frames.push_back({.image = image});
+  return decode_gif(encode_gif(frames), name);
+}
+
 bool same_shapes(const std::vector<Image>& a, const std::vector<Image>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -63,12 +70,13 @@ std::string lacks_for_recreation(const Json& request) {
   return "";
 }
 
-Recreation recreate(const std::string& png, const std::string& name, const LoadedModel& loaded) {
-  const Json made = read_provenance(png, name);
+Recreation recreate(const std::string& picture, const std::string& name,
+                    const LoadedModel& loaded) {
+  const Json made = read_provenance(picture, name);
   if (!made.is_object() || !made.contains("request")) {
     fail(ErrorKind::data, name, ": does not say how it was made (no 'genai' text)");
   }
-  const std::vector<Image> found = decode_apng(png, name);
+  const std::vector<Image> found = decode_frames(picture, name);
   Recreation result;
   std::vector<Image> again;
   bool exact = false;
@@ -81,6 +89,7 @@ Recreation recreate(const std::string& png, const std::string& name, const Loade
     result.impossible = lacks_for_recreation(request);
     if (!result.impossible.empty()) return result;
     again = make_again(loaded, request);
+    if (picture.starts_with("GIF8")) again = as_gif_has_them(again, name);
   } catch (const Json::exception& error) {
     fail(ErrorKind::data, name, ": its 'genai' text is not one of ours: ", reason_of(error));
   }

@@ -10,7 +10,7 @@ ParameterSet all_parameters(const torch::nn::Module& module,
   for (const auto& parameter : module.named_parameters()) {
     if (!parameter.value().requires_grad()) continue;  // held
     all.parameters.push_back(parameter.key());
-    if (matrices && parameter.value().dim() == 2 && matrices(parameter.key())) {
+    if (matrices && parameter.value().dim() >= 2 && matrices(parameter.key())) {
       all.matrices.push_back(parameter.key());
     }
   }

@@ -176,7 +176,9 @@ class Diffusion : public torch::nn::Module,
   }
 
   torch::nn::Module& module() override { return *this; }
-  std::vector<ParameterSet> parameter_sets() override { return {all_parameters(*this)}; }
+  std::vector<ParameterSet> parameter_sets() override {
+    return {all_parameters(*this, is_hidden_matrix)};
+  }
 
   std::vector<Phase> phases() override {
     return {{.name = "denoise",

@@ -7,6 +7,7 @@
 
 #include "genai/data/value_range.h"
 #include "genai/nn/style_generator.h"
+#include "genai/nn/unet.h"
 
 namespace genai {
 namespace {
@@ -62,6 +63,8 @@ class Gan : public torch::nn::Module, public Model, public Generator {
     for (const auto& parameter : named_parameters()) {
       const bool fake = parameter.key().rfind("generator.", 0) == 0;
       (fake ? generator : discriminator).parameters.push_back(parameter.key());
+      if (fake && parameter.value().dim() >= 2 && is_hidden_matrix(parameter.key()))
+        generator.matrices.push_back(parameter.key());
     }
     if (!plays()) return {generator};
     return {generator, discriminator};

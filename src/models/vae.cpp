@@ -124,7 +124,9 @@ class Vae : public torch::nn::Module,
 
   torch::nn::Module& module() override { return *this; }
 
-  std::vector<ParameterSet> parameter_sets() override { return {all_parameters(*this)}; }
+  std::vector<ParameterSet> parameter_sets() override {
+    return {all_parameters(*this, is_hidden_convolution)};
+  }
 
   std::vector<Phase> phases() override {
     return {{.name = "elbo",

@@ -68,6 +68,11 @@ at::Tensor DenseImpl::forward(at::Tensor x) {
   return x;
 }
 
+bool is_hidden_convolution(const std::string& name) {
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  return has(".blocks.") || (has(".convolutions.") && !has("encoder.convolutions.0."));
+}
+
 int64_t lowest_resolution(const NetworkConfig& config, int64_t size) {
   return halvings(positions(size, config.patch), config.levels).back();
 }

@@ -179,6 +179,12 @@ at::Tensor sinusoidal_embedding(const at::Tensor& t, int64_t width) {
   return at::cat({angles.cos(), angles.sin()}, 1);
 }
 
+bool is_hidden_matrix(const std::string& name) {
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  return has("network.down.") || has("network.up.") || has("network.middle") ||
+         has("network.words.blocks.");
+}
+
 UNetImpl::UNetImpl(const UNetConfig& config, int64_t in, int64_t out, int64_t classes,
                    int64_t words, int64_t length)
     : config_(config) {

@@ -32,7 +32,7 @@ std::vector<Ranked> in_order(const torch::OrderedDict<std::string, Tensor>& name
     const Tensor* parameter = named.find(name);
     if (!parameter) throw std::logic_error("parameter set names '" + name + "', which is none");
     const bool matrix = std::find(matrices.begin(), matrices.end(), name) != matrices.end();
-    if (matrix && parameter->dim() != 2) {
+    if (matrix && parameter->dim() < 2) {
       throw std::logic_error("parameter set names the matrix '" + name + "', which is none");
     }
     found += matrix;
@@ -80,7 +80,7 @@ FlatParameters::FlatParameters(torch::nn::Module& module, const ParameterSet& se
                        .channels_last = layout == Layout::channels_last && parameter->dim() == 4});
     sources.push_back(parameter);
     if (rule == Rule::muon) {
-      const int64_t rows = parameter->size(0), columns = parameter->size(1);
+      const int64_t rows = parameter->size(0), columns = parameter->numel() / rows;
       if (stacks_.empty() || stacks_.back().rows != rows || stacks_.back().columns != columns) {
         stacks_.push_back({.offset = size, .count = 0, .rows = rows, .columns = columns});
       }

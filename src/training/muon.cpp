@@ -24,10 +24,16 @@ Tensor orthogonalized(const Tensor& matrices) {
   Tensor x = tall ? matrices.mT() : matrices;
   x = x / at::linalg_vector_norm(x, 2, at::IntArrayRef{1, 2}, /*keepdim=*/true)
               .clamp_min(kSmallestNorm);
+  // All factors b A + c A A + a are polynomials of the first A, so they commute: their product
+  // grows beside A, which is small where x is wide, and x is multiplied once, at the end.
+  Tensor a = at::bmm(x, x.mT()), product;
   for (int step = 0; step < kSteps; ++step) {
-    const Tensor a = at::bmm(x, x.mT());
-    x = at::baddbmm(x, at::baddbmm(a, a, a, kB, kC), x, kA, 1);
+    Tensor factor = at::baddbmm(a, a, a, kB, kC);
+    factor.diagonal(0, 1, 2).add_(kA);
+    product = step == 0 ? factor : at::bmm(factor, product);
+    if (step + 1 < kSteps) a = at::bmm(at::bmm(factor, a), factor);
   }
+  x = at::bmm(product, x);
   return tall ? x.mT() : x;
 }
 

@@ -57,7 +57,8 @@ TEST_F(Given, AreStoredWithTheRun) {
   const DataInfo info = data_info_from_json(to_json(data_.info));
   EXPECT_EQ(info.captions->to_json(), data_.info.captions->to_json());
   EXPECT_EQ(info.pair_channels, 1);
-  EXPECT_NE(describe(info).find("captions of 4 words, pairs"), std::string::npos) << describe(info);
+  EXPECT_NE(describe(info).find("captions of 4 different words, pairs"), std::string::npos)
+      << describe(info);
   const LoadedModel loaded = train_run("run", "caption,pair", 1);
   const Split kept = load_kept(loaded.run, loaded.manifest);
   EXPECT_TRUE(at::equal(kept.captions, data_.test.captions));

@@ -198,9 +198,61 @@ TEST(Apng, ADamagedOneGivesNoPictures) {
   refuse(with(all, {{1, std::string("\0\0\0\2\0\0\0\0", 8)}}), "more than its 2 frames");
   refuse(with(all, {{1, "x"}}), "acTL");
   std::string part = chunks[4].data;
-  part[7] = 3;  // narrower
-  refuse(with(all, {{4, part}}), "whole frames");
+  part[7] = 5;  // wider
+  refuse(with(all, {{4, part}}), "within the picture");
+  part[7] = 3;  // narrower than its pixels
+  refuse(with(all, {{4, part}}), "frame 1");
+  part = chunks[2].data;
+  part[7] = 3;
+  refuse(with(all, {{2, part}}), "first frame of the picture's size");
   refuse(with(all, {{5, chunks[5].data.substr(0, 9)}}), "frame 1");
+}
+
+/// Frames that are parts of the picture, put over or in the place of what was there, and taken away
+/// again or not: what browsers show (https://www.w3.org/TR/png-3/#11fcTL).
+TEST(Apng, PartsArePutTogether) {
+  struct Part {
+    int64_t x, y;
+    uint8_t value;
+    char disposal, blend;
+  };
+  const auto words = [](std::initializer_list<int64_t> numbers) {
+    std::string bytes;
+    for (const int64_t n : numbers) bytes += std::string{0, 0, 0, static_cast<char>(n)};
+    return bytes;
+  };
+  const auto film_of = [&](const std::vector<Part>& parts) {
+    const std::string still = encode_png(Image{4, 2, 1, Pixels(8, 100)});
+    std::string bytes = still.substr(0, 8);
+    int64_t sequence = 0;
+    const auto control = [&](int64_t w, int64_t h, int64_t x, int64_t y, char disposal,
+                             char blend) {
+      return chunk("fcTL", words({sequence++, w, h, x, y}) + std::string{0, 1, 0, 10} +
+                               std::string{disposal, blend});
+    };
+    for (const auto& [type, data] : chunks_of(still)) {
+      if (type == "IEND") break;
+      if (type == "IDAT") {
+        bytes += chunk("acTL", words({static_cast<int64_t>(parts.size()) + 1, 0}));
+        bytes += control(4, 2, 0, 0, 0, 0);
+      }
+      bytes += chunk(type, data);
+    }
+    for (const Part& part : parts) {
+      bytes += control(1, 1, part.x, part.y, part.disposal, part.blend);
+      for (const auto& [type, data] : chunks_of(encode_png(Image{1, 1, 1, {part.value}})))
+        if (type == "IDAT") bytes += chunk("fdAT", words({sequence++}) + data);
+    }
+    return bytes + chunk("IEND", "");
+  };
+  const auto found = decode_apng(
+      film_of({{1, 0, 10, 0, 0}, {2, 1, 20, 1, 1}, {3, 0, 30, 2, 0}, {0, 0, 40, 0, 0}}), "x");
+  ASSERT_EQ(found.size(), 5u);
+  EXPECT_EQ(found[0].pixels, Pixels(8, 100));
+  EXPECT_EQ(found[1].pixels, (Pixels{100, 10, 100, 100, 100, 100, 100, 100}));
+  EXPECT_EQ(found[2].pixels, (Pixels{100, 10, 100, 100, 100, 100, 20, 100}));
+  EXPECT_EQ(found[3].pixels, (Pixels{100, 10, 100, 30, 100, 100, 255, 100}));  // 20: cleared
+  EXPECT_EQ(found[4].pixels, (Pixels{40, 10, 100, 100, 100, 100, 255, 100}));  // 30: as before
 }
 
 // ---- GIF, read by a decoder of its own

@@ -323,6 +323,10 @@ TEST(ReadPicture, SaysWhatItFound) {
 TEST(Resize, SameSizeIsTheSameImage) {
   const Image image = grey(3, 2, {1, 2, 3, 4, 5, 6});
   EXPECT_EQ(resize_to_fit(image, 3, 2), image);
+  EXPECT_EQ(kept_by_fit(image, 3, 2), "");
+  EXPECT_EQ(kept_by_fit(grey(6, 2, Pixels(12)), 3, 3), "the middle 2x2 of 6x2");
+  EXPECT_EQ(kept_by_fit(grey(6, 2, Pixels(12)), 3, 1), "");
+  EXPECT_EQ(kept_by_fit(grey(2, 9, Pixels(18)), 4, 2), "the middle 2x1 of 2x9");
 }
 
 TEST(Resize, ShrinkingAveragesTheArea) {

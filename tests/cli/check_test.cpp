@@ -61,7 +61,7 @@ TEST_F(Check, PicturesThatDoNotTellAreBadData) {
   expect_error(3, {"check", "pics/bars/000.png"}, {"pics/bars/000.png", "'genai' text"});
   expect_error(3, {"check", "nothing.png"}, {"nothing.png"});
   fs::create_directory(folder / "empty");
-  expect_error(3, {"check", "empty"}, {"empty", "no .png"});
+  expect_error(3, {"check", "empty"}, {"empty", "no pictures"});
   put(folder / "torn.png", slurp(folder / "pics/bars/000.png").substr(0, 60));
   expect_error(3, {"check", "torn.png"}, {"torn.png"});
 

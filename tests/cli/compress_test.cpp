@@ -15,6 +15,9 @@ TEST_F(Compress, PicturesGoAndComeBack) {
   const Json json = json_of({"decompress", "last", "p.genai", "--out", "back"});
   EXPECT_EQ(json["files"][0], "back/000.png");
   EXPECT_EQ(read_png(folder / "back/000.png").image.channels, 1);
+  const Json inside = json_of({"inspect", "p.genai"})["text"]["genai"];
+  EXPECT_EQ(inside["weights_sha256"], json_of({"inspect", "last"})["weights_sha256"]);
+  EXPECT_EQ(inside["items"][0]["name"], "000.png");
   // As a pipe has it.
   const Outcome piped = genai({"compress", "last", "pics/bars", "--out", "-"});
   EXPECT_EQ(piped.out, slurp(folder / "p.genai"));

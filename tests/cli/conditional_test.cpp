@@ -128,6 +128,7 @@ TEST_F(ToldAGrid, WrongConditionsAreNamed) {
   refuse(2, {"test:13"}, "expected a test item from 0 to 12, found 13");
   refuse(2, {"test:-1"}, "expected test:N");
   refuse(2, {"test:1", "--condition", "a.png"}, "a test item gives all conditions");
+  refuse(2, {"test:1", "--prompt", "words"}, "a test item has a caption of its own");
   refuse(3, {"nothing.png"}, "nothing.png");
   refuse(2, {"sketch=a.png"}, "this model is told low, not sketch");
   put(folder / "text.png", "no picture");

@@ -66,6 +66,15 @@ TEST_F(Data, FoldersWithoutPicturesAreNamed) {
   expect_error(2, {"train", "--model", "vae", "--data", "pics", "--batch", "108"}, {"108", "107"});
 }
 
+TEST_F(Data, CaptionsWithoutWordsAreRefused) {
+  std::string captions;
+  for (const auto& entry : fs::recursive_directory_iterator(folder / "pics")) {
+    if (entry.is_regular_file()) captions += entry.path().filename().string() + ",...\n";
+  }
+  put(folder / "pics/captions.csv", captions);
+  expect_error(3, {"data", "show", "pics"}, {"pics", "captions hold no words"});
+}
+
 TEST_F(Data, DigitsNeedNoFiles) {
   const Json made = json_of({"train", "--model", "vae", "--data", "digits", "--limit", "200",
                              "--encoder.hidden", "16", "--decoder.hidden", "16", "--steps", "2",
@@ -134,7 +143,7 @@ TEST_F(Data, LoopsOfLinksArePassedOver) {
     fs::create_symlink("a", folder / place / "b");
     EXPECT_EQ(genai({"data", "show", place}).code, 0) << place;
   }
-  expect_error(3, {"check", "texts"}, {"no .png files"});
+  expect_error(3, {"check", "texts"}, {"no pictures"});
 }
 
 TEST_F(Data, ClassesHaveNames) {

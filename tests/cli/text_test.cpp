@@ -418,6 +418,8 @@ TEST_F(Text, ForecastsASeries) {
 
 TEST_F(Text, RefusesWhatDoesNotFit) {
   train();
+  expect_error(2, {"edit", "last", "colorize", "pics/bars/000.png"}, {"makes pictures", "text"});
+  expect_error(2, {"sample", "last", "--frames", "3"}, {"--frames", "pictures"});
   const auto refuse = [&](int code, const std::string& part, const Arguments& arguments) {
     const Outcome outcome = genai(arguments);
     EXPECT_EQ(outcome.code, code) << outcome.err;

@@ -37,6 +37,10 @@ TEST(CaptionIds, OfPromptsAreChecked) {
                "--prompt: no training caption has the word 'squere'; did you mean "
                "'square'?",
                [&] { words.check("a red squere", "--prompt"); });
+  expect_error(ErrorKind::usage,
+               "--prompt: no training caption has the words 'blu', 'squere'; did you mean 'blue', "
+               "'square'?",
+               [&] { words.check("a blu squere", "--prompt"); });
   expect_error(ErrorKind::usage, "--prompt: expected words, found '...'",
                [&] { words.check("...", "--prompt"); });
   expect_error(ErrorKind::usage, "expected at most 6 words",

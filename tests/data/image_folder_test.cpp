@@ -373,8 +373,17 @@ TEST_F(ImageFolder, CaptionsFromATableBeside) {
   expect_captions("captions.txt", plain + "p1.png,another one\n");
   expect_captions("captions.txt", tabs);
 
+  std::string even;  // equally many commas in each line are of the captions, too
+  for (int i = 1; i < 20; ++i)
+    even += "p" + std::to_string(i) + ".png,a grey, number " + std::to_string(i) + "\n";
+  expect_captions("captions.txt", even);
   write("captions.csv", "a,b,c\np1.png,2,3\n");
   expect_error("captions.csv: expected the pictures' names in the first column");
+  write("captions.csv", "p1.png,plain\np2.png,gr\xFCn\n");
+  expect_error("captions.csv, line 2: expected UTF-8");
+  write("captions.csv", "p1.png,\np2.png,\n");
+  EXPECT_TRUE(has_note(
+      read(), "no captions from captions.csv: all that it has for the pictures are empty"));
   write("captions.csv", "nothing,of these\n");
   EXPECT_TRUE(has_note(read(), "no captions from captions.csv: it names none of the pictures"));
 }
@@ -401,8 +410,10 @@ TEST_F(ImageFolder, PairsFromAnotherFolder) {
   }
   EXPECT_NE(set.fingerprint, read_image_folder(dir_ / "a").fingerprint);
   picture("c/none.png", {1});
+  for (int i = 0; i < 20; ++i) picture("e/p" + std::to_string(i) + ".png", {1}, 16, 12);
   for (const auto& [folder, text] :
        {std::pair(dir_ / "c", "expected pictures of the same names as"),
+        std::pair(dir_ / "e", "expected both of a pair of one shape, found 8x8"),
         std::pair(dir_ / "d", "d")}) {
     try {
       read_a(folder);

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/temp_folder.h"
+#include "genai/base/error.h"
+#include "genai/data/captions.h"
 #include "genai/data/digits.h"
 
 namespace genai {
@@ -131,6 +133,30 @@ TEST(OwnPicture, WhiteOnTransparencyIsSeen) {
   const OwnPicture own = fit_own_picture(picture, grey_info("pets"), Placing::free, "x.png");
   EXPECT_EQ(own.image, digit(5));
   EXPECT_EQ(own.said, "put over black where it is transparent");
+}
+
+TEST(OwnPicture, ScenesAreNotCentred) {
+  DataInfo info = grey_info("mnist-pairs", 32);
+  EXPECT_TRUE(has_pen_convention(info));
+  info.captions = std::make_shared<const Captions>(Captions::learn({"a one left of a two"}));
+  EXPECT_FALSE(has_pen_convention(info));
+}
+
+TEST(OwnDrawing, IsDarkLinesOnWhite) {
+  const Image pen = digit(5), drawing = inverted(pen);
+  const DataInfo info = grey_info("pets");
+  const auto fitted = [&](const Image& image, const Image& alpha = {}) {
+    return fit_own_drawing({.image = image, .alpha = alpha}, info, "x.png");
+  };
+  EXPECT_EQ(fitted(drawing).image, drawing);
+  EXPECT_EQ(fitted(drawing).said, "");
+  EXPECT_EQ(fitted(pen).image, drawing);  // chalk
+  EXPECT_EQ(fitted(pen).said, "inverted to dark lines on white");
+  const Image white{28, 28, 1, std::vector<uint8_t>(784, 255)};
+  EXPECT_EQ(fitted(white, pen).image, drawing);  // white ink on nothing
+  EXPECT_EQ(fitted(on_canvas(pen, 40, 28, 6, 0)).said,
+            "inverted to dark lines on white, the middle 28x28 of 40x28");
+  EXPECT_THROW(fitted(white), Error);
 }
 
 TEST(OwnPicture, MasksAreWhatIsNotBlackOrTransparent) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/temp_folder.h"
+#include "genai/training/muon.h"
 #include "tensors.h"
 
 namespace genai {
@@ -169,8 +170,6 @@ TEST(FlatParameters, RefusesASetThatIsNone) {
       }
     };
     expect({.name = "all", .parameters = {"gain", "pain"}}, "'pain', which is none");
-    expect({.name = "all", .parameters = {"conv.weight"}, .matrices = {"conv.weight"}},
-           "matrix 'conv.weight', which is none");
     expect({.name = "all", .parameters = {"dense.bias"}, .matrices = {"dense.bias"}},
            "matrix 'dense.bias', which is none");
     expect({.name = "all", .parameters = {"gain"}, .matrices = {"dense.weight"}},
@@ -205,6 +204,26 @@ TEST(FlatParameters, MuonIsForMatricesOfRunsThatAskForIt) {
   EXPECT_EQ(other.count("v/dense.weight"), 0u);
   EXPECT_EQ(other.size(), plain.size() - 1);
   EXPECT_FALSE(at::equal(other.at("dense.weight"), plain.at("dense.weight")));
+}
+
+/// A convolution's weights are a matrix of a row for each channel that it makes, in either layout.
+TEST(FlatParameters, MuonTakesConvolutionsAsMatrices) {
+  const ParameterSet set{
+      .name = "all", .parameters = {"conv.weight", "conv.bias"}, .matrices = {"conv.weight"}};
+  for (const Layout layout : {Layout::contiguous, Layout::channels_last}) {
+    OddNet net;
+    FlatParameters flat(net, set, layout, false, Optimizer::muon);
+    flat.set_learning_rate(kRate);
+    const Tensor before = net.conv->weight.detach().clone();
+    flat.zero_gradients();
+    net.forward(inputs()).square().mean().backward({}, false, false, flat.parameters());
+    const Tensor gradient = net.conv->weight.grad().clone();
+    flat.update(kOptions, flag(0));
+    const Tensor direction = orthogonalized(gradient.reshape({1, 5, 27})).view({5, 3, 3, 3});
+    const Tensor expected =
+        before * (1 - kRate * kOptions.weight_decay) - kRate * muon_scale(5, 27) * direction;
+    EXPECT_LE(largest(net.conv->weight - expected), 1e-5);
+  }
 }
 
 TEST(FlatParameters, ASkippedUpdateChangesNothing) {

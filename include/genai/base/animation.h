@@ -14,8 +14,8 @@ struct Frame {
 /// sizes or channel counts, an impossible image, time or text.
 std::string encode_apng(const std::vector<Frame>& frames, const std::vector<PngText>& text = {});
 
-/// The frames of an APNG of whole frames, as encode_apng makes them; of a PNG that does not move
-/// its image. Throws ErrorKind::data like decode_png; `max_pixels` bounds all frames together.
+/// The frames of an APNG as they are seen one after the other, over white; of a PNG that does not
+/// move its image. Throws ErrorKind::data like decode_png; `max_pixels` bounds all frames together.
 std::vector<Image> decode_apng(std::string_view bytes, const std::string& name,
                                int64_t max_pixels = 256 << 20);
 

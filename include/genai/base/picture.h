@@ -52,6 +52,10 @@ std::string read_start(const std::filesystem::path& path, size_t most);
 /// both are 1 to 65,536.
 Image resize_to_fit(const Image& image, int64_t width, int64_t height);
 
+/// "the middle 200x200 of 300x200", what resize_to_fit keeps; empty where it is all but a pixel's
+/// breadth.
+std::string kept_by_fit(const Image& image, int64_t width, int64_t height);
+
 /// One channel: 0.299 R + 0.587 G + 0.114 B, rounded (ITU-R BT.601).
 Image to_grey(const Image& image);
 

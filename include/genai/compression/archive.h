@@ -53,6 +53,12 @@ void check_items(const std::vector<ArchiveItem>& items);
 /// Throws what check_items throws.
 std::string write_archive(const Archive& archive);
 
+/// Does a file begin like one?
+bool is_archive(std::string_view bytes);
+
+/// Bytes of one, at most.
+inline constexpr uint64_t kMostArchive = uint64_t{1} << 31;
+
 /// Takes no more memory than a few times the size of `bytes`. Throws Error{data} naming `name`: no
 /// archive, one of another version, damaged, or with sizes and names that none of ours has.
 Archive read_archive(std::string_view bytes, const std::string& name);

@@ -28,8 +28,12 @@ enum class Placing {
 OwnPicture fit_own_picture(const Picture& picture, const DataInfo& info, Placing placing,
                            const std::string& name);
 
+/// A drawing, dark lines on white, in the set's size. One on a dark ground is inverted; light lines
+/// on transparency stand over black, and are then. Throws Error{data} for a picture of one tone.
+OwnPicture fit_own_drawing(const Picture& picture, const DataInfo& info, const std::string& name);
+
 /// mnist, digits, and sets of their kind by name (EMNIST, QMNIST, "mnist-without-9"): grey squares
-/// of a white pen on black.
+/// of a white pen on black. Not scenes of several, which have captions.
 bool has_pen_convention(const DataInfo& info);
 
 /// Where to fill, 255, and where not, 0, in the set's size: of a picture with transparent parts

@@ -16,9 +16,11 @@ bool has_caption_judge(const LoadedModel& loaded, const DataInfo& info);
 /// - thing_accuracy: share of things seen where they should be.
 /// Both with what the test pictures themselves get; the judge's name and accuracy on single things
 /// stand in the protocol and the notes. The picture "captions" shows the first samples.
-/// @param data  with test items
+/// @param data    with test items
+/// @param folder  of the data sets
 /// Throws Error{data} where there are no such test items.
-void measure_captions(const LoadedModel& loaded, const Dataset& data, int64_t first, int64_t count,
+void measure_captions(const LoadedModel& loaded, const Dataset& data,
+                      const std::filesystem::path& folder, int64_t first, int64_t count,
                       const Json& options, Evaluation& into, TrainObserver& observer,
                       const StageProgress& progress = {});
 

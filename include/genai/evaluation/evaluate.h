@@ -48,6 +48,7 @@ struct EvaluationRequest {
 struct EvaluationData {
   Dataset own;    ///< what the model was trained on: its limit, its classes
   Dataset whole;  ///< the same set without limit or left-out classes: trains the extractor
+  std::filesystem::path folder = {};  ///< of the data sets: what judges captions finds digits there
 };
 /// @param tokenizer  of models of text: the model's
 /// @param known      of images: the set that this is to be, see load_dataset

@@ -1,5 +1,5 @@
-// What files of ours say of how they were made: a PNG in its own texts; a text or a table, which
-// must stay clean, in FILE.json beside it.
+// What files of ours say of how they were made: a PNG or GIF in its own texts; a text or a table,
+// which must stay clean, in FILE.json beside it.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -10,8 +10,8 @@ namespace genai {
 
 inline constexpr const char* kProvenanceKeyword = "genai";
 
-/// The "genai" text of a PNG of ours; null when it has none.
-Json read_provenance(const std::string& png, const std::string& name);
+/// The "genai" text of a PNG of ours, or the comment of a GIF; null when it has none.
+Json read_provenance(const std::string& picture, const std::string& name);
 
 /// "x.txt.json" of "x.txt".
 std::filesystem::path sidecar_path(const std::filesystem::path& file);

@@ -46,7 +46,7 @@ struct ParameterSet {
 };
 
 /// One set of them all, for models with one optimizer.
-/// @param matrices  Is a parameter of two dimensions a hidden matrix?
+/// @param matrices  Is a parameter of two or more dimensions a hidden matrix?
 ParameterSet all_parameters(const torch::nn::Module& module,
                             const std::function<bool(const std::string& name)>& matrices = nullptr);
 

@@ -38,6 +38,10 @@ TORCH_MODULE(Dense);
 /// The size of an image after each of `levels` halvings (rounded up): {28, 14, 7}.
 std::vector<int64_t> halvings(int64_t size, int64_t levels);
 
+/// Is that a name of weights between two maps of features, which Muon updates? Not those next to
+/// the image.
+bool is_hidden_convolution(const std::string& name);
+
 /// Positions along a side of `size` pixels at the lowest resolution of conv.
 int64_t lowest_resolution(const NetworkConfig& config, int64_t size);
 

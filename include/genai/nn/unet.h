@@ -69,6 +69,10 @@ TORCH_MODULE(ImageAttention);
 /// (A. Vaswani et al., "Attention is all you need", 2017, section 3.5).
 at::Tensor sinusoidal_embedding(const at::Tensor& t, int64_t width);
 
+/// Is that a name of weights within the levels or the words' blocks, which Muon updates? Not those
+/// next to the image, the words, the class or the noise level.
+bool is_hidden_matrix(const std::string& name);
+
 struct UNetImpl : torch::nn::Module {
   /// @param classes  0: unconditional; else labels 0 .. classes, the last of them "no class"
   /// @param words    0: it is told none; else ids, the last of them "no word", `length` at a time

@@ -22,7 +22,7 @@ class FlatParameters {
   /// Tensors of two or more dimensions are decayed, others (biases, norms, scalars) are not.
   /// @param optimizer  muon: for the set's matrices; whatever else there is has AdamW
   /// Throws std::logic_error for a set with names that are no parameters, or with matrices that are
-  /// not among its parameters or not of two dimensions.
+  /// not among its parameters or of fewer than two dimensions.
   FlatParameters(torch::nn::Module& module, const ParameterSet& set, Layout layout, bool with_ema,
                  Optimizer optimizer = Optimizer::adamw);
 
@@ -39,7 +39,8 @@ class FlatParameters {
   void set_learning_rate(double rate) { learning_rate_.fill_(rate); }
   /// AdamW: D. Kingma, J. Ba, "Adam", 2015, algorithm 1, with decoupled weight decay
   /// (I. Loshchilov, F. Hutter, 2019, algorithm 2). Muon (training/muon.h) with Nesterov's momentum
-  /// and the same decay:
+  /// and the same decay, a convolution's weights being a matrix of a row for each channel that it
+  /// makes:
   ///   m <- momentum m + g;  w <- (1 - rate decay) w - rate scale orthogonalized(g + momentum m)
   /// Where not_finite (0-d float, 0 or 1) is 1 nothing changes.
   void update(const OptimizerOptions& options, const Tensor& not_finite);
