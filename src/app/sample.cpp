@@ -23,7 +23,9 @@ const FieldTable& sample_fields() {
       describe<SampleRequest>()
           .nest("", &SampleRequest::from, run_choice_fields())
           .field("count", &SampleRequest::count,
-                 "samples (16, what request.grid holds, 1 text, or 200 paths of a series)",
+                 "samples (16, what request.grid holds, 1 text, 1 that goes on with a clip of "
+                 "yours, or "
+                 "200 paths of a series)",
                  between(1, 1000000))
           .option("n")
           .field("seed", &SampleRequest::seed, "number of the first sample (0)", at_least(0))
@@ -253,6 +255,7 @@ Json sample_pictures(const SampleWork& work) {
   }
   const SheetLayout layout = parse_grid(asked.grid, asked.scale);
   if (!work.counted() && layout.rows > 0) request.count = layout.rows * layout.columns;
+  if (!work.counted() && asked.frames > 0 && !words.files.empty()) request.count = 1;
   const LoadedModel loaded = run.load(work.context);
   loaded.as<Generator>("sample");
   request.condition = read_conditions(words, *loaded.model, run.info(), work.context);

@@ -47,7 +47,8 @@ void check_clips(const SampleRequest& asked, const ImageRequest& request, const 
                         static_cast<double>(asked.frames + info.past);
   if (pixels <= kMost) return;
   fail(ErrorKind::usage, "request.frames: ", request.count, " clips of ", asked.frames,
-       " frames would be ", pixels, " pixels, more than a file holds (", kMost,
+       " frames would be ", static_cast<int64_t>(pixels), " pixels, more than a file holds (",
+       static_cast<int64_t>(kMost),
        "); expected fewer frames or clips (request.count), or a smaller request.scale");
 }
 

@@ -40,7 +40,8 @@ LatentSpace& space_of(const LoadedModel& part) {
   auto* space = dynamic_cast<LatentSpace*>(part.model.get());
   if (!space) {
     fail(ErrorKind::usage, "model.codec: expected a run with a latent space (of a family of: ",
-         families_with(Capability::latent_space), "), found one of the family ", part.family->name);
+         families_with(Capability::latent_space), "), found one of the family ", part.family->name,
+         "; train one: genai train --model latent-vae");
   }
   if (const ConditionSpecs& told = part.model->conditions(); !told.empty()) {
     fail(ErrorKind::usage, "model.codec: expected a run that is told nothing, found one that is ",
