@@ -1,3 +1,4 @@
+#include "genai/base/animation.h"
 #include "genai/base/error.h"
 #include "genai/base/files.h"
 #include "genai/generation/rollout.h"
@@ -40,15 +41,14 @@ std::string encode_clips(const SampleWork& work, const LoadedModel& loaded,
 /// Throws Error{usage} for clips of more pixels than a reader takes, before they are computed.
 void check_clips(const SampleRequest& asked, const ImageRequest& request, const DataInfo& info,
                  const fs::path& out) {
-  constexpr double kMost = 256 << 20;  // decode_frames'
   const int64_t scale = clip_scale(asked.scale, is_strip(out), request.count, asked.frames, info);
   const double pixels = static_cast<double>(info.height * info.width) *
                         static_cast<double>(scale * scale * request.count) *
                         static_cast<double>(asked.frames + info.past);
-  if (pixels <= kMost) return;
+  if (pixels <= static_cast<double>(kMostFilmPixels)) return;
   fail(ErrorKind::usage, "request.frames: ", request.count, " clips of ", asked.frames,
        " frames would be ", static_cast<int64_t>(pixels), " pixels, more than a file holds (",
-       static_cast<int64_t>(kMost),
+       kMostFilmPixels,
        "); expected fewer frames or clips (request.count), or a smaller request.scale");
 }
 

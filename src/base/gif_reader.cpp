@@ -165,6 +165,43 @@ std::vector<Image> decode_gif(std::string_view bytes, const std::string& name, i
   return frames;
 }
 
+std::string read_gif_comment(std::string_view gif) {
+  if (!gif.starts_with("GIF89a")) return "";
+  std::string_view rest = gif;
+  const auto take = [&](size_t count) {  // nothing where the file ends before
+    const std::string_view taken = rest.substr(0, count);
+    rest.remove_prefix(std::min(count, rest.size()));
+    return taken.size() == count ? taken : std::string_view();
+  };
+  const auto skip_table = [&](std::string_view flags) {
+    if (!flags.empty() && flags[0] & 0x80) take(size_t{3} << ((flags[0] & 7) + 1));
+  };
+  const auto take_blocks = [&] {
+    std::string all;
+    for (std::string_view size = take(1); !size.empty() && size[0] != 0; size = take(1)) {
+      all += take(static_cast<uint8_t>(size[0]));
+    }
+    return all;
+  };
+  take(10);  // signature, width, height
+  skip_table(take(1));
+  take(2);
+  std::string comment;
+  for (std::string_view kind = take(1); !kind.empty() && kind[0] != '\x3B'; kind = take(1)) {
+    if (kind[0] == '\x21') {
+      const std::string_view label = take(1);
+      const std::string blocks = take_blocks();
+      if (label == "\xFE") comment += blocks;
+    } else {
+      take(8);  // place and size of a frame
+      skip_table(take(1));
+      take(1);  // bits of the smallest codes
+      take_blocks();
+    }
+  }
+  return comment;
+}
+
 std::vector<Image> decode_frames(std::string_view bytes, const std::string& name,
                                  int64_t max_pixels) {
   return bytes.starts_with("GIF8") ? decode_gif(bytes, name, max_pixels)
